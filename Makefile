@@ -1,0 +1,85 @@
+# `make demo` and `make test` do all the set-up they need. Only Python, make and a package index
+# have to be there; nothing needs root.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+LOCK := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-header --no-annotate --no-emit-index-url
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format slow nightly bench docs lock wheel clean
+
+help:
+	@echo "make demo     a governed run of two agents on real tools"
+	@echo "make test     the tests"
+	@echo "make lint     ruff, mypy, pyright, import layers"
+	@echo "make slow     the slow tests, reduced counts"
+	@echo "make nightly  every test, full counts"
+	@echo "make bench    the benchmarks"
+	@echo "make docs     the documentation, into site/"
+	@echo "make format   ruff format and safe fixes"
+	@echo "make lock     compile requirements/*.lock anew (UPGRADE=--upgrade for newer versions)"
+	@echo "make wheel    the wheel, into dist/"
+	@echo "make clean    remove environments, caches and what was built"
+
+setup: .venv/.done
+
+.venv/.done: requirements/dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Bridle needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; name another with PYTHON=")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python $(PIP_INSTALL) --require-hashes -r requirements/dev.lock
+	$(BIN)/python $(PIP_INSTALL) --no-index --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup
+	$(BIN)/bridle demo
+
+test: setup
+	$(BIN)/python -m pytest -q
+
+lint: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pyright src
+	$(BIN)/lint-imports
+
+format: setup
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+slow: setup
+	$(BIN)/python -m pytest -q -m slow --timeout 600 --hypothesis-profile ci
+
+nightly: setup
+	$(BIN)/python -m pytest -q -m "slow or not slow" --timeout 3600 --full --hypothesis-profile slow
+
+bench: setup
+	@set -e; for each in bench/[a-z]*.py; do name=$${each##*/}; echo "== $${name%.py}"; $(BIN)/python -m bench.$${name%.py}; done
+
+docs: .venv-docs/.done
+	.venv-docs/bin/mkdocs build --quiet --strict
+
+.venv-docs/.done: requirements/docs.lock
+	@test -x .venv-docs/bin/python || $(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python $(PIP_INSTALL) --require-hashes -r requirements/docs.lock
+	@touch $@
+
+.venv-lock/.done: requirements/lock.lock
+	@test -x .venv-lock/bin/python || $(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python $(PIP_INSTALL) --require-hashes -r requirements/lock.lock
+	@touch $@
+
+lock: .venv-lock/.done
+	$(LOCK) $(UPGRADE) pyproject.toml requirements/build.in --extra rich --extra demo --extra dev -o requirements/dev.lock
+	$(LOCK) $(UPGRADE) requirements/docs.in -o requirements/docs.lock
+	$(LOCK) $(UPGRADE) requirements/lock.in -o requirements/lock.lock
+
+wheel: setup
+	$(BIN)/python -m hatchling build -t wheel
+
+clean:
+	rm -rf .venv .venv-* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache \
+		.coverage .coverage.* build dist site
+	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
