@@ -1,0 +1,1 @@
+"""Bundles: load, check, digest, and the schemas generated from their tools."""

@@ -1,0 +1,86 @@
+"""A loaded, checked bundle: everything the engine and the governor need, frozen."""
+
+from __future__ import annotations
+
+from msgspec import Struct, field
+
+from bridle.language.policy import Policy
+from bridle.model.identity import Agent, ApproverGroup, Team, User, Workload
+from bridle.model.mission import MissionTemplate
+from bridle.model.tool import Domain, System, Tool
+
+
+class Limits(Struct, frozen=True, forbid_unknown_fields=True):
+    """Ceilings on input. Sizes in bytes or code points as named; reaching one is `limit_exceeded`."""
+
+    args_bytes: int = 65_536
+    result_bytes: int = 1_048_576
+    depth: int = 16
+    string: int = 32_768
+    items: int = 1_024
+    keys: int = 256
+    pending_holds: int = 20
+    hold_expiry_ms: int = 86_400_000
+
+
+class Defaults(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who and what `bridle decide` and the demo assume when nothing else is said."""
+
+    mission: str = ""
+    user: str = ""
+    agent: str = ""
+    executor: str = ""
+
+
+class Detector(Struct, frozen=True, forbid_unknown_fields=True):
+    """A detector of the bundle's own: a re2 pattern, searched in every view of a text."""
+
+    name: str
+    pattern: str
+
+
+class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
+    """`bridle.toml`."""
+
+    name: str
+    version: str = "0"
+    durability: str = "strict"
+    relaxed_ms: int = 50
+    operators: tuple[str, ...] = ()
+    defaults: Defaults = field(default_factory=Defaults)
+    limits: Limits = field(default_factory=Limits)
+    detectors: tuple[Detector, ...] = ()
+
+
+class Schemas(Struct, frozen=True):
+    """Generated Cedar schemas (human syntax) for tools and governance, and event schemas by scope."""
+
+    tools: str
+    governance: str
+    events: dict[str, str] = {}
+
+
+class Bundle(Struct, frozen=True):
+    """One version of a bundle.
+
+    `digest` is the SHA-256 (hex) over the names and bytes of `files`; `schema/` is generated and
+    not part of it (but `schema/extra.cedarschema` is). Mappings are keyed by id. `untyped` maps a
+    tool to the argument paths that Cedar cannot see, with the reason.
+    """
+
+    digest: str
+    root: str
+    files: dict[str, str]
+    manifest: Manifest
+    domains: dict[str, Domain]
+    systems: dict[str, System]
+    tools: dict[str, Tool]
+    teams: dict[str, Team]
+    users: dict[str, User]
+    agents: dict[str, Agent]
+    workloads: dict[str, Workload]
+    approvers: dict[str, ApproverGroup]
+    missions: dict[str, MissionTemplate]
+    policies: tuple[Policy, ...]
+    schemas: Schemas
+    untyped: dict[str, dict[str, str]] = {}

@@ -1,0 +1,1 @@
+"""What workers, adapters and the command line use: the public API, the protocol, and guard."""

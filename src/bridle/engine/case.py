@@ -1,0 +1,102 @@
+"""What goes into a judgement and what comes out. Plain data; the engine is a function between them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from bridle.model.reason import Reason, ReasonCode
+from bridle.model.verdict import Effect
+
+
+class Typed(Struct, frozen=True):
+    """Canonical arguments or a result.
+
+    `text` is the exact JSON that executes (as requested, or re-encoded after a modification);
+    `value` its plain Python form (fractions as `decimal.Decimal`); `digest` the SHA-256 (hex) of
+    the RFC 8785 form with 64-bit integers and decimals as strings, bound to the tool's name.
+    """
+
+    text: str
+    value: Any
+    digest: str
+
+
+class Refusal(Struct, frozen=True):
+    """Input that yields no judgement. `text` names the place, never the value."""
+
+    code: ReasonCode
+    text: str
+
+
+class MissionView(Struct, frozen=True):
+    """What policies see of a mission."""
+
+    id: str
+    template: str
+    purpose: str = ""
+    labels: tuple[str, ...] = ()
+
+
+class Case(Struct, frozen=True, kw_only=True):
+    """Everything one judgement depends on. `chain` are the actor's ancestors, root first, without it.
+
+    `now` is the governor's clock in milliseconds since the epoch. `waived` are `(policy id, text
+    digest)` pairs of forbids that an approval lifts for this action only.
+    """
+
+    tool: str
+    typed: Typed
+    agent: str
+    user: str
+    mission: MissionView
+    now: int
+    executor: str = ""
+    chain: tuple[str, ...] = ()
+    requester: str = ""
+    waived: frozenset[tuple[str, str]] = frozenset()
+
+
+class GovernanceCase(Struct, frozen=True, kw_only=True):
+    """A governance action: `start_mission` and `add_prompt` by a user on a mission."""
+
+    action: str
+    user: str
+    mission: MissionView
+    now: int
+
+
+class Cause(Struct, frozen=True):
+    """What a hold asks humans to lift: `forbid` (id, text digest), `budget` (name, amount) or `attempt` (id)."""
+
+    kind: str
+    id: str
+    digest: str = ""
+    amount: int = 0
+
+
+class ShadowHit(Struct, frozen=True):
+    """A shadow policy that would have objected, or failed to evaluate (`error`)."""
+
+    policy: str
+    error: bool = False
+
+
+class Judgement(Struct, frozen=True, kw_only=True):
+    """The engine's answer.
+
+    `reasons` are safe for the agent, `record` are the full ones. `typed` is what may execute (or
+    be released): the input on allow, the rewritten one on modify. `groups` maps approver groups to
+    the number of distinct humans each needs. `objected` are the ids of all policies that objected
+    and were met by a remedy.
+    """
+
+    effect: Effect
+    reasons: tuple[Reason, ...] = ()
+    record: tuple[Reason, ...] = ()
+    typed: Typed | None = None
+    causes: tuple[Cause, ...] = ()
+    groups: dict[str, int] = {}
+    shadow: tuple[ShadowHit, ...] = ()
+    objected: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""Policy text → checked policies: Cedar with annotations, remedies, and (later) history."""

@@ -1,0 +1,45 @@
+"""A checked policy: what the engine needs of it, and where it stands in its file."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from cedarpy import pst
+from msgspec import Struct
+
+from bridle.language.remedy import Modify
+from bridle.model.finding import Location
+
+
+class PolicySetName(StrEnum):
+    """`tools` judges actions and results; `governance` alone judges governance actions."""
+
+    TOOLS = "tools"
+    GOVERNANCE = "governance"
+
+
+class Policy(Struct, frozen=True):
+    """One policy of a bundle.
+
+    `id` is its `@id` (unique in the bundle). `digest` is the SHA-256 (hex) of its exact source
+    text: an approval is bound to it. `node` is the typed Cedar AST under the same id. `modify` and
+    `hold` are its remedy (at most one of the two); `shadow` policies are evaluated apart.
+    """
+
+    id: str
+    effect: str
+    text: str
+    digest: str
+    location: Location
+    node: pst.Template
+    set: PolicySetName = PolicySetName.TOOLS
+    scope: str = "mission"
+    reason: str = ""
+    modify: tuple[Modify, ...] = ()
+    hold: tuple[tuple[str, int], ...] = ()
+    shadow: bool = False
+
+    @property
+    def has_remedy(self) -> bool:
+        """Whether this objection can be met at all."""
+        return bool(self.modify or self.hold)

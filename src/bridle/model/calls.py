@@ -1,0 +1,290 @@
+"""What may be asked of a governor, and what it answers. One tagged message per operation.
+
+These are the only ways in: the socket, the embedded client and the command line all send them to
+`Governor.handle`. Two families: `AgentCall` is what an agent's process may send, `OperatorCall`
+needs the operator's connection. Times are milliseconds since the epoch, durations milliseconds.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from bridle.model.outcome import Outcome
+from bridle.model.verdict import Release, Verdict
+
+
+class Call(Struct, frozen=True, forbid_unknown_fields=True, tag_field="op", kw_only=True):
+    """Base of all requests."""
+
+
+# --- what an agent's process may ask -------------------------------------------------------------
+
+
+class AgentCall(Call, frozen=True, kw_only=True):
+    """A request made with an agent session's handle. The handle names mission, agent and executor."""
+
+    session: str
+
+
+class Decide(AgentCall, frozen=True, kw_only=True, tag="decide"):
+    """Judge an action. With `start`, an allow or modify is also started in the same transaction.
+
+    `args` is the exact JSON text of the arguments. With `dry`, nothing is recorded, reserved or
+    held: the verdict only says what would happen, and can never be started.
+    """
+
+    tool: str
+    args: str
+    key: str
+    adapter: str = "python"
+    start: bool = False
+    dry: bool = False
+
+
+class Begin(AgentCall, frozen=True, kw_only=True, tag="begin"):
+    """The gate: start a decided action. Answers a verdict with `attempt` set, or a denial."""
+
+    action: str
+
+
+class Beat(AgentCall, frozen=True, kw_only=True, tag="beat"):
+    """Renew the lease of a started attempt. Answers `Done`, or a refusal once the lease has lapsed."""
+
+    attempt: str
+
+
+class Observe(AgentCall, frozen=True, kw_only=True, tag="observe"):
+    """Report the outcome of an attempt. Answers the release verdict."""
+
+    attempt: str
+    outcome: Outcome
+
+
+class ApprovalOf(AgentCall, frozen=True, kw_only=True, tag="approval_of"):
+    """Ask how a hold of this session's agent stands. `wait_ms` long-polls, at most 20,000."""
+
+    approval: str
+    wait_ms: int = 0
+
+
+class Redeem(AgentCall, frozen=True, kw_only=True, tag="redeem"):
+    """Judge a held action again after its approval (with `start`: and start it).
+
+    For a held result, answers the stored result's release instead.
+    """
+
+    approval: str
+    start: bool = False
+
+
+class ToolsOf(AgentCall, frozen=True, kw_only=True, tag="tools_of"):
+    """List the tools this session's mission can ever use."""
+
+
+# --- what an operator may ask --------------------------------------------------------------------
+
+
+class OperatorCall(Call, frozen=True, kw_only=True):
+    """A request that needs the operator's connection. `as_user` names the human (checked by the governor)."""
+
+    as_user: str = ""
+
+
+class StartMission(OperatorCall, frozen=True, kw_only=True, tag="start_mission"):
+    """Start a mission from a template, on behalf of `user`. The prompt enters here."""
+
+    template: str
+    user: str
+    prompt: str = ""
+
+
+class MissionVerb(OperatorCall, frozen=True, kw_only=True, tag="mission_verb"):
+    """`verb` is `suspend`, `resume` or `close`."""
+
+    mission: str
+    verb: str
+
+
+class AddPrompt(OperatorCall, frozen=True, kw_only=True, tag="add_prompt"):
+    """Add what the user said next."""
+
+    mission: str
+    user: str
+    prompt: str
+
+
+class OpenSession(OperatorCall, frozen=True, kw_only=True, tag="open_session"):
+    """Open an agent session in a mission. Answers a random handle, stored only as its hash."""
+
+    mission: str
+    agent: str
+    executor: str = ""
+
+
+class CloseSession(OperatorCall, frozen=True, kw_only=True, tag="close_session"):
+    """Make a handle worthless."""
+
+    session: str
+
+
+class Missions(OperatorCall, frozen=True, kw_only=True, tag="missions"):
+    """List missions, newest first; with `mission`, that one with budgets, sessions and open attempts."""
+
+    mission: str = ""
+    limit: int = 100
+
+
+class Agents(OperatorCall, frozen=True, kw_only=True, tag="agents"):
+    """List identities of `kind` (`agent`, `user`, `workload`) with their status."""
+
+    kind: str = "agent"
+
+
+class IdentityVerb(OperatorCall, frozen=True, kw_only=True, tag="identity_verb"):
+    """`verb` is `suspend`, `resume` or `retire`."""
+
+    kind: str
+    id: str
+    verb: str
+
+
+class Approvals(OperatorCall, frozen=True, kw_only=True, tag="approvals"):
+    """List holds (`pending` only unless `all`), or one with everything a human needs to decide."""
+
+    approval: str = ""
+    all: bool = False
+    limit: int = 100
+
+
+class Answer(OperatorCall, frozen=True, kw_only=True, tag="answer"):
+    """Approve or deny a hold as the human `as_user`. The vote names the digest that was shown."""
+
+    approval: str
+    approve: bool
+    reason: str = ""
+    digest: str = ""
+
+
+class Kill(OperatorCall, frozen=True, kw_only=True, tag="kill"):
+    """Stop everything in a scope: `all`, `tool`, `agent`, `mission` (the last three with `subject`)."""
+
+    scope: str
+    subject: str = ""
+    reason: str = ""
+
+
+class Unkill(OperatorCall, frozen=True, kw_only=True, tag="unkill"):
+    """Lift a kill: by a human other than the one who pulled it, where there are two operators."""
+
+    scope: str
+    subject: str = ""
+
+
+class Settle(OperatorCall, frozen=True, kw_only=True, tag="settle"):
+    """A human says how an `unknown` attempt ended."""
+
+    attempt: str
+    outcome: Outcome
+
+
+class Attempts(OperatorCall, frozen=True, kw_only=True, tag="attempts"):
+    """List attempts in a state (`started`, `unknown`, …)."""
+
+    state: str = "unknown"
+    limit: int = 100
+
+
+class Activate(OperatorCall, frozen=True, kw_only=True, tag="activate"):
+    """Make the bundle as it lies on disk the active one. `digest` must be the one the human saw."""
+
+    digest: str
+
+
+class Status(OperatorCall, frozen=True, kw_only=True, tag="status"):
+    """State of the governor: active bundle, kills, pending counts, ledger size, level."""
+
+
+AGENT_CALLS = Decide | Begin | Beat | Observe | ApprovalOf | Redeem | ToolsOf
+OPERATOR_CALLS = (
+    StartMission
+    | MissionVerb
+    | AddPrompt
+    | OpenSession
+    | CloseSession
+    | Missions
+    | Agents
+    | IdentityVerb
+    | Approvals
+    | Answer
+    | Kill
+    | Unkill
+    | Settle
+    | Attempts
+    | Activate
+    | Status
+)
+
+
+# --- answers -------------------------------------------------------------------------------------
+
+
+class Reply(Struct, frozen=True, forbid_unknown_fields=True, tag_field="re", kw_only=True):
+    """Base of all answers."""
+
+
+class Judged(Reply, frozen=True, kw_only=True, tag="verdict"):
+    """Answer to `Decide`, `Begin`, `Redeem` of an action."""
+
+    verdict: Verdict
+
+
+class Released(Reply, frozen=True, kw_only=True, tag="release"):
+    """Answer to `Observe`, and to `Redeem` of a held result."""
+
+    release: Release
+
+
+class Opened(Reply, frozen=True, kw_only=True, tag="opened"):
+    """Answer to `StartMission` (id) and `OpenSession` (handle)."""
+
+    id: str
+    tools: dict[str, dict[str, Any]] = {}
+
+
+class Done(Reply, frozen=True, kw_only=True, tag="done"):
+    """The operation happened."""
+
+    note: str = ""
+
+
+class Listing(Reply, frozen=True, kw_only=True, tag="listing"):
+    """Rows for humans and `--json`: plain dictionaries whose keys the reference page lists."""
+
+    rows: list[dict[str, Any]]
+
+
+class Failed(Reply, frozen=True, kw_only=True, tag="failed"):
+    """The operation did not happen. For an action this is never sent: a denial is a verdict."""
+
+    code: str
+    message: str
+    hint: str = ""
+
+
+REPLIES = Judged | Released | Opened | Done | Listing | Failed
+
+
+class Caller(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who is on the other end of a connection, as the transport authenticated it (never self-declared).
+
+    `operator` is true on the operator's socket (and embedded). `method` says how it was
+    established, for the record: `embedded`, `peer:<uid>` or `offline`. `same_uid` says that agent
+    and governor share one uid, so that approvals only bind honest code.
+    """
+
+    operator: bool
+    method: str
+    uid: int = -1
+    same_uid: bool = True

@@ -1,0 +1,61 @@
+"""Why a verdict is what it is: the closed set of reason codes, and one reason."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class ReasonCode(StrEnum):
+    """Stable names. Each is documented with cause and way out in `docs/reference/reason-codes.md`."""
+
+    # The action itself
+    UNKNOWN_TOOL = "unknown_tool"
+    SCHEMA_MISMATCH = "schema_mismatch"
+    NOT_CANONICAL = "not_canonical"
+    RESERVED_INPUT = "reserved_input"
+    MALFORMED = "malformed"
+    LIMIT_EXCEEDED = "limit_exceeded"
+    # Who asks
+    NO_SESSION = "no_session"
+    SUSPENDED = "suspended"
+    OUT_OF_MISSION = "out_of_mission"
+    MISSION_NOT_ACTIVE = "mission_not_active"
+    EXPIRED = "expired"
+    # Policy
+    NO_PERMIT = "no_permit"
+    FORBIDDEN = "forbidden"
+    POLICY_ERROR = "policy_error"
+    MODIFY_DIVERGED = "modify_diverged"
+    MODIFIED = "modified"
+    HELD = "held"
+    BUDGET_EXHAUSTED = "budget_exhausted"
+    # Oversight
+    KILLED = "killed"
+    APPROVAL_VOID = "approval_void"
+    APPROVAL_DENIED = "approval_denied"
+    APPROVAL_EXPIRED = "approval_expired"
+    # The course of one action
+    ARGS_CHANGED = "args_changed"
+    ALREADY_STARTED = "already_started"
+    NOT_DECIDED = "not_decided"
+    LEASE_LAPSED = "lease_lapsed"
+    NEEDS_HUMAN = "needs_human"
+    RESULT_OPAQUE = "result_opaque"
+    # The governor
+    BUNDLE_CHANGED = "bundle_changed"
+    STORE_UNAVAILABLE = "store_unavailable"
+    INTERNAL = "internal"
+
+
+class Reason(Struct, frozen=True, forbid_unknown_fields=True):
+    """One reason of a verdict, safe to show to the agent.
+
+    `policy` is the policy id where a policy spoke, otherwise empty. `text` is the policy's
+    `@reason` or a short sentence of ours; it never repeats argument values.
+    """
+
+    code: ReasonCode
+    text: str = ""
+    policy: str = ""

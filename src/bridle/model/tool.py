@@ -1,0 +1,75 @@
+"""Systems, their domains, and the tools that act on them. Declared in `systems.toml`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from msgspec import Struct, field
+
+
+class EffectClass(StrEnum):
+    """What a tool does to the world. `irreversible` cannot be undone by another call."""
+
+    READ = "read"
+    WRITE = "write"
+    IRREVERSIBLE = "irreversible"
+
+
+class Domain(Struct, frozen=True, forbid_unknown_fields=True):
+    """A boundary that systems share."""
+
+    id: str
+    description: str = ""
+
+
+class System(Struct, frozen=True, forbid_unknown_fields=True):
+    """A resource that tools act on. `writes` are folders its tools write (absolute)."""
+
+    id: str
+    domain: str
+    owner: str = ""
+    environment: str = ""
+    labels: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    attributes: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+class Argument(Struct, frozen=True, forbid_unknown_fields=True):
+    """What one argument means. Path `fields.note` names a nested one, `to[]` the items of an array.
+
+    `sink` is `content` for prose that only travels; every other value (`recipient`, `locator`,
+    `selector`, `amount`, `command`, …) steers the effect and must be canonical. `int64` widens an
+    integer to the full signed 64-bit range. `detect` names the detectors that run on it (None:
+    all built-in ones for content, none otherwise).
+    """
+
+    path: str
+    sink: str = "selector"
+    int64: bool = False
+    detect: tuple[str, ...] | None = None
+
+
+class Tool(Struct, frozen=True, forbid_unknown_fields=True):
+    """One operation of a system.
+
+    `timeout_ms` is the lease of a start. `no_effect` are error codes that prove the effect never
+    happened. `input` and `output` are JSON Schema objects (2020-12); a missing `output` means the
+    result cannot be typed. `wire` is the name a server knows it by. `detect_output` names the
+    detectors for results (None: all).
+    """
+
+    name: str
+    system: str
+    effect: EffectClass
+    description: str = ""
+    idempotent: bool = False
+    timeout_ms: int = 60_000
+    no_effect: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    trusted: bool = False
+    wire: str = ""
+    input: dict[str, Any] = field(default_factory=dict[str, Any])
+    output: dict[str, Any] | None = None
+    arguments: tuple[Argument, ...] = ()
+    detect_output: tuple[str, ...] | None = None

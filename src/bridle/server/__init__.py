@@ -1,0 +1,1 @@
+"""`bridle serve`: the governor on its sockets."""

@@ -1,0 +1,104 @@
+"""The interface of durable state. Drivers implement it; one conformance suite runs on each.
+
+It is honest about running beside others: no method that only one process could implement, no
+cache that outlives a transaction. Everything is read and written inside `Store.write`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Protocol, TypeVar
+
+from msgspec import Struct
+
+from bridle.store.rows import Row
+
+R = TypeVar("R", bound=Row)
+T = TypeVar("T")
+
+
+class ChainHead(Struct, frozen=True):
+    """The last leaf of a chain: its `seq` (-1 when empty) and hash (32 zero bytes when empty)."""
+
+    seq: int = -1
+    hash: bytes = bytes(32)
+
+
+class StoredLeaf(Struct, frozen=True):
+    """A leaf as written: position in the log, chain, exact bytes and the sealed payload (or empty)."""
+
+    index: int
+    chain: str
+    seq: int
+    data: bytes
+    sealed: bytes
+
+
+class Frontier(Struct, frozen=True):
+    """Size of the log and the roots of its full subtrees, largest first (RFC 6962 compact range)."""
+
+    size: int = 0
+    hashes: tuple[bytes, ...] = ()
+
+
+class Tx(Protocol):
+    """One job's view inside a write transaction. Raising rolls this job back, not its neighbours."""
+
+    def get(self, kind: type[R], key: str) -> R | None:
+        """Return the row, or None."""
+        ...
+
+    def put(self, row: Row) -> None:
+        """Insert or replace the row."""
+        ...
+
+    def delete(self, kind: type[Row], key: str) -> None:
+        """Delete the row if it is there."""
+        ...
+
+    def find(
+        self, kind: type[R], *, limit: int = 1000, newest: str = "", below: tuple[str, int] | None = None, **equals: str | int
+    ) -> list[R]:
+        """Rows whose indexed columns equal `equals` and (with `below`) whose column is < the value.
+
+        Ordered by key, or by column `newest` descending.
+        """
+        ...
+
+    def count(self, kind: type[Row], **equals: str | int) -> int:
+        """Number of rows whose indexed columns equal `equals`."""
+        ...
+
+    def head(self, chain: str) -> ChainHead:
+        """The last leaf of a chain, under the chain row's lock."""
+        ...
+
+    def append(self, chain: str, seq: int, data: bytes, digest: bytes, sealed: bytes) -> int:
+        """Append a leaf (its RFC 6962 leaf hash is `digest`) and return its index in the log."""
+        ...
+
+    def frontier(self) -> Frontier:
+        """Size and compact range of the log, including what this transaction appended."""
+        ...
+
+    def leaves(self, start: int = 0, end: int | None = None) -> Iterator[StoredLeaf]:
+        """Leaves with `start <= index < end`, in order."""
+        ...
+
+
+class Store(Protocol):
+    """Durable state of one governor."""
+
+    def write(self, job: Callable[[Tx], T], *, relaxed: bool = False) -> T:
+        """Run `job` in a write transaction; return its result only after the commit.
+
+        Jobs of concurrent callers share a commit, each in its own savepoint. `relaxed` allows the
+        commit to return before the fsync, which follows within the stated milliseconds. Raises
+        what the job raised; raises `StoreError` when the commit fails, and then nothing of the
+        batch happened.
+        """
+        ...
+
+    def close(self) -> None:
+        """Finish what is queued, sync, release the lock."""
+        ...

@@ -1,0 +1,224 @@
+"""The rows of durable state. One struct per table; `KEY` and `INDEXED` become real columns.
+
+Everything else of a row is one JSON document, so a new field needs no migration. Times are
+milliseconds since the epoch. Keys that derive from personal data are HMACs made by the governor.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from msgspec import Struct
+
+
+class Row(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of all rows. `INDEXED` columns can be searched by equality (and `<` where numeric)."""
+
+    TABLE: ClassVar[str]
+    KEY: ClassVar[str]
+    INDEXED: ClassVar[tuple[str, ...]] = ()
+
+
+class GlobalRow(Row, frozen=True, kw_only=True):
+    """The one row read in every decision: epoch, active bundle, number of kills in force, clock."""
+
+    TABLE: ClassVar[str] = "globals"
+    KEY: ClassVar[str] = "id"
+    id: str = "global"
+    epoch: int = 0
+    active: str = ""
+    kills: int = 0
+    clock: int = 0
+
+
+class BundleRow(Row, frozen=True, kw_only=True):
+    """An activated bundle: every file of its digest, so that each record can be re-judged later."""
+
+    TABLE: ClassVar[str] = "bundles"
+    KEY: ClassVar[str] = "digest"
+    digest: str
+    name: str
+    version: str
+    activated: int
+    files: dict[str, str]
+
+
+class KillRow(Row, frozen=True, kw_only=True):
+    """A kill in force. `id` is `<scope>:<subject>`."""
+
+    TABLE: ClassVar[str] = "kills"
+    KEY: ClassVar[str] = "id"
+    id: str
+    scope: str
+    subject: str
+    by: str
+    reason: str
+    time: int
+
+
+class MissionRow(Row, frozen=True, kw_only=True):
+    """A mission and its state. The prompt lies sealed in the ledger, not here."""
+
+    TABLE: ClassVar[str] = "missions"
+    KEY: ClassVar[str] = "id"
+    INDEXED: ClassVar[tuple[str, ...]] = ("status", "started")
+    id: str
+    template: str
+    user: str
+    status: str
+    started: int
+    expires: int
+    ended: int = 0
+    started_by: str = ""
+    method: str = ""
+
+
+class SessionRow(Row, frozen=True, kw_only=True):
+    """An agent session. `id` is the SHA-256 (hex) of its random handle."""
+
+    TABLE: ClassVar[str] = "sessions"
+    KEY: ClassVar[str] = "id"
+    INDEXED: ClassVar[tuple[str, ...]] = ("mission",)
+    id: str
+    mission: str
+    agent: str
+    executor: str
+    opened: int
+    method: str
+    closed: int = 0
+
+
+class IdentityRow(Row, frozen=True, kw_only=True):
+    """Registry status of a declared identity. `id` is `<kind>:<name>`; no row means active."""
+
+    TABLE: ClassVar[str] = "identities"
+    KEY: ClassVar[str] = "id"
+    INDEXED: ClassVar[tuple[str, ...]] = ("kind",)
+    id: str
+    kind: str
+    name: str
+    status: str
+    changed: int
+    by: str = ""
+
+
+class PartitionRow(Row, frozen=True, kw_only=True):
+    """State of one key (mission, user, agent, tenant): a version, a clock that never goes back, a document."""
+
+    TABLE: ClassVar[str] = "partitions"
+    KEY: ClassVar[str] = "id"
+    id: str
+    version: int = 0
+    clock: int = 0
+    state: dict[str, Any] = {}
+
+
+class ActionRow(Row, frozen=True, kw_only=True):
+    """One action: what was requested, what was judged, where it stands.
+
+    `requested` and `judged` are argument digests; `args` is empty here: the text that may execute
+    lies in `sealed` (encrypted with the payload key), as does a stored output.
+    """
+
+    TABLE: ClassVar[str] = "actions"
+    KEY: ClassVar[str] = "id"
+    INDEXED: ClassVar[tuple[str, ...]] = ("mission", "state", "lapses")
+    id: str
+    mission: str
+    agent: str
+    tool: str
+    executor: str
+    state: str
+    requested: str
+    judged: str = ""
+    effect: str = ""
+    bundle: str = ""
+    decided: int = 0
+    lapses: int = 0
+    attempts: int = 0
+    attempt: str = ""
+    approval: str = ""
+    charged: dict[str, int] = {}
+    sealed: bytes = b""
+    leaf: int = -1
+    leaf_hash: str = ""
+    last_error: str = ""
+
+
+class AttemptRow(Row, frozen=True, kw_only=True):
+    """One start of an action."""
+
+    TABLE: ClassVar[str] = "attempts"
+    KEY: ClassVar[str] = "id"
+    INDEXED: ClassVar[tuple[str, ...]] = ("action", "state", "lease")
+    id: str
+    action: str
+    mission: str
+    agent: str
+    tool: str
+    executor: str
+    state: str
+    started: int
+    lease: int
+    ended: int = 0
+    epoch: int = 0
+    error: str = ""
+    late: bool = False
+
+
+class HoldRow(Row, frozen=True, kw_only=True):
+    """A durable request to humans. `subject` is `action` or `result`; `digest` binds it to one action.
+
+    `causes` are `{kind, id, digest|amount}`; `groups` maps an approver group to how many distinct
+    humans it needs; `votes` are `{user, approve, reason, time, method}`.
+    """
+
+    TABLE: ClassVar[str] = "holds"
+    KEY: ClassVar[str] = "id"
+    INDEXED: ClassVar[tuple[str, ...]] = ("status", "mission", "bind", "expires")
+    id: str
+    subject: str
+    action: str
+    mission: str
+    agent: str
+    tool: str
+    bind: str
+    digest: str
+    status: str
+    created: int
+    expires: int
+    bundle: str
+    causes: list[dict[str, Any]]
+    groups: dict[str, int]
+    reasons: list[dict[str, str]]
+    votes: list[dict[str, Any]] = []
+    sealed: bytes = b""
+    settled: int = 0
+
+
+class BudgetRow(Row, frozen=True, kw_only=True):
+    """What is used of a budget in one window. `id` is `<mission>/<budget>/<window number>`; ten-thousandths."""
+
+    TABLE: ClassVar[str] = "budgets"
+    KEY: ClassVar[str] = "id"
+    INDEXED: ClassVar[tuple[str, ...]] = ("mission",)
+    id: str
+    mission: str
+    name: str
+    window: int
+    used: int = 0
+
+
+ROWS: tuple[type[Row], ...] = (
+    GlobalRow,
+    BundleRow,
+    KillRow,
+    MissionRow,
+    SessionRow,
+    IdentityRow,
+    PartitionRow,
+    ActionRow,
+    AttemptRow,
+    HoldRow,
+    BudgetRow,
+)
