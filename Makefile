@@ -8,12 +8,12 @@ LOCK := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 
 	--generate-hashes --no-header --no-annotate --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format slow nightly bench docs lock wheel clean
+.PHONY: help setup demo test lint style types layers format slow nightly bench docs lock wheel clean
 
 help:
 	@echo "make demo     a governed run of two agents on real tools"
 	@echo "make test     the tests"
-	@echo "make lint     ruff, mypy, pyright, import layers"
+	@echo "make lint     style, types and layers: ruff, mypy, pyright, import-linter"
 	@echo "make slow     the slow tests, reduced counts"
 	@echo "make nightly  every test, full counts"
 	@echo "make bench    the benchmarks"
@@ -38,12 +38,18 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest -q
 
-lint: setup
+lint: style types layers
+
+style: setup
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+
+types: setup
 	$(BIN)/mypy
 	$(BIN)/pyright src
-	$(BIN)/lint-imports
+
+layers: setup
+	@$(BIN)/lint-imports
 
 format: setup
 	$(BIN)/ruff format
@@ -59,7 +65,7 @@ bench: setup
 	@set -e; for each in bench/[a-z]*.py; do name=$${each##*/}; echo "== $${name%.py}"; $(BIN)/python -m bench.$${name%.py}; done
 
 docs: .venv-docs/.done
-	.venv-docs/bin/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
 
 .venv-docs/.done: requirements/docs.lock
 	@test -x .venv-docs/bin/python || $(PYTHON) -m venv .venv-docs

@@ -10,8 +10,9 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import bridle
 import pytest
+
+import bridle
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "bridle"
