@@ -31,8 +31,7 @@ class AgentCall(Call, frozen=True, kw_only=True):
 class Decide(AgentCall, frozen=True, kw_only=True, tag="decide"):
     """Judge an action. With `start`, an allow or modify is also started in the same transaction.
 
-    `args` is the exact JSON text of the arguments. With `dry`, nothing is recorded, reserved or
-    held: the verdict only says what would happen, and can never be started.
+    `args` is the exact JSON text of the arguments.
     """
 
     tool: str
@@ -40,7 +39,6 @@ class Decide(AgentCall, frozen=True, kw_only=True, tag="decide"):
     key: str
     adapter: str = "python"
     start: bool = False
-    dry: bool = False
 
 
 class Begin(AgentCall, frozen=True, kw_only=True, tag="begin"):

@@ -20,7 +20,7 @@ class Row(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class GlobalRow(Row, frozen=True, kw_only=True):
-    """The one row read in every decision: epoch, active bundle, number of kills in force, clock."""
+    """The one row read in every decision: epoch, active bundle, how many kills and suspensions are in force."""
 
     TABLE: ClassVar[str] = "globals"
     KEY: ClassVar[str] = "id"
@@ -28,7 +28,7 @@ class GlobalRow(Row, frozen=True, kw_only=True):
     epoch: int = 0
     active: str = ""
     kills: int = 0
-    clock: int = 0
+    suspended: int = 0
 
 
 class BundleRow(Row, frozen=True, kw_only=True):
@@ -61,7 +61,7 @@ class MissionRow(Row, frozen=True, kw_only=True):
 
     TABLE: ClassVar[str] = "missions"
     KEY: ClassVar[str] = "id"
-    INDEXED: ClassVar[tuple[str, ...]] = ("status", "started")
+    INDEXED: ClassVar[tuple[str, ...]] = ("status", "started", "expires")
     id: str
     template: str
     user: str
@@ -116,8 +116,9 @@ class PartitionRow(Row, frozen=True, kw_only=True):
 class ActionRow(Row, frozen=True, kw_only=True):
     """One action: what was requested, what was judged, where it stands.
 
-    `requested` and `judged` are argument digests; `args` is empty here: the text that may execute
-    lies in `sealed` (encrypted with the payload key), as does a stored output.
+    `requested` and `judged` are keyed hashes of argument digests. The text that may execute and a
+    stored output lie in `sealed`, encrypted with the payload key. `lapses` is when an allow that
+    was not started ends (0: never); `charged` is what budgets hold for it.
     """
 
     TABLE: ClassVar[str] = "actions"
@@ -143,6 +144,7 @@ class ActionRow(Row, frozen=True, kw_only=True):
     leaf: int = -1
     leaf_hash: str = ""
     last_error: str = ""
+    reasons: list[dict[str, str]] = []
 
 
 class AttemptRow(Row, frozen=True, kw_only=True):
