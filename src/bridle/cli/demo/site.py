@@ -1,0 +1,68 @@
+"""A web server on loopback that notes who asked for what, and the function that fetches pages.
+
+Every host name of the demo leads to this server, as if it were the whole internet: a request that
+should never have left shows up in its log.
+"""
+
+from __future__ import annotations
+
+import threading
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+_PAGES = {
+    ("help.shop.example", "/returns"): "Broken goods are refunded in full within 30 days.",
+}
+
+
+class Site:
+    """The server, on a free port of 127.0.0.1, in a thread of its own."""
+
+    def __init__(self) -> None:
+        self.requests: list[str] = []
+        handler = type("Handler", (_Handler,), {"log": self.requests})
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="demo-site"
+        )
+
+    def start(self) -> None:
+        """Start; the port accepts connections from now on."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop and wait for the thread."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def get(self, url: str) -> dict[str, Any]:
+        """Fetch a page: status and text."""
+        parts = urlsplit(url)
+        connection = HTTPConnection("127.0.0.1", self._server.server_port, timeout=10)
+        try:
+            path = parts.path or "/"
+            target = f"{path}?{parts.query}" if parts.query else path
+            connection.request("GET", target, headers={"Host": parts.netloc})
+            answer = connection.getresponse()
+            return {"status": answer.status, "text": answer.read().decode()}
+        finally:
+            connection.close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    log: list[str]
+
+    def do_GET(self) -> None:  # noqa: N802 (http.server calls it so)
+        host = self.headers.get("Host", "")
+        self.log.append(host + self.path)
+        text = _PAGES.get((host, self.path), "Thank you.")
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain; charset=utf-8")
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Say nothing on the terminal; `log` has it."""
