@@ -36,8 +36,9 @@ class MailServer:
         self.received: list[Received] = []
         self.port = 0
         self._ready = threading.Event()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._serve, name="demo-mail", daemon=True)
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._serve()), name="demo-mail", daemon=True
+        )
 
     def start(self) -> None:
         """Start, and return once connections are accepted."""
@@ -46,7 +47,7 @@ class MailServer:
 
     def stop(self) -> None:
         """Stop and wait for the thread."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._loop.call_soon_threadsafe(self._over.set)
         self._thread.join()
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802, ARG002
@@ -54,28 +55,19 @@ class MailServer:
         content = envelope.content or b""
         raw = content if isinstance(content, bytes) else content.encode()
         mail = email.message_from_bytes(raw, policy=policy.default)
-        body = mail.get_content().strip() if not mail.is_multipart() else ""
+        body = mail.get_content().replace("\r\n", "\n").strip()
         self.received.append(Received(tuple(envelope.rcpt_tos), str(mail["subject"]), body))
         return "250 OK"
 
-    def _connection(self) -> SMTP:
-        return SMTP(self, hostname="mail.shop.example", loop=self._loop)
-
-    def _serve(self) -> None:
-        loop = self._loop
-        listening = loop.run_until_complete(loop.create_server(self._connection, "127.0.0.1", 0))
+    async def _serve(self) -> None:
+        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
+        listening = await self._loop.create_server(
+            lambda: SMTP(self, hostname="mail.shop.example"), "127.0.0.1", 0
+        )
         self.port = listening.sockets[0].getsockname()[1]
         self._ready.set()
-        try:
-            loop.run_forever()
-        finally:
-            listening.close()
-            pending = asyncio.all_tasks(loop)
-            for task in pending:
-                task.cancel()
-            loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
-            loop.run_until_complete(loop.shutdown_asyncgens())
-            loop.close()
+        async with listening:
+            await self._over.wait()
 
 
 def send(port: int, to: str, subject: str, body: str) -> str:

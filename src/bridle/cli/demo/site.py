@@ -55,7 +55,7 @@ class Site:
 class _Handler(BaseHTTPRequestHandler):
     log: list[str]
 
-    def do_GET(self) -> None:  # noqa: N802 (http.server calls it so)
+    def do_GET(self) -> None:
         host = self.headers.get("Host", "")
         self.log.append(host + self.path)
         text = _PAGES.get((host, self.path), "Thank you.")
