@@ -11,7 +11,10 @@ from typing import Protocol, TypeVar
 
 from msgspec import Struct
 
+from bridle.ledger.tree import Frontier
 from bridle.store.rows import Row
+
+__all__ = ["ChainHead", "Frontier", "Store", "StoredLeaf", "Tx"]
 
 R = TypeVar("R", bound=Row)
 T = TypeVar("T")
@@ -32,13 +35,6 @@ class StoredLeaf(Struct, frozen=True):
     seq: int
     data: bytes
     sealed: bytes
-
-
-class Frontier(Struct, frozen=True):
-    """Size of the log and the roots of its full subtrees, largest first (RFC 6962 compact range)."""
-
-    size: int = 0
-    hashes: tuple[bytes, ...] = ()
 
 
 class Tx(Protocol):

@@ -1,0 +1,113 @@
+"""The store on SQLite: one file, one writing process, write-ahead log, group commit."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import apsw
+
+from bridle.model.errors import StoreError
+from bridle.store import opening
+from bridle.store.base import Tx
+from bridle.store.combining import Combiner
+from bridle.store.failures import failure, of_sqlite
+from bridle.store.relaxed import SyncTimer
+from bridle.store.transaction import Batch, SqliteTx
+
+T = TypeVar("T")
+
+RELAXED_MS = 50
+
+
+class SqliteStore:
+    """A `bridle.store.base.Store` on an open connection; `open_store` makes it.
+
+    Safe for use by many threads of the process that opened it. `descriptor` is the held lock
+    file, or None for a store in memory.
+    """
+
+    def __init__(
+        self, connection: apsw.Connection, descriptor: int | None, relaxed_ms: int
+    ) -> None:
+        self._connection = connection
+        self._descriptor = descriptor
+        self._process = os.getpid()
+        self._level = ""
+        self._timer = SyncTimer(self.sync, relaxed_ms)
+        self._combiner: Combiner[SqliteTx] = Combiner(self._begin, self._explain)
+
+    def write(self, job: Callable[[Tx], T], *, relaxed: bool = False) -> T:
+        """Run `job` in a write transaction and return its result after the commit.
+
+        See `bridle.store.base.Store.write`. The job may run on another caller's thread, so it
+        must not depend on thread-locals or context variables; it must not call `write`
+        (`UsageError`) or wait for a thread that does.
+        """
+        if os.getpid() != self._process:
+            raise failure("store_forked", "the store was opened before a fork")
+        return self._combiner.submit(job, relaxed=relaxed)
+
+    def sync(self) -> None:
+        """Make everything committed so far durable, whatever its level was."""
+        self.write(SqliteTx.touch)  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        """Finish what is queued, sync, release the lock. Closing twice is harmless."""
+        if os.getpid() != self._process:
+            return
+        self._timer.stop()
+        if not self._combiner.close():
+            return
+        try:
+            self._final_sync()
+        finally:
+            self._connection.close(True)
+            if self._descriptor is not None:
+                os.close(self._descriptor)
+
+    def _final_sync(self) -> None:
+        if not self._timer.pending:
+            return
+        batch = self._begin(durable=True)
+        try:
+            batch.begin()
+            batch.run(SqliteTx.touch)
+            batch.commit()
+        except apsw.Error as problem:
+            raise of_sqlite(problem, self._connection) from problem
+
+    def _begin(self, durable: bool) -> Batch:  # noqa: FBT001
+        """Make the next transaction. A sync that is overdue makes every write strict."""
+        level = "FULL" if durable or self._timer.overdue() else "NORMAL"
+        if level != self._level:
+            self._level = ""
+            self._connection.execute(f"PRAGMA synchronous = {level}")
+            self._level = level
+        done = self._timer.synced if level == "FULL" else self._timer.unsynced
+        return Batch(self._connection, done)
+
+    def _explain(self, problem: BaseException) -> StoreError | None:
+        if isinstance(problem, apsw.Error):
+            return of_sqlite(problem, self._connection)
+        return None
+
+
+def open_store(path: Path | None, *, relaxed_ms: int = RELAXED_MS) -> SqliteStore:
+    """Open the store at `path`, making folder and file where there are none.
+
+    None is a private store in memory, for offline use and tests. `relaxed_ms` bounds how long a
+    relaxed write may stay unsynced. Raises `StoreError` with one of the codes `store_locked,
+    store_exposed, store_network, store_foreign, store_newer, store_corrupt, store_readonly,
+    store_full, store_old_sqlite, store_unavailable`.
+    """
+    if path is None:
+        return SqliteStore(opening.connect(None), None, relaxed_ms)
+    descriptor = opening.lock(path)
+    try:
+        return SqliteStore(opening.connect(path), descriptor, relaxed_ms)
+    except BaseException:
+        os.close(descriptor)
+        raise

@@ -1,0 +1,266 @@
+"""A write transaction of SQLite: rows, leaves, chains and the frontier of the log.
+
+One `Batch` is one transaction; each job sees it through a `SqliteTx` of its own, in a savepoint.
+Heads of chains and the frontier are read once per batch and written once, at the commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeAlias, TypeVar
+
+import apsw
+
+from bridle.ledger import tree
+from bridle.model.errors import UsageError
+from bridle.store.base import ChainHead, Frontier, StoredLeaf
+from bridle.store.failures import failure
+from bridle.store.rows import Row
+from bridle.store.tables import table
+
+R = TypeVar("R", bound=Row)
+T = TypeVar("T")
+
+LEAF_BYTES = 65_535
+_PAGE = 256
+_HASH = tree.HASH_BYTES
+
+Mark: TypeAlias = tuple[dict[str, ChainHead], frozenset[str], Frontier | None]
+
+
+class Log:
+    """Chain heads and frontier as this transaction sees them; both are values, so undoing is cheap."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._execute = connection.execute
+        self._heads: dict[str, ChainHead] = {}
+        self._changed: frozenset[str] = frozenset()
+        self._frontier: Frontier | None = None
+        self._stored: Frontier | None = None
+
+    def mark(self) -> Mark:
+        """Return what `restore` needs to come back to this point."""
+        return dict(self._heads), self._changed, self._frontier
+
+    def restore(self, mark: Mark) -> None:
+        """Forget what was appended since `mark`."""
+        self._heads, self._changed, self._frontier = mark
+
+    def frontier(self) -> Frontier:
+        """Return the frontier, this transaction's leaves included."""
+        if self._frontier is None:
+            size, hashes = self._execute('SELECT "size", "hashes" FROM "log"').get
+            if len(hashes) != size.bit_count() * _HASH:
+                raise failure("store_corrupt", "the frontier of the log does not match its size")
+            parts = tuple(hashes[at : at + _HASH] for at in range(0, len(hashes), _HASH))
+            self._frontier = self._stored = Frontier(size, parts)
+        return self._frontier
+
+    def head(self, chain: str) -> ChainHead:
+        """Return the last leaf of the chain."""
+        known = self._heads.get(chain)
+        if known is None:
+            found = self._execute(
+                'SELECT "seq", "hash" FROM "chains" WHERE "chain" = ?', (chain,)
+            ).get
+            known = self._heads[chain] = ChainHead(*found) if found else ChainHead()
+        return known
+
+    def append(self, chain: str, seq: int, data: bytes, digest: bytes, sealed: bytes) -> int:
+        """Insert a leaf and move head and frontier on."""
+        if not 0 < len(data) <= LEAF_BYTES or tree.leaf_hash(data) != digest:
+            raise UsageError(f"a leaf of {chain} is empty, too long or not what its hash says")
+        head = self.head(chain)
+        # INVARIANT: I7. A chain has no gap and no branch: each leaf follows the head it names.
+        if seq != head.seq + 1:
+            raise UsageError(f"leaf {seq} of {chain} does not follow its head {head.seq}")
+        frontier = self.frontier()
+        self._execute(
+            'INSERT INTO "leaves" VALUES (?, ?, ?, ?, ?, ?)',
+            (frontier.size, chain, seq, data, digest, sealed),
+        )
+        self._frontier = frontier.append(digest)
+        self._heads[chain] = ChainHead(seq, digest)
+        self._changed |= {chain}
+        return frontier.size
+
+    def flush(self) -> None:
+        """Write heads and frontier, once for the whole batch."""
+        for chain in self._changed:
+            head = self._heads[chain]
+            self._execute(
+                'INSERT INTO "chains" VALUES (?, ?, ?) ON CONFLICT ("chain") '
+                'DO UPDATE SET "seq" = excluded."seq", "hash" = excluded."hash"',
+                (chain, head.seq, head.hash),
+            )
+        if self._frontier is not None and self._frontier is not self._stored:
+            self._execute(
+                'UPDATE "log" SET "size" = ?, "hashes" = ?',
+                (self._frontier.size, b"".join(self._frontier.hashes)),
+            )
+
+
+class SqliteTx:
+    """One job's view inside a write transaction; of no use once the job has returned."""
+
+    __slots__ = ("_connection", "_execute", "_log", "open")
+
+    def __init__(self, connection: apsw.Connection, log: Log) -> None:
+        self._connection = connection
+        self._execute = connection.execute
+        self._log = log
+        self.open = True
+
+    def _check(self) -> None:
+        if not self.open:
+            raise UsageError("a transaction was used after its job had ended")
+        if not self._connection.in_transaction:
+            # Without this, a job that swallowed the error would go on in autocommit.
+            raise failure("store_unavailable", "the transaction was given up after an error")
+
+    def get(self, kind: type[R], key: str) -> R | None:
+        """Return the row, or None."""
+        self._check()
+        rows = table(kind)
+        doc = self._execute(rows.get, (key,)).get
+        return None if doc is None else rows.row(doc)
+
+    def put(self, row: Row) -> None:
+        """Insert or replace the row."""
+        self._check()
+        rows = table(type(row))
+        self._execute(rows.put, rows.values(row))
+
+    def delete(self, kind: type[Row], key: str) -> None:
+        """Delete the row if it is there."""
+        self._check()
+        self._execute(table(kind).delete, (key,))
+
+    def find(
+        self,
+        kind: type[R],
+        *,
+        limit: int = 1000,
+        newest: str = "",
+        below: tuple[str, int] | None = None,
+        **equals: str | int,
+    ) -> list[R]:
+        """Search by indexed columns; see `bridle.store.base.Tx.find`."""
+        self._check()
+        rows = table(kind)
+        sql = rows.find(newest, below[0] if below else "", tuple(equals))
+        binds = (*equals.values(), *((below[1],) if below else ()), max(limit, 0))
+        return [rows.row(doc) for (doc,) in self._execute(sql, binds)]
+
+    def count(self, kind: type[Row], **equals: str | int) -> int:
+        """Count rows by indexed columns."""
+        self._check()
+        found = self._execute(table(kind).count(tuple(equals)), tuple(equals.values())).get
+        return int(found)
+
+    def head(self, chain: str) -> ChainHead:
+        """Return the last leaf of a chain."""
+        self._check()
+        return self._log.head(chain)
+
+    def append(self, chain: str, seq: int, data: bytes, digest: bytes, sealed: bytes) -> int:
+        """Append a leaf and return its index. Raises `UsageError` unless it follows the head."""
+        self._check()
+        return self._log.append(chain, seq, data, digest, sealed)
+
+    def frontier(self) -> Frontier:
+        """Return size and compact range of the log."""
+        self._check()
+        return self._log.frontier()
+
+    def leaves(self, start: int = 0, end: int | None = None) -> Iterator[StoredLeaf]:
+        """Yield leaves in order, a page at a time; only while the job runs."""
+        at, stop = max(start, 0), self.frontier().size if end is None else end
+        while at < stop:
+            self._check()
+            page = self._execute(
+                'SELECT "index", "chain", "seq", "data", "sealed" FROM "leaves" '
+                'WHERE "index" >= ? AND "index" < ? ORDER BY "index" LIMIT ?',
+                (at, stop, _PAGE),
+            ).fetchall()
+            if not page:
+                return
+            for leaf in page:
+                yield StoredLeaf(*leaf)
+            at = page[-1][0] + 1
+
+    def touch(self) -> None:
+        """Write something, so that the commit has a reason to sync."""
+        self._check()
+        self._execute('UPDATE "log" SET "syncs" = "syncs" + 1')
+
+
+class Batch:
+    """One transaction: begin, jobs in savepoints, commit or undo."""
+
+    def __init__(self, connection: apsw.Connection, written: Callable[[], None]) -> None:
+        self._connection = connection
+        self._execute = connection.execute
+        self._written = written
+        self._log = Log(connection)
+        self._broken = False
+        self._wrote = False
+        self._committing = False
+
+    def begin(self) -> None:
+        """Take the write lock, so that nothing read here is stale at the commit."""
+        if self._connection.in_transaction:  # an undo that failed
+            self._execute("ROLLBACK")
+        self._execute("BEGIN IMMEDIATE")
+
+    def run(self, job: Callable[[SqliteTx], T]) -> T:
+        """Run a job in a savepoint. What it raises passes through, its changes undone."""
+        mark, changes = self._log.mark(), self._connection.total_changes()
+        tx = SqliteTx(self._connection, self._log)
+        self._execute("SAVEPOINT job")
+        try:
+            result = job(tx)
+            self._execute("RELEASE job")
+        except BaseException:
+            self._undo_job(tx, mark)
+            raise
+        tx.open = False
+        self._wrote = self._wrote or self._connection.total_changes() != changes
+        return result
+
+    def _undo_job(self, tx: SqliteTx, mark: Mark) -> None:
+        self._broken = True
+        tx.open = False
+        self._log.restore(mark)
+        # SQLite may have given up the whole transaction (a full disk): then the batch fails.
+        if self._connection.in_transaction:
+            self._execute("ROLLBACK TO job")
+            self._execute("RELEASE job")
+            self._broken = False
+
+    @property
+    def alive(self) -> bool:
+        """Whether the transaction still stands and holds no part of a job that failed."""
+        return self._connection.in_transaction and not self._broken
+
+    @property
+    def committed(self) -> bool:
+        """Whether the commit happened, even if an interruption followed it at once."""
+        return self._committing and not self._connection.in_transaction
+
+    def commit(self) -> None:
+        """Commit all of the batch, or raise; then tell `written` if there was something to write."""
+        self._log.flush()
+        self._committing = True
+        try:
+            self._execute("COMMIT")
+        except apsw.Error:
+            self._committing = False
+            raise
+        if self._wrote:
+            self._written()
+
+    def undo(self) -> None:
+        """Roll everything back, where there is still something to roll back."""
+        if self._connection.in_transaction:
+            self._execute("ROLLBACK")
