@@ -1,1 +1,1 @@
-"""The tamper-evident log: tree hashing, leaves, commitments, sealing, offline verification. Bytes in, bytes out."""
+"""The tamper-evident log: tree, leaves, commitments, sealing, verification. Bytes in, bytes out."""

@@ -1,3 +1,4 @@
+# ruff: noqa: S608
 """Rows to SQL and back: one table per row type, prepared statements, identifiers from rows only."""
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class Table(Generic[R]):
         names = ", ".join(f'"{name}"' for name in (*self._columns, "doc"))
         marks = ", ".join("?" * (len(self._columns) + 1))
         sets = ", ".join(f'"{name}" = excluded."{name}"' for name in (*kind.INDEXED, "doc"))
+        # Identifiers come from the row classes and stand in quotes; values are always bound.
         self.get = f'SELECT "doc" FROM "{table}" WHERE "{key}" = ?'
         self.put = (
             f'INSERT INTO "{table}" ({names}) VALUES ({marks}) '

@@ -1,0 +1,136 @@
+"""Leaves: the bytes of one record, and the commitments to the values that lie sealed beside it.
+
+A leaf is written once, as JSON, and stored and hashed as those bytes; reading never serialises
+it again to verify. Randomness comes in as an argument.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+from typing import Any
+
+import msgspec
+
+from bridle.ledger.errors import LedgerError
+from bridle.ledger.tree import leaf_hash
+from bridle.model.record import Leaf, LeafKind
+
+VERSION = 1
+MAX_BYTES = 65_535
+"""Longest leaf: an entry bundle gives its length two bytes."""
+SALT_BYTES = 32
+
+Opening = tuple[bytes, bytes]
+"""Salt and value of one field: what opens its commitment."""
+
+_HASH = re.compile(r"[0-9a-f]{64}")
+_NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,256}")
+_MOST = 2**53 - 1
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Leaf).decode
+
+
+def build(
+    kind: LeafKind,
+    chain: str,
+    seq: int,
+    prev: bytes,
+    time: int,
+    ids: dict[str, str],
+    body: dict[str, Any],
+    fields: dict[str, bytes],
+    salts: bytes,
+) -> tuple[bytes, bytes, dict[str, Opening]]:
+    """Write a leaf: its bytes, its RFC 6962 hash, and the openings of its commitments.
+
+    `prev` is the leaf hash of the chain's last leaf (32 zero bytes at `seq` 0), `time` is in
+    milliseconds since the epoch. `ids` holds stable ids and `body` what anyone may read: neither
+    takes a bare hash of something guessable. `fields` are committed to; `salts` are 32 fresh
+    random bytes for each. Raises `LedgerError` when the leaf could not be read back.
+    """
+    if not all(map(_NAME.fullmatch, fields)):
+        raise LedgerError("the name of a field is empty, too long or holds control characters")
+    if len(salts) != SALT_BYTES * len(fields):
+        raise LedgerError(f"{len(fields)} fields need {SALT_BYTES} random bytes each")
+    starts = range(0, len(salts), SALT_BYTES)
+    openings = {
+        name: (salts[at : at + SALT_BYTES], value)
+        for at, (name, value) in zip(starts, fields.items(), strict=True)
+    }
+    commitments = {
+        name: commitment(name, salt, value).hex() for name, (salt, value) in openings.items()
+    }
+    leaf = Leaf(VERSION, kind, chain, seq, prev.hex(), time, ids, commitments, body)
+    _check(leaf)
+    try:
+        data = _encode(leaf)
+    except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError) as problem:
+        raise LedgerError(f"the record cannot be written: {problem}") from problem
+    if len(data) > MAX_BYTES:
+        raise LedgerError(
+            f"the record is {len(data)} bytes long, the most is {MAX_BYTES}",
+            code="leaf_too_large",
+            hint="Lower the limits of the bundle: values belong into sealed fields, not the body.",
+        )
+    return data, leaf_hash(data), openings
+
+
+def commitment(name: str, salt: bytes, value: bytes) -> bytes:
+    """Commit to a named value: HMAC-SHA256 keyed by the salt over name, a zero byte, value."""
+    return hmac.digest(salt, name.encode() + b"\x00" + value, "sha256")
+
+
+def opens(leaf: Leaf, name: str, opening: Opening) -> bool:
+    """Tell whether salt and value are those the leaf commits to under this name."""
+    salt, value = opening
+    if len(salt) != SALT_BYTES:
+        return False
+    return hmac.compare_digest(commitment(name, salt, value).hex(), leaf.commit.get(name, ""))
+
+
+def parse(data: bytes) -> Leaf:
+    """Read a leaf: strict about the envelope, open to body keys it does not know.
+
+    Raises `LedgerError`. What it returns says nothing of integrity: that is `bridle.ledger.verify`.
+    """
+    if len(data) > MAX_BYTES:
+        raise LedgerError("the leaf is too long", code="leaf_too_large")
+    try:
+        leaf = _decode(data)
+        if _encode(leaf) != data:  # not as our writer writes it: then look closer
+            json.loads(data, object_pairs_hook=_unique)
+    except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as problem:
+        raise LedgerError(f"not a leaf: {problem}") from problem
+    _check(leaf)
+    return leaf
+
+
+def _check(leaf: Leaf) -> None:
+    wrong = _wrong(leaf)
+    if wrong:
+        raise LedgerError(f"not a leaf: {wrong}")
+
+
+def _wrong(leaf: Leaf) -> str:
+    """Name the first thing that is wrong with the envelope; empty when nothing is."""
+    if leaf.v != VERSION:
+        return f"version {leaf.v} is unknown"
+    if not (0 <= leaf.seq <= _MOST and 0 <= leaf.time <= _MOST):
+        return "seq or time is out of range"
+    if not _HASH.fullmatch(leaf.prev) or (leaf.seq == 0) != (leaf.prev == "0" * 64):
+        return "prev is not the hash of a leaf before this one"
+    if not all(map(_HASH.fullmatch, leaf.commit.values())):
+        return "a commitment is no HMAC-SHA256 in hexadecimal"
+    if not all(map(_NAME.fullmatch, (leaf.chain, *leaf.ids, *leaf.commit))):
+        return "a name is empty, too long or holds control characters"
+    return ""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key occurs twice")
+    return found

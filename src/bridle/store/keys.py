@@ -1,0 +1,89 @@
+"""Key files: made once with the system's randomness, readable by their owner alone."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from bridle.model.errors import StoreError
+from bridle.store.opening import assert_private
+
+KEY_BYTES = 32
+
+
+def load_or_create(path: Path) -> bytes:
+    """Return the key at `path`, 32 bytes, making it where there is none.
+
+    Two processes that make it at once get the same key. Raises `StoreError`: `key_exposed` when
+    others may read it or it is not ours, `key_invalid` when it is no key, else as a store does.
+    """
+    assert_private(path.parent)
+    with suppress(FileNotFoundError):
+        return _load(path)
+    draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
+    try:
+        _write(draft, os.urandom(KEY_BYTES))
+        # A link fails where the name exists: whoever comes first has made the key.
+        with suppress(FileExistsError):
+            os.link(draft, path)
+        _sync(path.parent)
+    except OSError as problem:
+        raise StoreError(
+            f"{path}: the key cannot be written: {problem.strerror}",
+            code="store_full" if problem.errno == 28 else "store_readonly",
+            hint="Free some space and make the folder writable for the user that runs Bridle.",
+        ) from problem
+    finally:
+        draft.unlink(missing_ok=True)
+    return _load(path)
+
+
+def _load(path: Path) -> bytes:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        raise
+    except OSError as problem:
+        raise _exposed(path, f"it cannot be opened: {problem.strerror}") from problem
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise _exposed(path, "it is no plain file")
+        if status.st_uid != os.geteuid() or status.st_mode & 0o077:
+            raise _exposed(path, f"mode {stat.S_IMODE(status.st_mode):04o}, owner {status.st_uid}")
+        key = os.read(descriptor, KEY_BYTES + 1)
+    finally:
+        os.close(descriptor)
+    if len(key) != KEY_BYTES:
+        raise StoreError(
+            f"{path} holds no key of {KEY_BYTES} bytes",
+            code="key_invalid",
+            hint="Restore it from a backup: without it sealed payloads stay shut.",
+        )
+    return key
+
+
+def _exposed(path: Path, why: str) -> StoreError:
+    return StoreError(
+        f"the key {path} may be known to others: {why}",
+        code="key_exposed",
+        hint="If nobody else had access, chmod 0600 it; otherwise start a new store.",
+    )
+
+
+def _write(path: Path, key: bytes) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    with open(os.open(path, flags, 0o600), "wb") as file:  # noqa: PTH123
+        file.write(key)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
