@@ -36,7 +36,12 @@ class BundleError(BridleError):
     code = "bundle_invalid"
 
     def __init__(
-        self, message: str, findings: tuple[Finding, ...] = (), *, code: str | None = None, hint: str = ""
+        self,
+        message: str,
+        findings: tuple[Finding, ...] = (),
+        *,
+        code: str | None = None,
+        hint: str = "",
     ) -> None:
         super().__init__(message, code=code, hint=hint)
         self.findings = findings

@@ -118,7 +118,7 @@ class ActionRow(Row, frozen=True, kw_only=True):
 
     `requested` and `judged` are keyed hashes of argument digests. The text that may execute and a
     stored output lie in `sealed`, encrypted with the payload key. `lapses` is when an allow that
-    was not started ends (0: never); `charged` is what budgets hold for it.
+    was not started ends (0: never); `charged` is what budgets hold for it, for good once `settled`.
     """
 
     TABLE: ClassVar[str] = "actions"
@@ -140,6 +140,7 @@ class ActionRow(Row, frozen=True, kw_only=True):
     attempt: str = ""
     approval: str = ""
     charged: dict[str, int] = {}
+    settled: bool = False
     sealed: bytes = b""
     leaf: int = -1
     leaf_hash: str = ""

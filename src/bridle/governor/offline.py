@@ -1,0 +1,225 @@
+"""Offline judging: one JSON line in, one verdict line out. Deterministic; nothing is kept.
+
+Identities are as declared in the input, time is what `at` says (never backwards), ids follow from
+the input, leases are off, and an action without an outcome counts as started.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from bridle.bundle.bundle import Bundle
+from bridle.bundle.load import load
+from bridle.governor.throwaway import OPERATOR, governor_over
+from bridle.model.calls import (
+    Call,
+    Decide,
+    Failed,
+    Judged,
+    Observe,
+    Opened,
+    OpenSession,
+    Released,
+    StartMission,
+)
+from bridle.model.errors import BridleError, UsageError
+from bridle.model.outcome import Outcome, OutcomeKind
+from bridle.model.reason import Reason, ReasonCode
+
+_LONGEST_LINE = 8 * 1024 * 1024
+
+
+class MissionLine(Struct, frozen=True, forbid_unknown_fields=True, tag="mission", kw_only=True):
+    """`{"type":"mission", …}`: starts a mission under the input's own name for it."""
+
+    id: str
+    template: str = ""
+    user: str = ""
+    prompt: str = ""
+    at: str = ""
+
+
+class ActionLine(Struct, frozen=True, forbid_unknown_fields=True, tag="action", kw_only=True):
+    """`{"type":"action", …}`. `args_raw` is the exact text of the arguments, instead of `args`."""
+
+    tool: str
+    id: str = ""
+    mission: str = ""
+    agent: str = ""
+    executor: str = ""
+    args: msgspec.Raw = msgspec.Raw(b"")
+    args_raw: str | None = None
+    at: str = ""
+
+
+class OutcomeLine(Struct, frozen=True, forbid_unknown_fields=True, tag="outcome", kw_only=True):
+    """`{"type":"outcome", …}`: how an action ended; answered by the release verdict."""
+
+    action: str
+    output: msgspec.Raw = msgspec.Raw(b"")
+    error: str = ""
+    at: str = ""
+
+
+_decoder = msgspec.json.Decoder(MissionLine | ActionLine | OutcomeLine)
+
+
+class Offline:
+    """Feeds lines to a throw-away governor. Without options, the bundle's `[defaults]` fill in."""
+
+    def __init__(
+        self,
+        bundle: Bundle | Path | str,
+        *,
+        mission: str = "",
+        user: str = "",
+        agent: str = "",
+        executor: str = "",
+    ) -> None:
+        loaded = bundle if isinstance(bundle, Bundle) else load(bundle)
+        given = loaded.manifest.defaults
+        self._bundle = loaded
+        self._template = mission or given.mission
+        self._user = user or given.user
+        self._agent = agent or given.agent
+        self._executor = executor or given.executor
+        self._governor, self._clock = governor_over(loaded, leases=False, seed=b"bridle offline")
+        self._missions: dict[str, str] = {}
+        self._sessions: dict[tuple[str, str, str], str] = {}
+        self._started: dict[str, tuple[str, str]] = {}
+        self._lines = 0
+
+    def feed(self, line: bytes) -> dict[str, Any]:
+        """Answer one line. Never raises for what the line contains."""
+        self._lines += 1
+        try:
+            return self._answer(line)
+        except BridleError as problem:
+            return _refused(_name(line), problem.code, problem.message)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as problem:
+            text = str(problem).split("\n", 1)[0][:200]
+            return _refused(_name(line), ReasonCode.MALFORMED, f"this line cannot be read: {text}")
+
+    def close(self) -> None:
+        """Drop the throw-away store."""
+        self._governor.close()
+
+    def _answer(self, line: bytes) -> dict[str, Any]:
+        if len(line) > _LONGEST_LINE:
+            return _refused("", ReasonCode.LIMIT_EXCEEDED, "this line is too long")
+        item = _decoder.decode(line)
+        if item.at:
+            self._clock.move_to(_time(item.at))
+        self._governor.tick()
+        match item:
+            case MissionLine():
+                self._start(item.id, item.template, item.user, item.prompt)
+                return {"id": item.id, "ok": True}
+            case ActionLine():
+                return self._judge(item)
+            case OutcomeLine():
+                return self._observe(item)
+
+    def _start(self, name: str, template: str, user: str, prompt: str) -> None:
+        if name in self._missions:
+            raise UsageError(f"mission {name!r} was started before", code="duplicate_mission")
+        call = StartMission(
+            template=template or self._template, user=user or self._user, prompt=prompt
+        )
+        self._missions[name] = self._opened(call)
+
+    def _judge(self, item: ActionLine) -> dict[str, Any]:
+        name = item.id or f"line-{self._lines}"
+        session = self._session(item)
+        text = item.args_raw if item.args_raw is not None else bytes(item.args).decode() or "{}"
+        call = Decide(
+            session=session, tool=item.tool, args=text, key=name, adapter="offline", start=True
+        )
+        reply = self._governor.handle(OPERATOR, call)
+        if not isinstance(reply, Judged):
+            raise UsageError("no verdict")
+        verdict = reply.verdict
+        if verdict.attempt:
+            self._started[name] = (session, verdict.attempt)
+        line: dict[str, Any] = {"id": name, "effect": verdict.effect.value}
+        if verdict.effect == "modify":
+            line["args"] = json.loads(verdict.args)
+        line["reasons"] = _reasons(verdict.reasons)
+        if verdict.approval:
+            line["approval"] = verdict.approval
+        return line
+
+    def _observe(self, item: OutcomeLine) -> dict[str, Any]:
+        started = self._started.get(item.action)
+        if started is None:
+            return _refused(item.action, ReasonCode.NOT_DECIDED, "no such action was started")
+        if item.error:
+            outcome = Outcome(OutcomeKind.ERROR, error=item.error)
+        else:
+            outcome = Outcome(OutcomeKind.OK, output=bytes(item.output).decode())
+        call = Observe(session=started[0], attempt=started[1], outcome=outcome)
+        reply = self._governor.handle(OPERATOR, call)
+        if not isinstance(reply, Released):
+            raise UsageError("no release")
+        release = reply.release
+        line: dict[str, Any] = {"id": item.action, "effect": release.effect.value}
+        if release.output:
+            line["output"] = json.loads(release.output)
+        line["reasons"] = _reasons(release.reasons)
+        if release.approval:
+            line["approval"] = release.approval
+        return line
+
+    def _session(self, item: ActionLine) -> str:
+        mission = item.mission or "default"
+        if mission not in self._missions:
+            if item.mission:
+                raise UsageError(f"mission {mission!r} was not started", code="out_of_mission")
+            self._start(mission, "", "", "")
+        agent, executor = item.agent or self._agent, item.executor or self._executor
+        key = (mission, agent, executor)
+        if key not in self._sessions:
+            call = OpenSession(mission=self._missions[mission], agent=agent, executor=executor)
+            self._sessions[key] = self._opened(call)
+        return self._sessions[key]
+
+    def _opened(self, call: Call) -> str:
+        reply = self._governor.handle(OPERATOR, call)
+        if isinstance(reply, Failed):
+            raise UsageError(reply.message, code=reply.code, hint=reply.hint)
+        return reply.id if isinstance(reply, Opened) else ""
+
+
+def _reasons(reasons: tuple[Reason, ...]) -> list[dict[str, str]]:
+    return [{"policy": r.policy, "code": r.code.value, "text": r.text} for r in reasons]
+
+
+def _refused(name: str, code: str, text: str) -> dict[str, Any]:
+    return {
+        "id": name,
+        "effect": "deny",
+        "reasons": [{"policy": "", "code": str(code), "text": text}],
+    }
+
+
+def _name(line: bytes) -> str:
+    """The id of a line that could not be used, if it can still be seen."""
+    try:
+        found: Any = msgspec.json.decode(line)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return ""
+    name = found.get("id") or found.get("action") if isinstance(found, dict) else ""
+    return name[:256] if isinstance(name, str) else ""
+
+
+def _time(text: str) -> int:
+    moment = datetime.datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("`at` needs a time zone")
+    return int(moment.timestamp() * 1000)

@@ -1,0 +1,100 @@
+"""Opens the ground a governor stands on: where things lie, the store's lock, keys, clock."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from msgspec import Struct
+
+from bridle.bundle.bundle import Bundle
+from bridle.bundle.load import load
+from bridle.governor.chance import SystemChance
+from bridle.governor.clock import WallClock
+from bridle.governor.core import Core
+from bridle.governor.records import Recorder
+from bridle.ledger import leaf
+from bridle.ledger.seal import Sealer
+from bridle.model.errors import BundleError, StoreError
+from bridle.store import keys
+from bridle.store.base import Store, Tx
+from bridle.store.place import Place, assert_apart, place_at, place_of
+from bridle.store.rows import BundleRow, GlobalRow
+from bridle.store.sqlite import RELAXED_MS, open_store
+
+
+class Ground(Struct, frozen=True):
+    """What `prepare` found and opened."""
+
+    core: Core
+    root: Path
+    place: Place
+
+
+def prepare(bundle: Path, *, state: Path | None, embedded: bool) -> Ground:
+    """Open the store of a bundle, made on first use, and check that nobody else can reach it.
+
+    Raises `StoreError`, each cause with its own code, and `BundleError` where there is neither a
+    usable bundle on disk nor an active one in the store.
+    """
+    root = Path(bundle).resolve()
+    loaded, problem = _try_load(root)
+    place = place_at(state) if state is not None else place_of(root)
+    store = open_store(
+        place.database, relaxed_ms=loaded.manifest.relaxed_ms if loaded else RELAXED_MS
+    )
+    try:
+        active = store.write(_active_files)
+        if active is None and problem is not None:
+            raise problem
+        _assert_apart(place, root, loaded)
+        core = _core(place, store, embedded=embedded)
+    except BaseException:
+        store.close()
+        raise
+    if loaded is not None:
+        core.adopt(loaded)
+    return Ground(core=core, root=root, place=place)
+
+
+def _try_load(root: Path) -> tuple[Bundle | None, BundleError | None]:
+    """A broken bundle on disk does not keep the active one from being overseen."""
+    try:
+        return load(root), None
+    except BundleError as problem:
+        return None, problem
+
+
+def _active_files(tx: Tx) -> dict[str, str] | None:
+    state = tx.get(GlobalRow, "global")
+    row = tx.get(BundleRow, state.active) if state is not None and state.active else None
+    return row.files if row is not None else None
+
+
+def _assert_apart(place: Place, root: Path, bundle: Bundle | None) -> None:
+    # INVARIANT: I9 — store, keys and bundle lie where no governed tool can write.
+    writes = [w for system in (bundle.systems.values() if bundle else ()) for w in system.writes]
+    assert_apart(place, root, writes)
+
+
+def _core(place: Place, store: Store, *, embedded: bool) -> Core:
+    place.payload_key.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    payload = keys.load_or_create(place.payload_key)
+    secret = keys.load_or_create(place.payload_key.with_name("digest.key"))
+    chance = SystemChance()
+    return Core(
+        store=store,
+        recorder=Recorder(Sealer(payload), chance),
+        clock=WallClock(store.write(_latest_time)),
+        chance=chance,
+        secret=secret,
+        level="embedded" if embedded else "same-uid",
+    )
+
+
+def _latest_time(tx: Tx) -> int:
+    """The time of the log's last leaf: a clock stepped back between two runs must not go below it."""
+    size = tx.frontier().size
+    last = next(iter(tx.leaves(size - 1)), None) if size else None
+    if size and last is None:
+        raise StoreError("the last record is missing", code="store_corrupt")
+    return leaf.parse(last.data).time if last is not None else 0
