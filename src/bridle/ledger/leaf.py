@@ -33,7 +33,7 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Leaf).decode
 
 
-def build(
+def build(  # noqa: PLR0913, PLR0917 (the envelope has as many fields)
     kind: LeafKind,
     chain: str,
     seq: int,

@@ -28,7 +28,7 @@ class ChainHead(Struct, frozen=True):
 
 
 class StoredLeaf(Struct, frozen=True):
-    """A leaf as written: position in the log, chain, exact bytes and the sealed payload (or empty)."""
+    """A leaf as written: place in the log and in its chain, exact bytes, sealed payload or none."""
 
     index: int
     chain: str
@@ -38,7 +38,7 @@ class StoredLeaf(Struct, frozen=True):
 
 
 class Tx(Protocol):
-    """One job's view inside a write transaction. Raising rolls this job back, not its neighbours."""
+    """One job's view of a write transaction. Raising rolls this job back, not its neighbours."""
 
     def get(self, kind: type[R], key: str) -> R | None:
         """Return the row, or None."""
@@ -53,7 +53,13 @@ class Tx(Protocol):
         ...
 
     def find(
-        self, kind: type[R], *, limit: int = 1000, newest: str = "", below: tuple[str, int] | None = None, **equals: str | int
+        self,
+        kind: type[R],
+        *,
+        limit: int = 1000,
+        newest: str = "",
+        below: tuple[str, int] | None = None,
+        **equals: str | int,
     ) -> list[R]:
         """Rows whose indexed columns equal `equals` and (with `below`) whose column is < the value.
 

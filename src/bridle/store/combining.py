@@ -19,12 +19,13 @@ from bridle.store.failures import failure
 
 T = TypeVar("T")
 X = TypeVar("X")
+V_co = TypeVar("V_co", covariant=True)
 
 BATCH = 64
 """Most jobs of one commit: it bounds how long a leader works for others."""
 
 
-class Transaction(Protocol[X]):
+class Transaction(Protocol[V_co]):
     """What the combiner needs of a driver's transaction."""
 
     @property
@@ -41,7 +42,7 @@ class Transaction(Protocol[X]):
         """Begin."""
         ...
 
-    def run(self, job: Callable[[X], Any]) -> Any:
+    def run(self, job: Callable[[V_co], Any]) -> Any:
         """Run a job so that its failure undoes the job and nothing else."""
         ...
 

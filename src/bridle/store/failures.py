@@ -1,11 +1,9 @@
-"""What SQLite and the operating system report, as `StoreError` with a code and a way out."""
+"""Failures of the store: each code with its way out. What the system reports becomes one."""
 
 from __future__ import annotations
 
 import errno
 from pathlib import Path
-
-import apsw
 
 from bridle.model.errors import StoreError
 
@@ -26,18 +24,7 @@ HINTS = {
     "store_unavailable": "Try again; if it persists, check the disk and the system log.",
 }
 
-_CODES: tuple[tuple[type[apsw.Error], str], ...] = (
-    (apsw.FullError, "store_full"),
-    (apsw.ReadOnlyError, "store_readonly"),
-    (apsw.CantOpenError, "store_readonly"),
-    (apsw.PermissionsError, "store_readonly"),
-    (apsw.BusyError, "store_locked"),
-    (apsw.LockedError, "store_locked"),
-    (apsw.CorruptError, "store_corrupt"),
-    (apsw.NotADBError, "store_corrupt"),
-    (apsw.FormatError, "store_corrupt"),
-)
-_ERRNOS = {
+CODES_OF_ERRNO = {
     errno.ENOSPC: "store_full",
     errno.EDQUOT: "store_full",
     errno.EROFS: "store_readonly",
@@ -51,16 +38,7 @@ def failure(code: str, message: str) -> StoreError:
     return StoreError(message, code=code, hint=HINTS[code])
 
 
-def of_sqlite(problem: apsw.Error, connection: apsw.Connection | None = None) -> StoreError:
-    """Translate an error of SQLite."""
-    code = next((code for kind, code in _CODES if isinstance(problem, kind)), "store_unavailable")
-    if isinstance(problem, apsw.IOError | apsw.CantOpenError) and connection is not None:
-        # A full disk shows as an I/O error where SQLite maps or truncates files.
-        code = _ERRNOS.get(connection.system_errno, code)
-    return failure(code, f"the store failed: {type(problem).__name__}: {problem}")
-
-
 def of_system(problem: OSError, path: Path) -> StoreError:
     """Translate an error of the operating system at `path`."""
-    code = _ERRNOS.get(problem.errno or 0, "store_unavailable")
+    code = CODES_OF_ERRNO.get(problem.errno or 0, "store_unavailable")
     return failure(code, f"{path}: {problem.strerror or problem}")

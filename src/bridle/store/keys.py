@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bridle.model.errors import StoreError
-from bridle.store.opening import assert_private
+from bridle.store.sqlite.opening import assert_private
 
 KEY_BYTES = 32
 

@@ -12,7 +12,7 @@ import os
 import pwd
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from bridle.model.errors import StoreError
+from bridle.store.failures import of_system
 
 SOCKET_BYTES = 100
 """Longest socket path: the kernel takes 108 bytes, some systems 104."""
@@ -142,15 +143,15 @@ def _open_to_others(path: Path) -> str:
     """Say how a user other than root and ourselves could change `path`; empty when none could."""
     try:
         status = path.lstat()
-    except OSError:
+    except FileNotFoundError:
         return ""
     mode = status.st_mode
-    if stat.S_ISLNK(mode) or stat.S_ISSOCK(mode):
-        return ""
     if status.st_uid not in {0, os.geteuid()}:
         return f"{path} belongs to user {status.st_uid}"
-    if stat.S_ISDIR(mode) and mode & stat.S_ISVTX:
-        return ""  # in a sticky folder only the owner of an entry can replace it
+    # A link has no mode, a socket's is for those who connect; in a sticky folder only the owner
+    # of an entry can replace it.
+    if stat.S_ISLNK(mode) or stat.S_ISSOCK(mode) or (stat.S_ISDIR(mode) and mode & stat.S_ISVTX):
+        return ""
     if mode & stat.S_IWOTH:
         return f"{path} is writable by everyone"
     if mode & stat.S_IWGRP and not _private_group(status.st_gid):
@@ -243,12 +244,10 @@ def _assert_private(folder: Path) -> None:
 
 
 @contextmanager
-def _system_errors(path: Path) -> Iterator[None]:
+def _system_errors(path: Path) -> Generator[None, None, None]:
     try:
         yield
     except OSError as problem:
-        from bridle.store.failures import of_system
-
         raise of_system(problem, path) from problem
 
 

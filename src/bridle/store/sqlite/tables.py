@@ -1,5 +1,5 @@
-# ruff: noqa: S608
 """Rows to SQL and back: one table per row type, prepared statements, identifiers from rows only."""
+# ruff: noqa: S608 (identifiers stand in quotes and come from row classes; values are bound)
 
 from __future__ import annotations
 
@@ -32,7 +32,6 @@ class Table(Generic[R]):
         names = ", ".join(f'"{name}"' for name in (*self._columns, "doc"))
         marks = ", ".join("?" * (len(self._columns) + 1))
         sets = ", ".join(f'"{name}" = excluded."{name}"' for name in (*kind.INDEXED, "doc"))
-        # Identifiers come from the row classes and stand in quotes; values are always bound.
         self.get = f'SELECT "doc" FROM "{table}" WHERE "{key}" = ?'
         self.put = (
             f'INSERT INTO "{table}" ({names}) VALUES ({marks}) '

@@ -1,4 +1,4 @@
-"""The store on SQLite: one file, one writing process, write-ahead log, group commit."""
+"""The store: write-ahead log, group commit, relaxed writes, one writing process."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from typing import TypeVar
 import apsw
 
 from bridle.model.errors import StoreError
-from bridle.store import opening
 from bridle.store.base import Tx
 from bridle.store.combining import Combiner
-from bridle.store.failures import failure, of_sqlite
+from bridle.store.failures import failure
 from bridle.store.relaxed import SyncTimer
-from bridle.store.transaction import Batch, SqliteTx
+from bridle.store.sqlite import opening
+from bridle.store.sqlite.statements import execute_of, of_sqlite
+from bridle.store.sqlite.transaction import Batch, SqliteTx
 
 T = TypeVar("T")
 
@@ -84,7 +85,7 @@ class SqliteStore:
         level = "FULL" if durable or self._timer.overdue() else "NORMAL"
         if level != self._level:
             self._level = ""
-            self._connection.execute(f"PRAGMA synchronous = {level}")
+            execute_of(self._connection)(f"PRAGMA synchronous = {level}")
             self._level = level
         done = self._timer.synced if level == "FULL" else self._timer.unsynced
         return Batch(self._connection, done)

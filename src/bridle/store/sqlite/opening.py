@@ -13,7 +13,8 @@ from pathlib import Path
 import apsw
 
 from bridle.model.errors import StoreError
-from bridle.store.failures import failure, of_sqlite, of_system
+from bridle.store.failures import failure, of_system
+from bridle.store.sqlite.statements import execute_of, of_sqlite
 
 APPLICATION_ID = 0x42726431  # "Brd1"
 OLDEST_SQLITE = (3, 50, 0)
@@ -145,13 +146,14 @@ def _assert_own(path: Path) -> None:
 
 
 def _prepare(connection: apsw.Connection, path: Path | None) -> apsw.Connection:
+    execute = execute_of(connection)
     connection.set_busy_timeout(_BUSY_MS)
     connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
     connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
-    connection.execute("PRAGMA mmap_size = 0; PRAGMA cell_size_check = ON")
+    execute("PRAGMA mmap_size = 0; PRAGMA cell_size_check = ON")
     version = _assert_ours(connection, path)
     if path is not None and path.stat().st_size <= _CHECKED_BYTES:
-        found = connection.execute("PRAGMA quick_check(1)").get
+        found = execute("PRAGMA quick_check(1)").get
         if found != "ok":
             raise failure("store_corrupt", f"{path} is damaged: {found}")
     _migrate(connection, version)
@@ -164,10 +166,11 @@ def _prepare(connection: apsw.Connection, path: Path | None) -> apsw.Connection:
 
 def _assert_ours(connection: apsw.Connection, path: Path | None) -> int:
     """Return the schema version, 0 for an empty database."""
-    application = connection.execute("PRAGMA application_id").get
-    version = int(connection.execute("PRAGMA user_version").get)
+    execute = execute_of(connection)
+    application = execute("PRAGMA application_id").get
+    version = int(execute("PRAGMA user_version").get)
     if application != APPLICATION_ID:
-        empty = connection.execute("SELECT count(*) FROM sqlite_schema").get == 0
+        empty = execute("SELECT count(*) FROM sqlite_schema").get == 0
         if application != 0 or version != 0 or not empty:
             raise failure("store_foreign", f"{path} is a database of another program")
     if version > len(migrations()):
@@ -177,7 +180,7 @@ def _assert_ours(connection: apsw.Connection, path: Path | None) -> int:
 
 def migrations() -> list[str]:
     """Return the SQL of each migration, in order of its number."""
-    folder = resources.files("bridle.store") / "migrations"
+    folder = resources.files("bridle.store.sqlite") / "migrations"
     found = sorted((each.name, each) for each in folder.iterdir() if each.name.endswith(".sql"))
     for number, (name, _) in enumerate(found, 1):
         if not name.startswith(f"{number:04d}_"):
@@ -187,23 +190,25 @@ def migrations() -> list[str]:
 
 def _migrate(connection: apsw.Connection, version: int) -> None:
     """Bring the schema up to date, each step in a transaction of its own."""
+    execute = execute_of(connection)
     for number, sql in enumerate(migrations()[version:], version + 1):
-        connection.execute("BEGIN EXCLUSIVE")
+        execute("BEGIN EXCLUSIVE")
         try:
-            connection.execute(sql)
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {number}")
-            connection.execute("COMMIT")
+            execute(sql)
+            execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            execute(f"PRAGMA user_version = {number}")
+            execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
-                connection.execute("ROLLBACK")
+                execute("ROLLBACK")
             raise
 
 
 def _set(connection: apsw.Connection, name: str, value: str, expected: str | int) -> None:
     """Set a pragma and read it back: SQLite ignores silently what it cannot do."""
-    connection.execute(f"PRAGMA {name} = {value}")
-    found = connection.execute(f"PRAGMA {name}").get
+    execute = execute_of(connection)
+    execute(f"PRAGMA {name} = {value}")
+    found = execute(f"PRAGMA {name}").get
     if found != expected:
         raise failure("store_unavailable", f"SQLite refused {name} = {value}: it is {found}")
 

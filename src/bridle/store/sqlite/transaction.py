@@ -16,7 +16,8 @@ from bridle.model.errors import UsageError
 from bridle.store.base import ChainHead, Frontier, StoredLeaf
 from bridle.store.failures import failure
 from bridle.store.rows import Row
-from bridle.store.tables import table
+from bridle.store.sqlite.statements import execute_of
+from bridle.store.sqlite.tables import table
 
 R = TypeVar("R", bound=Row)
 T = TypeVar("T")
@@ -29,10 +30,10 @@ Mark: TypeAlias = tuple[dict[str, ChainHead], frozenset[str], Frontier | None]
 
 
 class Log:
-    """Chain heads and frontier as this transaction sees them; both are values, so undoing is cheap."""
+    """Chain heads and frontier as this transaction sees them."""
 
     def __init__(self, connection: apsw.Connection) -> None:
-        self._execute = connection.execute
+        self._execute = execute_of(connection)
         self._heads: dict[str, ChainHead] = {}
         self._changed: frozenset[str] = frozenset()
         self._frontier: Frontier | None = None
@@ -107,7 +108,7 @@ class SqliteTx:
 
     def __init__(self, connection: apsw.Connection, log: Log) -> None:
         self._connection = connection
-        self._execute = connection.execute
+        self._execute = execute_of(connection)
         self._log = log
         self.open = True
 
@@ -200,7 +201,7 @@ class Batch:
 
     def __init__(self, connection: apsw.Connection, written: Callable[[], None]) -> None:
         self._connection = connection
-        self._execute = connection.execute
+        self._execute = execute_of(connection)
         self._written = written
         self._log = Log(connection)
         self._broken = False
@@ -249,7 +250,7 @@ class Batch:
         return self._committing and not self._connection.in_transaction
 
     def commit(self) -> None:
-        """Commit all of the batch, or raise; then tell `written` if there was something to write."""
+        """Commit all of the batch, or raise; tell `written` if something was written."""
         self._log.flush()
         self._committing = True
         try:
