@@ -11,21 +11,11 @@ from typing import TypeVar
 
 from bridle.bundle.bundle import Bundle
 from bridle.bundle.load import load
-from bridle.governor import (
-    activation,
-    approvals,
-    attempts,
-    holds,
-    humans,
-    missions,
-    outcomes,
-    oversight,
-    path,
-    standing,
-)
-from bridle.governor.core import Core
-from bridle.governor.opening import Ground, prepare
-from bridle.governor.watch import DiskWatch
+from bridle.governor.action import attempts, holds, outcomes, path, standing
+from bridle.governor.ground.core import Core
+from bridle.governor.ground.opening import Ground, prepare
+from bridle.governor.ground.watch import DiskWatch
+from bridle.governor.oversight import activation, approvals, humans, missions, operators
 from bridle.model import calls
 from bridle.model.calls import Caller, Failed, Judged, Listing, Opened, Released, Reply
 from bridle.model.errors import BridleError, RefusedError, StoreError
@@ -227,13 +217,13 @@ class Governor:
             case calls.Answer():
                 return self._answer(caller, call)
             case calls.Kill():
-                return Listing(rows=core.write(lambda tx: oversight.kill(core, tx, caller, call)))
+                return Listing(rows=core.write(lambda tx: operators.kill(core, tx, caller, call)))
             case calls.Unkill():
-                core.write(lambda tx: oversight.unkill(core, tx, caller, call))
+                core.write(lambda tx: operators.unkill(core, tx, caller, call))
             case calls.IdentityVerb():
-                core.write(lambda tx: oversight.identity(core, tx, caller, call))
+                core.write(lambda tx: operators.identity(core, tx, caller, call))
             case calls.Settle():
-                core.write(lambda tx: oversight.settle(core, tx, caller, call))
+                core.write(lambda tx: operators.settle(core, tx, caller, call))
             case calls.Activate():
                 return self._activate(caller, call)
             case _:
@@ -246,13 +236,13 @@ class Governor:
             case calls.Missions():
                 rows = core.write(lambda tx: missions.listing(core, tx, call))
             case calls.Agents():
-                rows = core.write(lambda tx: oversight.identities(core, tx, call))
+                rows = core.write(lambda tx: operators.identities(core, tx, call))
             case calls.Approvals():
                 rows = core.write(lambda tx: approvals.listing(core, tx, caller, call))
             case calls.Attempts():
-                rows = core.write(lambda tx: oversight.attempts(tx, call))
+                rows = core.write(lambda tx: operators.attempts(tx, call))
             case calls.Status():
-                rows = [core.write(lambda tx: oversight.overview(core, tx))]
+                rows = [core.write(lambda tx: operators.overview(core, tx))]
                 rows[0] |= self._on_disk(rows[0]["active"])
             case _:
                 raise RefusedError(f"unknown call {type(call).__name__}", code="unknown_call")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bridle.bundle.bundle import Bundle
-from bridle.governor.chance import SeededChance
-from bridle.governor.clock import VirtualClock
-from bridle.governor.core import Core
 from bridle.governor.governor import Governor
-from bridle.governor.records import Recorder
+from bridle.governor.ground.chance import SeededChance
+from bridle.governor.ground.clock import VirtualClock
+from bridle.governor.ground.core import Core
+from bridle.governor.ground.records import Recorder
 from bridle.ledger.seal import Sealer
 from bridle.model.calls import Caller
 from bridle.store.sqlite import open_store

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from msgspec import structs
 
-from bridle.governor import budgets
-from bridle.governor.core import Core
-from bridle.governor.standing import Standing, find, obstacle
+from bridle.governor.action import budgets
+from bridle.governor.action.standing import Standing, find, obstacle
+from bridle.governor.ground.core import Core
 from bridle.model.action import ActionState, AttemptState
 from bridle.model.calls import Beat
 from bridle.model.reason import Reason, ReasonCode

@@ -11,9 +11,9 @@ from typing import TypeVar
 from bridle.bundle.bundle import Bundle
 from bridle.bundle.load import load_files
 from bridle.engine.engine import Engine
-from bridle.governor.chance import Chance, new_id
-from bridle.governor.clock import Clock
-from bridle.governor.records import Recorder
+from bridle.governor.ground.chance import Chance, new_id
+from bridle.governor.ground.clock import Clock
+from bridle.governor.ground.records import Recorder
 from bridle.model.errors import StoreError
 from bridle.model.record import SYSTEM_CHAIN, LeafKind
 from bridle.store.base import Store, Tx

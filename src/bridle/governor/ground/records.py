@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from bridle.governor.chance import Chance
+from bridle.governor.ground.chance import Chance
 from bridle.ledger import leaf, seal
 from bridle.model.record import LeafKind
 from bridle.store.base import Tx

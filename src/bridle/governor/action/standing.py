@@ -11,7 +11,7 @@ from msgspec import Struct
 from bridle.bundle.bundle import Bundle
 from bridle.engine.case import Case, MissionView, Typed
 from bridle.engine.engine import Engine
-from bridle.governor.core import Core
+from bridle.governor.ground.core import Core
 from bridle.model.identity import Status
 from bridle.model.mission import MissionStatus, MissionTemplate, matches
 from bridle.model.reason import Reason, ReasonCode

@@ -11,10 +11,11 @@ import msgspec
 from msgspec import Struct, structs
 
 from bridle.engine.case import Typed
-from bridle.governor import attempts, vault
-from bridle.governor.core import Core
-from bridle.governor.standing import Standing
-from bridle.model.action import ActionState, AttemptState
+from bridle.governor.action import attempts
+from bridle.governor.action.standing import Standing
+from bridle.governor.ground import vault
+from bridle.governor.ground.core import Core
+from bridle.model.action import ActionState
 from bridle.model.outcome import Outcome, OutcomeKind
 from bridle.model.reason import Reason, ReasonCode
 from bridle.model.verdict import Effect, Receipt, Verdict

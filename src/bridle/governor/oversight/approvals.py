@@ -7,9 +7,11 @@ from typing import Any
 from msgspec import structs
 
 from bridle.bundle.bundle import Bundle
-from bridle.governor import holds, humans, outcomes, path, vault
-from bridle.governor.core import Core
-from bridle.governor.standing import Standing, find
+from bridle.governor.action import holds, outcomes, path
+from bridle.governor.action.standing import Standing, find
+from bridle.governor.ground import vault
+from bridle.governor.ground.core import Core
+from bridle.governor.oversight import humans
 from bridle.model.calls import Answer, ApprovalOf, Approvals, Caller, Decide, Redeem
 from bridle.model.errors import NotFoundError, RefusedError
 from bridle.model.reason import Reason, ReasonCode

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import structs
 
 from bridle.bundle.bundle import Bundle
-from bridle.governor.core import Core
+from bridle.governor.ground.core import Core
 from bridle.model.errors import BundleError, RefusedError
 from bridle.model.identity import Status
 from bridle.model.record import SYSTEM_CHAIN, LeafKind
@@ -93,7 +93,7 @@ def _active(tx: Tx, user: str) -> bool:
 def require_passing(bundle: Bundle) -> None:
     """Refuse a bundle whose own scenarios fail."""
     # Scenarios run a governor of their own, so this import cannot stand at the top.
-    from bridle.governor.scenarios import run_scenarios  # noqa: PLC0415
+    from bridle.governor.scenarios import run_scenarios
 
     failed = [r for r in run_scenarios(bundle) if not r.passed]
     if failed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
-from bridle.governor.records import Recorder
+from bridle.governor.ground.records import Recorder
 
 
 class Kept(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

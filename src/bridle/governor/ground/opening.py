@@ -8,10 +8,10 @@ from msgspec import Struct
 
 from bridle.bundle.bundle import Bundle
 from bridle.bundle.load import load
-from bridle.governor.chance import SystemChance
-from bridle.governor.clock import WallClock
-from bridle.governor.core import Core
-from bridle.governor.records import Recorder
+from bridle.governor.ground.chance import SystemChance
+from bridle.governor.ground.clock import WallClock
+from bridle.governor.ground.core import Core
+from bridle.governor.ground.records import Recorder
 from bridle.ledger import leaf
 from bridle.ledger.seal import Sealer
 from bridle.model.errors import BundleError, StoreError

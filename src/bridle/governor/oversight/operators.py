@@ -7,8 +7,9 @@ from typing import Any
 from msgspec import structs
 
 from bridle.bundle.bundle import Bundle
-from bridle.governor import humans, outcomes
-from bridle.governor.core import Core
+from bridle.governor.action import outcomes
+from bridle.governor.ground.core import Core
+from bridle.governor.oversight import humans
 from bridle.model.action import AttemptState
 from bridle.model.calls import Agents, Attempts, Caller, IdentityVerb, Kill, Settle, Unkill
 from bridle.model.errors import NotFoundError, RefusedError, UsageError

@@ -5,9 +5,10 @@ from __future__ import annotations
 from msgspec import Struct, structs
 
 from bridle.engine.case import Judgement, Refusal
-from bridle.governor import attempts, holds, vault
-from bridle.governor.core import Core
-from bridle.governor.standing import Standing, find
+from bridle.governor.action import attempts, holds
+from bridle.governor.action.standing import Standing, find
+from bridle.governor.ground import vault
+from bridle.governor.ground.core import Core
 from bridle.model.action import ActionState, AttemptState
 from bridle.model.calls import Observe
 from bridle.model.outcome import Outcome, OutcomeKind

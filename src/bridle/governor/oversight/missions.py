@@ -8,9 +8,10 @@ from msgspec import structs
 
 from bridle.bundle.bundle import Bundle
 from bridle.engine.case import GovernanceCase, MissionView
-from bridle.governor import budgets, humans
-from bridle.governor.core import Core
-from bridle.governor.standing import in_scope
+from bridle.governor.action import budgets
+from bridle.governor.action.standing import in_scope
+from bridle.governor.ground.core import Core
+from bridle.governor.oversight import humans
 from bridle.model.action import AttemptState
 from bridle.model.calls import (
     AddPrompt,

@@ -13,8 +13,8 @@ from msgspec import Struct, structs
 
 from bridle.bundle.bundle import Bundle
 from bridle.engine.case import Cause
-from bridle.governor.core import Core
-from bridle.governor.standing import Standing
+from bridle.governor.action.standing import Standing
+from bridle.governor.ground.core import Core
 from bridle.model.action import ActionState
 from bridle.model.errors import NotFoundError, RefusedError
 from bridle.model.identity import Status

@@ -1,0 +1,1 @@
+"""The way of one action: who asks, judging, starts, outcomes, budgets."""

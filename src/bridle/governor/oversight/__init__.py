@@ -1,0 +1,1 @@
+"""What humans do: missions, holds, the kill switch, the registry, activation."""
