@@ -13,6 +13,12 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from msgspec import Struct
 
 SENDER = "desk@shop.example"
+_REFUSALS = (
+    ConnectionRefusedError,
+    smtplib.SMTPSenderRefused,
+    smtplib.SMTPRecipientsRefused,
+    smtplib.SMTPDataError,
+)
 
 
 class Received(Struct, frozen=True):
@@ -24,7 +30,7 @@ class Received(Struct, frozen=True):
 
 
 class MailRefusedError(Exception):
-    """The server did not take the mail: nothing was sent."""
+    """The server was not there or said no: certainly nothing was sent."""
 
     code = "smtp_refused"
 
@@ -78,6 +84,6 @@ def send(port: int, to: str, subject: str, body: str) -> str:
     try:
         with smtplib.SMTP("127.0.0.1", port, local_hostname="localhost", timeout=10) as server:
             server.send_message(mail)
-    except smtplib.SMTPException as error:
+    except _REFUSALS as error:
         raise MailRefusedError(str(error)) from error
     return "sent"

@@ -1,0 +1,55 @@
+"""What most commands take: the bundle they mean, JSON output, and who is at the keyboard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_WAY_OUT = "name its folder, set BRIDLE_BUNDLE, or go into one; `bridle init DIR` makes one"
+
+
+def bundle(function: Function) -> Function:
+    """Add the optional argument BUNDLE, which is always the last one."""
+    add = click.argument(
+        "bundle",
+        required=False,
+        envvar="BRIDLE_BUNDLE",
+        type=click.Path(path_type=Path),
+        callback=chosen,
+    )
+    return add(function)
+
+
+def chosen(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path:
+    """Return the bundle's folder: as named, or the current one if it is a bundle."""
+    folder = value or Path()
+    if (folder / "bridle.toml").is_file():
+        return folder
+    if value is None:
+        raise click.UsageError(f"No bundle: {_WAY_OUT}.", ctx)
+    what = "has no bridle.toml" if folder.is_dir() else "is no folder"
+    raise click.BadParameter(f"{folder} {what}: {_WAY_OUT}.", ctx, param)
+
+
+def as_json(function: Function) -> Function:
+    """Add the option --json."""
+    add = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+    return add(function)
+
+
+def as_user(*, required: bool = False) -> Callable[[Function], Function]:
+    """Add the option --as: the user (of agents.toml) who does this."""
+    return click.option(
+        "--as",
+        "as_user",
+        metavar="USER",
+        default="",
+        required=required,
+        envvar="BRIDLE_USER",
+        help="The user who does this [env: BRIDLE_USER].",
+    )

@@ -1,0 +1,68 @@
+"""`bridle agents`: the identities that are declared, and which of them may act."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bridle.cli import choice, terminal
+from bridle.cli.operator import connected
+from bridle.cli.root import Group
+from bridle.model.calls import Agents, IdentityVerb
+
+_COLUMNS = {
+    "agent": ("id", "status", "owner", "team", "version"),
+    "user": ("id", "status", "name", "teams"),
+    "workload": ("id", "status", "tools", "may_assert_user"),
+}
+_kind = click.option(
+    "--kind",
+    type=click.Choice(list(_COLUMNS)),
+    default="agent",
+    show_default=True,
+    help="Which identities are meant.",
+)
+
+
+@click.group(cls=Group, default="list")
+def agents() -> None:
+    """See, suspend, resume and retire agents, users and workloads.
+
+    Without a subcommand: the list.
+    """
+
+
+@agents.command("list")
+@choice.bundle
+@_kind
+@choice.as_json
+def list_agents(bundle: Path, kind: str, as_json: bool) -> None:
+    """List identities with their status."""
+    with connected(bundle) as operator:
+        rows = operator.rows(Agents(kind=kind))
+    if as_json:
+        terminal.document(rows)
+    else:
+        terminal.table(rows, _COLUMNS[kind], empty=f"no {kind}s")
+
+
+def _verb(verb: str, help_text: str) -> None:
+    @agents.command(verb, help=help_text)
+    @click.argument("identity", metavar="ID")
+    @choice.bundle
+    @_kind
+    @choice.as_user()
+    @choice.as_json
+    def change(identity: str, bundle: Path, kind: str, as_user: str, as_json: bool) -> None:
+        with connected(bundle) as operator:
+            operator.done(IdentityVerb(kind=kind, id=identity, verb=verb, as_user=as_user))
+        if as_json:
+            terminal.document({"kind": kind, "id": identity, "verb": verb})
+        else:
+            terminal.line(f"{verb} {kind} {terminal.visible(identity)}: done")
+
+
+_verb("suspend", "Suspend an identity: it decides, executes and approves nothing.")
+_verb("resume", "Resume a suspended identity.")
+_verb("retire", "Retire an identity, for good.")

@@ -1,0 +1,105 @@
+"""`bridle init`, `check` and `test`: a bundle until it may be activated."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+
+from bridle.bundle.bundle import Bundle
+from bridle.cli import choice, copying, findings, terminal
+from bridle.cli.root import FINDINGS, Command
+
+
+@click.command(cls=Command)
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--name", default="", help="The bundle's name [default: the folder's].")
+@choice.as_json
+def init(folder: Path, name: str, as_json: bool) -> None:
+    """Write a starter bundle into DIR: commented, checked, with scenarios that pass."""
+    copying.claim(folder)
+    named = re.sub(r"[^A-Za-z0-9_.-]+", "-", name or folder.resolve().name).strip("-.")
+    files = copying.starter(folder, named or "starter")
+    if as_json:
+        terminal.document({"bundle": str(folder), "name": named, "files": files})
+        return
+    terminal.line(f"{terminal.styled('✓', 'ok')} {named}, a bundle of {len(files)} files")
+    terminal.line()
+    for command, what in (
+        ("check", "every finding"),
+        ("test", "its scenarios"),
+        ("serve", "the governor, on its sockets"),
+    ):
+        example = terminal.visible(f"bridle {command} {folder}")
+        terminal.line(f"  {example:<40}  # {what}")
+
+
+@click.command(cls=Command)
+@choice.bundle
+@click.option("--strict", is_flag=True, help="Warnings fail as well.")
+@click.option("--write-schemas", is_flag=True, help="Write the generated schemas into schema/.")
+@choice.as_json
+@click.pass_context
+def check(
+    ctx: click.Context, bundle: Path, strict: bool, write_schemas: bool, as_json: bool
+) -> None:
+    """Parse, type-check and lint a bundle: every finding with its place and a way out.
+
+    Exit code 1 when there is an error or, with --strict, a warning.
+    """
+    from bridle.bundle import load
+
+    loaded, found = load.check(bundle)
+    if loaded is not None and write_schemas:
+        load.write_schemas(loaded, bundle)
+    counts = findings.counts(found)
+    good = loaded is not None and not (strict and counts["warnings"])
+    if as_json:
+        digest = loaded.digest if loaded else ""
+        rows = [findings.row(each) for each in found]
+        terminal.document({"ok": good, "digest": digest, **counts, "findings": rows})
+    else:
+        findings.show(found)
+        icon = terminal.styled("✓", "ok") if good else terminal.styled("✗", "error")
+        told = ", ".join(f"{count} {what}" for what, count in counts.items())
+        terminal.line(f"{icon} {describe(loaded) if loaded else bundle}: {told}")
+    ctx.exit(0 if good else FINDINGS)
+
+
+def describe(bundle: Bundle) -> str:
+    """Return what a bundle holds, on one line."""
+    manifest = bundle.manifest
+    name = terminal.visible(f"{manifest.name} {manifest.version}")
+    sizes = f"{len(bundle.tools)} tools, {len(bundle.policies)} policies"
+    return f"{name} ({bundle.digest[:12]}; {sizes}, {len(bundle.missions)} missions)"
+
+
+@click.command(cls=Command)
+@choice.bundle
+@click.option("-k", "only", default="", metavar="NAME", help="Only scenarios with this in the name.")
+@choice.as_json
+@click.pass_context
+def test(ctx: click.Context, bundle: Path, only: str, as_json: bool) -> None:
+    """Run the scenarios in a bundle's tests/ on a throw-away governor.
+
+    Exit code 1 when a scenario fails, or when -k names none.
+    """
+    from bridle.bundle import load
+    from bridle.governor.scenarios import run_scenarios
+
+    results = [each for each in run_scenarios(load.load(bundle)) if only in each.name]
+    failed = [each for each in results if not each.passed]
+    if as_json:
+        terminal.document({"ok": not failed, "scenarios": results})
+    else:
+        for result in results:
+            icon = terminal.styled("✓", "ok") if result.passed else terminal.styled("✗", "error")
+            terminal.line(f"{icon} {terminal.visible(result.name)}")
+            for step in result.steps if not result.passed else ():
+                if step.message:
+                    terminal.line(f"    {result.location}: {terminal.visible(step.message)}")
+        if only and not results:
+            terminal.complain(f"no scenario has {only!r} in its name", "not_found")
+        terminal.line(f"{len(results) - len(failed)} passed, {len(failed)} failed")
+    ctx.exit(FINDINGS if failed or (only and not results) else 0)

@@ -1,0 +1,143 @@
+"""`bridle missions`: bounded pieces of work, and attempts whose end nobody knows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+
+from bridle.cli import choice, terminal
+from bridle.cli.operator import connected
+from bridle.cli.root import Group
+from bridle.model.calls import Attempts, Missions, MissionVerb, Settle, StartMission
+from bridle.model.outcome import Outcome, OutcomeKind
+
+_COLUMNS = ("id", "template", "user", "status", "started", "expires")
+
+
+@click.group(cls=Group, default="list")
+def missions() -> None:
+    """See, start, suspend, resume and close missions.
+
+    Without a subcommand: the list.
+    """
+
+
+@missions.command("list")
+@choice.bundle
+@click.option("--limit", default=100, show_default=True, help="At most so many, newest first.")
+@choice.as_json
+def list_missions(bundle: Path, limit: int, as_json: bool) -> None:
+    """List missions, newest first."""
+    with connected(bundle) as operator:
+        rows = operator.rows(Missions(limit=limit))
+    if as_json:
+        terminal.document(rows)
+    else:
+        shown = [_timed(row, "started", "expires") for row in rows]
+        terminal.table(shown, _COLUMNS, empty="no missions")
+
+
+@missions.command("show")
+@click.argument("mission")
+@choice.bundle
+@choice.as_json
+def show_mission(mission: str, bundle: Path, as_json: bool) -> None:
+    """Show a mission with its budgets, sessions and running attempts."""
+    with connected(bundle) as operator:
+        row = operator.one(Missions(mission=mission), f"mission {mission!r}")
+    if as_json:
+        terminal.document(row)
+        return
+    lists = {name: value for name, value in row.items() if isinstance(value, list)}
+    plain = {name: value for name, value in row.items() if name not in lists}
+    terminal.pairs(_timed(plain, "started", "expires", "ended"))
+    for name, rows in lists.items():
+        terminal.line()
+        terminal.line(terminal.styled(name.replace("_", " "), bold=True))
+        columns = tuple(rows[0]) if rows else ()
+        timed = [_timed(each, "opened", "closed", "started", "lease", "ended") for each in rows]
+        terminal.table(timed, columns, empty="none")
+
+
+@missions.command("start")
+@click.argument("template")
+@choice.bundle
+@click.option("--user", required=True, help="On whose behalf; this user's prompt it is.")
+@click.option("--prompt-file", type=click.File(), help="File with the prompt; - is standard input.")
+@choice.as_json
+def start_mission(
+    template: str, bundle: Path, user: str, prompt_file: TextIO | None, as_json: bool
+) -> None:
+    """Start a mission from a template."""
+    prompt = prompt_file.read() if prompt_file else ""
+    with connected(bundle) as operator:
+        mission = operator.opened(StartMission(template=template, user=user, prompt=prompt))
+    if as_json:
+        terminal.document({"id": mission})
+    else:
+        terminal.line(mission)
+
+
+def _verb(verb: str, help_text: str) -> None:
+    @missions.command(verb, help=help_text)
+    @click.argument("mission")
+    @choice.bundle
+    @choice.as_user()
+    @choice.as_json
+    def change(mission: str, bundle: Path, as_user: str, as_json: bool) -> None:
+        with connected(bundle) as operator:
+            operator.done(MissionVerb(mission=mission, verb=verb, as_user=as_user))
+        if as_json:
+            terminal.document({"id": mission, "verb": verb})
+        else:
+            terminal.line(f"{verb} {terminal.visible(mission)}: done")
+
+
+_verb("suspend", "Suspend a mission: nothing in it starts until it is resumed.")
+_verb("resume", "Resume a suspended mission.")
+_verb("close", "Close a mission for good.")
+
+
+@missions.command("attempts")
+@choice.bundle
+@click.option("--state", default="unknown", show_default=True, help="In which state.")
+@choice.as_json
+def attempts(bundle: Path, state: str, as_json: bool) -> None:
+    """List attempts whose end nobody knows (or those in another state)."""
+    with connected(bundle) as operator:
+        rows = operator.rows(Attempts(state=state))
+    if as_json:
+        terminal.document(rows)
+        return
+    columns = ("id", "mission", "agent", "tool", "state", "started")
+    terminal.table([_timed(row, "started") for row in rows], columns, empty=f"none {state}")
+
+
+@missions.command("settle")
+@click.argument("attempt")
+@click.argument("outcome", type=click.Choice(["ok", "error", "not_started"]))
+@choice.bundle
+@click.option("--error", "error", default="settled", help="The error's code, where it is one.")
+@choice.as_user()
+@choice.as_json
+def settle(
+    attempt: str, outcome: str, bundle: Path, error: str, as_user: str, as_json: bool
+) -> None:
+    """Say how an attempt ended that nobody heard of again."""
+    kind = OutcomeKind(outcome)
+    told = Outcome(kind=kind, error=error if kind is OutcomeKind.ERROR else "")
+    with connected(bundle) as operator:
+        operator.done(Settle(attempt=attempt, outcome=told, as_user=as_user))
+    if as_json:
+        terminal.document({"id": attempt, "outcome": outcome})
+    else:
+        terminal.line(f"{terminal.visible(attempt)} settled as {outcome}")
+
+
+def _timed(row: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {
+        name: terminal.time(value) if name in names and isinstance(value, int) else value
+        for name, value in row.items()
+    }

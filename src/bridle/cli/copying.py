@@ -1,0 +1,45 @@
+"""Writes bundles that ship with Bridle into a folder of the user's."""
+
+from __future__ import annotations
+
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from bridle.model.errors import UsageError
+
+
+def claim(folder: Path) -> None:
+    """Make a folder; refuse one that holds anything."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(
+            f"{folder} is not empty", code="not_empty", hint="name a folder that is not there yet"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def starter(folder: Path, name: str) -> list[str]:
+    """Write the starter bundle under a name of its own; return the names of its files."""
+    files = _copy(resources.files("bridle.cli") / "starter", folder)
+    manifest = folder / "bridle.toml"
+    text = manifest.read_text("utf-8").replace('name = "starter"', f'name = "{name}"', 1)
+    manifest.write_text(text, "utf-8")
+    return files
+
+
+def back_office(folder: Path) -> list[str]:
+    """Write the demo's bundle; return the names of its files."""
+    return _copy(resources.files("bridle.cli.demo") / "bundle", folder)
+
+
+def _copy(source: Traversable, target: Path) -> list[str]:
+    written: list[str] = []
+    target.mkdir(parents=True, exist_ok=True)
+    for entry in sorted(source.iterdir(), key=lambda each: each.name):
+        if entry.is_dir():
+            inner = _copy(entry, target / entry.name)
+            written += [f"{entry.name}/{name}" for name in inner]
+        else:
+            (target / entry.name).write_bytes(entry.read_bytes())
+            written.append(entry.name)
+    return written
