@@ -42,11 +42,18 @@ def compile_file(
     return tuple(policies), tuple(findings)
 
 
+def compile_prelude(file: str, text: str, set_name: PolicySetName) -> tuple[Policy, ...]:
+    """Compile policies of Bridle's own: only they may have ids that begin with `bridle.`."""
+    source = Source(file, text)
+    found, _ = statements(source)
+    return tuple(_policy(s, set_name, "mission", _parse(source, s)) for s in found)
+
+
 def compile_statement(
     source: Source, statement: Statement, set_name: PolicySetName, scope: str
 ) -> tuple[Policy | None, tuple[Finding, ...]]:
     """Compile one statement, collecting what is wrong with its text and with its annotations."""
-    findings = _annotation_findings(source, statement)
+    findings = _annotation_findings(statement)
     try:
         node = _parse(source, statement)
         modify, hold = _remedy(source, statement, set_name)
@@ -54,7 +61,18 @@ def compile_statement(
         return None, (*findings, error.finding)
     if findings:
         return None, tuple(findings)
-    policy = Policy(
+    return _policy(statement, set_name, scope, node, modify, hold), ()
+
+
+def _policy(
+    statement: Statement,
+    set_name: PolicySetName,
+    scope: str,
+    node: pst.Template,
+    modify: tuple[Modify, ...] = (),
+    hold: tuple[tuple[str, int], ...] = (),
+) -> Policy:
+    return Policy(
         id=_value(statement, "id"),
         effect=statement.effect,
         text=statement.text,
@@ -68,7 +86,6 @@ def compile_statement(
         hold=hold,
         shadow=statement.annotation("enforce") is not None,
     )
-    return policy, ()
 
 
 def _value(statement: Statement, name: str) -> str:
@@ -76,7 +93,7 @@ def _value(statement: Statement, name: str) -> str:
     return found.value if found else ""
 
 
-def _annotation_findings(source: Source, statement: Statement) -> list[Finding]:
+def _annotation_findings(statement: Statement) -> list[Finding]:
     found, seen = list[Finding](), set[str]()
     for annotation in statement.annotations:
         if annotation.name in seen:

@@ -1,0 +1,1 @@
+"""The files of a bundle → the nouns of the model. One module per kind of file."""

@@ -1,0 +1,148 @@
+"""`agents.toml` → teams, users, agents, workloads, approver groups."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from bridle.bundle.parse.table import Findings, Table, named
+from bridle.bundle.parse.toml import Document
+from bridle.model.identity import Agent, ApproverGroup, Team, User, Workload
+
+FILE = "agents.toml"
+
+
+class Identities(Struct, frozen=True):
+    """Everybody a bundle knows, by id."""
+
+    teams: dict[str, Team]
+    users: dict[str, User]
+    agents: dict[str, Agent]
+    workloads: dict[str, Workload]
+    approvers: dict[str, ApproverGroup]
+
+
+def read(document: Document, findings: Findings) -> Identities:
+    """Read the file and check what its entries say of one another."""
+    table = Table(document, findings, document.data)
+    found = Identities(
+        teams={name: _team(name, t) for name, t in table.tables("teams")},
+        users={name: _user(name, t) for name, t in table.tables("users")},
+        agents={name: _agent(name, t) for name, t in table.tables("agents")},
+        workloads={name: _workload(name, t) for name, t in table.tables("workloads")},
+        approvers={name: _approvers(name, t) for name, t in table.tables("approvers")},
+    )
+    table.close()
+    _references(found, document, findings)
+    return found
+
+
+def _team(name: str, table: Table) -> Team:
+    team = Team(named(table, name, "a team"), table.text("name"))
+    table.close()
+    return team
+
+
+def _user(name: str, table: Table) -> User:
+    user = User(
+        named(table, name, "a user"),
+        table.text("name"),
+        table.texts("teams"),
+        attributes(table),
+    )
+    table.close()
+    return user
+
+
+def _agent(name: str, table: Table) -> Agent:
+    agent = Agent(
+        named(table, name, "an agent"),
+        owner=table.text("owner", required=True),
+        team=table.text("team"),
+        version=table.text("version", "1"),
+        tags=_tags(table.table("tags")),
+        attributes=attributes(table),
+    )
+    table.close()
+    return agent
+
+
+def _tags(table: Table) -> dict[str, str]:
+    tags = {key: table.text(key) for key in table.data}
+    table.close()
+    return tags
+
+
+def attributes(table: Table) -> dict[str, Any]:
+    """Read `attributes`; their types are those of schema/extra.cedarschema, checked there."""
+    value = table.table("attributes").data
+    return dict(value)
+
+
+def _workload(name: str, table: Table) -> Workload:
+    workload = Workload(
+        named(table, name, "a workload"),
+        table.texts("tools", ("*",)),
+        table.flag("may_assert_user"),
+    )
+    table.close()
+    return workload
+
+
+def _approvers(name: str, table: Table) -> ApproverGroup:
+    group = ApproverGroup(
+        named(table, name, "an approver group"),
+        users=table.texts("users"),
+        teams=table.texts("teams"),
+        need=table.integer("need", 1, 1, 1_000),
+    )
+    table.close()
+    return group
+
+
+def _references(found: Identities, document: Document, findings: Findings) -> None:
+    for user in found.users.values():
+        for index, team in enumerate(user.teams):
+            at = document.at(("users", user.id, "teams", index))
+            refer(findings, at, team, found.teams, "team")
+    for agent in found.agents.values():
+        path = ("agents", agent.id)
+        if agent.owner:
+            refer(findings, document.at((*path, "owner")), agent.owner, found.users, "user")
+        if agent.team:
+            refer(findings, document.at((*path, "team")), agent.team, found.teams, "team")
+    for group in found.approvers.values():
+        _group_references(group, found, document, findings)
+
+
+def _group_references(
+    group: ApproverGroup, found: Identities, document: Document, findings: Findings
+) -> None:
+    path = ("approvers", group.id)
+    for index, user in enumerate(group.users):
+        refer(findings, document.at((*path, "users", index)), user, found.users, "user")
+    for index, team in enumerate(group.teams):
+        refer(findings, document.at((*path, "teams", index)), team, found.teams, "team")
+    if len(members(group, found.users)) < group.need:
+        findings.error(
+            document.at(path),
+            "approvers_short",
+            f"the group {group.id} needs {group.need} humans and has fewer",
+            "add users or teams, or lower `need`: nothing it guards could ever be approved",
+        )
+
+
+def members(group: ApproverGroup, users: dict[str, User]) -> set[str]:
+    """Return the declared users who may approve for a group."""
+    teams = set(group.teams)
+    return {u.id for u in users.values() if u.id in group.users or teams & set(u.teams)}
+
+
+def refer(findings: Findings, at: Any, name: str, known: dict[str, Any], what: str) -> None:
+    """Report a name that nothing was declared under."""
+    if name not in known:
+        declared = ", ".join(sorted(known)[:10]) or "none"
+        findings.error(
+            at, "unknown_reference", f"there is no {what} {name[:80]!r}", f"declared: {declared}"
+        )

@@ -1,0 +1,102 @@
+"""`bridle.toml` → `Manifest`."""
+
+from __future__ import annotations
+
+import re
+
+from bridle.bundle.bundle import Defaults, Detector, Limits, Manifest
+from bridle.bundle.parse.table import Findings, Table
+from bridle.bundle.parse.toml import Document
+from bridle.language.remedy_grammar import compiles
+
+FILE = "bridle.toml"
+FORMAT = 1
+BUILT_IN_DETECTORS = ("email", "phone", "iban", "payment_card", "secret_key", "url", "ip")
+"""The detectors every bundle has. The engine implements them under these names."""
+
+_DETECTOR = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_MAX_BYTES = 64 * 1024 * 1024
+
+
+def read(document: Document, findings: Findings) -> Manifest:
+    """Read the manifest. References (operators, defaults) are checked with the whole bundle."""
+    table = Table(document, findings, document.data)
+    _check_format(table)
+    manifest = Manifest(
+        name=table.text("name", required=True),
+        version=table.text("version", "0"),
+        durability=table.choice("durability", ("strict", "relaxed"), "strict"),
+        relaxed_ms=table.integer("relaxed_ms", 50, 1, 10_000),
+        operators=table.texts("operators"),
+        defaults=_defaults(table.table("defaults")),
+        limits=_limits(table.table("limits")),
+        detectors=_detectors(table.table("detectors")),
+    )
+    table.close()
+    return manifest
+
+
+def _check_format(table: Table) -> None:
+    found = table.integer("format", 0)
+    if not table.has("format"):
+        table.findings.error(
+            table.at(), "missing_key", "`format` is missing here", "begin with `format = 1`"
+        )
+    elif found != FORMAT:
+        table.findings.error(
+            table.at("format"),
+            "bundle_format",
+            f"this bundle has another format; this Bridle reads format {FORMAT}",
+            "upgrade Bridle, or write the bundle in format 1",
+        )
+
+
+def _defaults(table: Table) -> Defaults:
+    defaults = Defaults(
+        mission=table.text("mission"),
+        user=table.text("user"),
+        agent=table.text("agent"),
+        executor=table.text("executor"),
+    )
+    table.close()
+    return defaults
+
+
+def _limits(table: Table) -> Limits:
+    standard = Limits()
+    limits = Limits(
+        args_bytes=table.integer("args_bytes", standard.args_bytes, 2, _MAX_BYTES),
+        result_bytes=table.integer("result_bytes", standard.result_bytes, 2, _MAX_BYTES),
+        depth=table.integer("depth", standard.depth, 1, 64),
+        string=table.integer("string", standard.string, 1, _MAX_BYTES),
+        items=table.integer("items", standard.items, 1, 1_000_000),
+        keys=table.integer("keys", standard.keys, 1, 100_000),
+        pending_holds=table.integer("pending_holds", standard.pending_holds, 0, 10_000),
+        hold_expiry_ms=table.duration("hold_expiry", standard.hold_expiry_ms),
+    )
+    table.close()
+    return limits
+
+
+def _detectors(table: Table) -> tuple[Detector, ...]:
+    found = list[Detector]()
+    for name in table.data:
+        pattern = table.text(name)
+        if not _DETECTOR.fullmatch(name) or name in BUILT_IN_DETECTORS:
+            table.findings.error(
+                table.at(name),
+                "bad_name",
+                f"{name[:40]!r} is no name for a detector of the bundle's own",
+                "use lower-case letters, digits and `_`; built-in names are taken",
+            )
+        elif not pattern or not compiles(pattern):
+            table.findings.error(
+                table.at(name),
+                "bad_pattern",
+                f"the pattern of {name} is no re2",
+                "look-around and back-references are not available",
+            )
+        else:
+            found.append(Detector(name, pattern))
+    table.close()
+    return tuple(found)

@@ -1,0 +1,135 @@
+"""`missions.toml` → mission templates."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from bridle.bundle.parse.agents import Identities, refer
+from bridle.bundle.parse.systems import Landscape
+from bridle.bundle.parse.table import Findings, Table, exact_amount, named
+from bridle.bundle.parse.toml import Document
+from bridle.bundle.schema.paths import find, split
+from bridle.model.mission import Budget, MissionTemplate, matches
+
+FILE = "missions.toml"
+SCALE = 10_000
+"""Budgets count in ten-thousandths of their unit."""
+
+SELF_MEASURED = ("calls", "writes")
+
+
+def read(
+    document: Document, land: Landscape, people: Identities, findings: Findings
+) -> dict[str, MissionTemplate]:
+    """Read the file and check what it refers to."""
+    table = Table(document, findings, document.data)
+    found = {name: _mission(name, t, land, people) for name, t in table.tables("missions")}
+    table.close()
+    return found
+
+
+def _mission(name: str, table: Table, land: Landscape, people: Identities) -> MissionTemplate:
+    mission = MissionTemplate(
+        id=named(table, name, "a mission"),
+        purpose=table.text("purpose"),
+        agents=table.texts("agents"),
+        tools=table.texts("tools"),
+        domains=table.texts("domains"),
+        labels=table.texts("labels"),
+        clearance=table.texts("clearance"),
+        expires_ms=table.duration("expires", 28_800_000),
+        budgets=tuple(_budget(n, t, land, people) for n, t in table.tables("budgets")),
+        success=table.text("success"),
+        failure=table.text("failure"),
+    )
+    _references(mission, table, land, people)
+    table.close()
+    return mission
+
+
+def _references(
+    mission: MissionTemplate, table: Table, land: Landscape, people: Identities
+) -> None:
+    for index, agent in enumerate(mission.agents):
+        refer(table.findings, table.at("agents", index), agent, people.agents, "agent")
+    for index, domain in enumerate(mission.domains):
+        refer(table.findings, table.at("domains", index), domain, land.domains, "domain")
+    for index, pattern in enumerate(mission.tools):
+        hit = land.tools_named(pattern)
+        if not hit:
+            table.findings.error(
+                table.at("tools", index),
+                "unknown_reference",
+                f"no tool matches {pattern[:80]!r}",
+                "patterns are exact names, `prefix.*` or `*`",
+            )
+        elif not any(land.domain_of(t) in mission.domains for t in hit):
+            table.findings.warning(
+                table.at("tools", index),
+                "out_of_domain",
+                f"no tool that {pattern[:80]!r} matches lies in a domain of this mission",
+                "add its domain to `domains`, or drop the pattern",
+            )
+
+
+def _budget(name: str, table: Table, land: Landscape, people: Identities) -> Budget:
+    named(table, name, "a budget")
+    limit = table.amount("limit")
+    hold = table.texts("hold")
+    budget = Budget(
+        name=name,
+        limit=int(limit * SCALE),
+        unit=table.text("unit"),
+        window_ms=table.duration("window", 0),
+        measure=_measure(name, table, land),
+        hold=hold,
+    )
+    for index, group in enumerate(hold):
+        refer(table.findings, table.at("hold", index), group, people.approvers, "approver group")
+    table.close()
+    return budget
+
+
+def _measure(name: str, table: Table, land: Landscape) -> dict[str, str]:
+    inner = table.table("measure")
+    found = {tool: _cost(tool, inner, land) for tool in inner.data}
+    if name in SELF_MEASURED and found:
+        table.bad("measure", f"`{name}` measures itself", "give a measured budget another name")
+    elif name not in SELF_MEASURED and not found:
+        table.findings.error(
+            table.at(),
+            "missing_key",
+            f"the budget {name} does not say what uses it up",
+            'add `measure = { "TOOL" = "input.amount" }`, or a number for each tool',
+        )
+    return {tool: cost for tool, cost in found.items() if cost}
+
+
+def _cost(tool: str, table: Table, land: Landscape) -> str:
+    value: Any = table.raw(tool)
+    if tool not in land.tools:
+        refer(table.findings, table.at(tool), tool, land.tools, "tool")
+        return ""
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        exact = exact_amount(value)
+        if exact is not None:
+            return str(value)
+    elif isinstance(value, str) and value.startswith("input."):
+        place = find(land.tools[tool].input, split(value.removeprefix("input.")))
+        if place is not None and place.types and place.types <= {"integer", "number"}:
+            if place.removable:
+                table.findings.warning(
+                    table.at(tool),
+                    "optional_measure",
+                    f"`{value}` may be absent, and an absent amount costs nothing",
+                    "make the argument required",
+                )
+            return value
+    table.bad(tool, "a cost is a number, or `input.PATH` of a number in the tool's schema")
+    return ""
+
+
+def in_scope(mission: MissionTemplate, tool: str, domain: str) -> bool:
+    """Whether a mission reaches a tool that lies in `domain`."""
+    return matches(mission.tools, tool) and domain in mission.domains

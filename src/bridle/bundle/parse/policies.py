@@ -1,0 +1,82 @@
+"""policies/ and governance/ → compiled policies with unique ids, preludes included."""
+
+from __future__ import annotations
+
+import msgspec
+
+from bridle.bundle.packaged import prelude
+from bridle.bundle.parse.table import Findings
+from bridle.language.compile import compile_file, compile_prelude
+from bridle.language.policy import Policy, PolicySetName
+from bridle.model.finding import Location
+from bridle.model.identity import ApproverGroup
+
+SUFFIXES = (".dw", ".cedar")
+_FOLDERS = {
+    "policies": (PolicySetName.TOOLS, "mission"),
+    "policies/user": (PolicySetName.TOOLS, "user"),
+    "policies/agent": (PolicySetName.TOOLS, "agent"),
+    "policies/tenant": (PolicySetName.TOOLS, "tenant"),
+    "governance": (PolicySetName.GOVERNANCE, "mission"),
+}
+
+
+def place_of(name: str) -> tuple[PolicySetName, str] | None:
+    """Return the set and the history scope of a policy file, None for other files."""
+    folder, _, file = name.rpartition("/")
+    return _FOLDERS.get(folder) if file.endswith(SUFFIXES) else None
+
+
+def read(
+    files: dict[str, str], approvers: dict[str, ApproverGroup], findings: Findings
+) -> tuple[Policy, ...]:
+    """Compile all policy files in the order of their names. Policies with errors are absent."""
+    found, governed = list[Policy](), False
+    for name in sorted(files):
+        place = place_of(name)
+        if place is None:
+            continue
+        governed |= place[0] is PolicySetName.GOVERNANCE
+        policies, wrong = compile_file(name, files[name], *place)
+        findings.found += wrong
+        found += policies
+    own = [*_with_prelude("tools", PolicySetName.TOOLS)]
+    if not governed:
+        own += _with_prelude("governance", PolicySetName.GOVERNANCE)
+    return (*own, *(_held(p, approvers, findings) for p in _unique(found, findings)))
+
+
+def _with_prelude(name: str, set_name: PolicySetName) -> tuple[Policy, ...]:
+    return compile_prelude(f"<prelude>/{name}.dw", prelude(name), set_name)
+
+
+def _unique(policies: list[Policy], findings: Findings) -> list[Policy]:
+    seen = dict[str, Location]()
+    for policy in policies:
+        first = seen.setdefault(policy.id, policy.location)
+        if first is not policy.location:
+            findings.error(
+                policy.location,
+                "duplicate_id",
+                f"the @id {policy.id} is taken by the policy at {first}",
+                "ids are unique in the whole bundle",
+            )
+    return policies
+
+
+def _held(policy: Policy, approvers: dict[str, ApproverGroup], findings: Findings) -> Policy:
+    """Check the groups of a hold and fill in how many humans each needs."""
+    if not policy.hold:
+        return policy
+    resolved = list[tuple[str, int]]()
+    for group, need in policy.hold:
+        known = approvers.get(group)
+        if known is None:
+            findings.error(
+                policy.location,
+                "unknown_approvers",
+                f"the hold of {policy.id} names {group!r}, which is no approver group",
+                "declare it in agents.toml as [approvers.NAME]",
+            )
+        resolved.append((group, need or (known.need if known else 1)))
+    return msgspec.structs.replace(policy, hold=tuple(resolved))

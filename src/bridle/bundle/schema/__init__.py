@@ -1,0 +1,1 @@
+"""JSON Schemas of tools, and the Cedar and event schemas made from them."""

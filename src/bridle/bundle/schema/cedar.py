@@ -1,0 +1,172 @@
+"""Tools and identities → Cedar schema text, for the tools set and for governance."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from bridle.bundle.schema.extra import Extra
+from bridle.bundle.schema.shape import (
+    Fraction,
+    Integer,
+    Many,
+    Record,
+    Shape,
+    Text,
+    Truth,
+    input_typing,
+    output_typing,
+    texts,
+)
+from bridle.model.tool import Tool
+
+RESERVED_ACTIONS = frozenset(
+    {
+        "call", "read", "write", "irreversible", "release", "governance", "start_mission",
+        "add_prompt", "delegate", "vend_credential",
+    }
+)  # fmt: skip
+"""Names that no tool may have."""
+
+GOVERNANCE_ACTIONS = ("start_mission", "add_prompt", "delegate", "vend_credential")
+
+WHOLE = "value"
+"""The key under which `facts` of a result stand when the result is not a typed object."""
+
+_MISSION = '{"id": String, "template": String, "purpose": String, "labels": Set<String>}'
+_SYSTEM = '{"now": Long}'
+_SHARED = (
+    f'"mission": {_MISSION}, "user": User, "chain": {{"depth": Long, "agents": Set<Agent>}}, '
+    f'"executor"?: Workload, "system": {_SYSTEM}'
+)
+
+
+def tools_schema(tools: Iterable[Tool], extra: Extra) -> str:
+    """Return the schema that actions and results are judged under."""
+    lines = [
+        _entities(extra),
+        'action "call";',
+        'action "read" in ["call"];',
+        'action "write" in ["call"];',
+        'action "irreversible" in ["call"];',
+        'action "release";',
+    ]
+    for tool in tools:
+        lines += _actions(tool)
+    return "\n".join(lines) + "\n"
+
+
+def governance_schema(extra: Extra) -> str:
+    """Return the schema of the governance set."""
+    context = f'{{"mission": {_MISSION}, "user": User, "system": {_SYSTEM}}}'
+    own = f'{{"mission": {_MISSION}, "system": {_SYSTEM}}}'
+    lines = [_entities(extra), 'action "governance";']
+    for name, principal, resource, shape in (
+        ("start_mission", "User", "Mission", own),
+        ("add_prompt", "User", "Mission", own),
+        ("delegate", "Agent", "Agent", context),
+        ("vend_credential", "Agent", "System", context),
+    ):
+        lines.append(
+            f'action "{name}" in ["governance"] appliesTo '
+            f"{{ principal: [{principal}], resource: [{resource}], context: {shape} }};"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def quoted(text: str) -> str:
+    """Return a Cedar string literal."""
+    return json.dumps(text, ensure_ascii=False) if text.isprintable() else _escaped(text)
+
+
+def fact_keys(tool: Tool) -> tuple[str, ...]:
+    """Return the keys of `context.facts` when this tool's arguments are judged."""
+    return texts(tool.input)
+
+
+def result_fact_keys(tool: Tool) -> tuple[str, ...]:
+    """Return the keys of `context.facts` when this tool's result is judged."""
+    if tool.output is None or output_typing(tool.output).shape is None:
+        return (WHOLE,)
+    return texts(tool.output)
+
+
+def _escaped(text: str) -> str:
+    plain = "".join(
+        c if c.isprintable() and c not in '"\\' else f"\\u{{{ord(c):x}}}" for c in text
+    )
+    return f'"{plain}"'
+
+
+def _entities(extra: Extra) -> str:
+    def attributes(name: str, own: str) -> str:
+        more = extra.attributes.get(name, "")
+        return ", ".join(part for part in (own, more) if part)
+
+    return "\n".join(
+        (
+            "entity Team;",
+            f'entity User in [Team] = {{ {attributes("User", _USER)} }};',
+            f'entity Agent in [Team] = {{ {attributes("Agent", _AGENT)} }} tags String;',
+            "entity Workload;",
+            "entity Domain;",
+            f'entity System in [Domain] = {{ {attributes("System", _OF_SYSTEM)} }};',
+            "entity Mission;",
+        )
+    )
+
+
+_USER = '"name"?: String'
+_AGENT = '"owner": User, "team"?: Team, "version": String'
+_OF_SYSTEM = '"owner": String, "environment": String, "labels": Set<String>'
+
+
+def _actions(tool: Tool) -> list[str]:
+    typed = f'"input": {_text(input_typing(tool.input).shape)}, '
+    return [
+        _action(tool.name, tool.effect.value, f"{typed}{_facts(fact_keys(tool))}"),
+        _action(
+            f"{tool.name}:result",
+            "release",
+            f"{typed}{_output(tool)}{_facts(result_fact_keys(tool))}",
+        ),
+    ]
+
+
+def _action(name: str, group: str, own: str) -> str:
+    return (
+        f"action {quoted(name)} in [{quoted(group)}] appliesTo "
+        f"{{ principal: [Agent], resource: [System], context: {{{own}, {_SHARED}}} }};"
+    )
+
+
+def _output(tool: Tool) -> str:
+    shape = output_typing(tool.output).shape if tool.output is not None else None
+    return f'"output": {_text(shape)}, ' if shape is not None else ""
+
+
+def _facts(names: tuple[str, ...]) -> str:
+    one = '{"length": Long, "found": Set<String>}'
+    return '"facts": {' + ", ".join(f"{quoted(name)}?: {one}" for name in names) + "}"
+
+
+def _text(shape: Shape | None) -> str:
+    match shape:
+        case Text():
+            return "String"
+        case Truth():
+            return "Bool"
+        case Integer():
+            return "Long"
+        case Fraction():
+            return "decimal"
+        case Many(item=item):
+            return f"Set<{_text(item)}>"
+        case Record(fields=fields):
+            inner = (
+                f"{quoted(name)}{'' if field.required else '?'}: {_text(field.shape)}"
+                for name, field in fields.items()
+            )
+            return "{" + ", ".join(inner) + "}"
+        case _:
+            return "{}"

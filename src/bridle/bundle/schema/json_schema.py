@@ -1,0 +1,286 @@
+"""JSON Schemas of tools: checked offline, closed, and walked. Draft 2020-12, references local only.
+
+A schema that the validator would read in another way than its author is refused here: keywords of
+older drafts, remote references, patterns that need backtracking. Validation of values is the
+engine's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any, cast
+
+import jsonschema_rs
+
+MAX_DEPTH = 64
+"""Nesting of a schema. The validator recurses."""
+
+MAX_NODES = 5_000
+"""Objects, arrays and values in one schema."""
+
+Schema = dict[str, Any]
+Report = Callable[[str, str, str], None]
+"""Takes a finding's code, message and hint."""
+
+_DRAFTS = {
+    "https://json-schema.org/draft/2020-12/schema",
+    "https://json-schema.org/draft/2019-09/schema",
+    "http://json-schema.org/draft-07/schema",
+}
+_DATA = {"const", "enum", "default", "examples"}
+_ONE = {
+    "additionalProperties", "items", "contains", "not", "if", "then", "else", "propertyNames",
+    "unevaluatedItems", "unevaluatedProperties", "contentSchema",
+}  # fmt: skip
+_MANY = {"allOf", "anyOf", "oneOf", "prefixItems"}
+_NAMED = {"properties", "patternProperties", "dependentSchemas", "$defs"}
+_PLAIN = {
+    "type", "title", "description", "$ref", "$comment", "$schema", "deprecated", "readOnly",
+    "writeOnly", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
+    "minLength", "maxLength", "pattern", "format", "minItems", "maxItems", "uniqueItems",
+    "minContains", "maxContains", "minProperties", "maxProperties", "required",
+    "dependentRequired", "contentEncoding", "contentMediaType",
+}  # fmt: skip
+_OLD = {
+    "definitions": "$defs",
+    "dependencies": "dependentRequired or dependentSchemas",
+    "additionalItems": "items beside prefixItems",
+    "extends": "allOf",
+    "disallow": "not",
+    "divisibleBy": "multipleOf",
+}
+_REFUSED = {
+    "$id", "$anchor", "$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor",
+    "$vocabulary", "id",
+}  # fmt: skip
+RESERVED = frozenset({"__entity", "__extn", "__expr"})
+"""Names of properties that Cedar would read as something else."""
+
+_IN_PLACE = ("allOf", "anyOf", "oneOf")
+_BRANCHES = ("then", "else")
+
+
+def check(schema: Any, report: Report) -> Schema | None:
+    """Return the schema as plain JSON, closed; or report why it cannot be used and return None."""
+    if not isinstance(schema, dict):
+        report("schema_invalid", "a schema is an object", "")
+        return None
+    plain = _plain(schema, report)
+    if plain is None:
+        return None
+    good = [_keywords(part, report) for part in _subschemas(plain)]
+    if not all(good) or not _references(plain, report) or not _compiles(plain, report):
+        return None
+    return close(plain)
+
+
+def validator(schema: Schema) -> jsonschema_rs.Draft202012Validator:
+    """Return the validator of a checked schema: linear-time patterns, nothing fetched."""
+    return jsonschema_rs.Draft202012Validator(
+        schema, pattern_options=jsonschema_rs.RegexOptions(), offline=True
+    )
+
+
+def _plain(schema: Schema, report: Report) -> Schema | None:
+    nodes, stack = 0, [(cast("Any", schema), 1)]
+    while stack:
+        value, depth = stack.pop()
+        nodes += 1
+        if nodes > MAX_NODES or depth > MAX_DEPTH:
+            report("schema_too_large", "this schema is too large or nested too deeply", "")
+            return None
+        if isinstance(value, dict):
+            stack += [(v, depth + 1) for v in cast("dict[str, Any]", value).values()]
+        elif isinstance(value, list):
+            stack += [(v, depth + 1) for v in cast("list[Any]", value)]
+        elif not isinstance(value, str | int | float | Decimal | None):
+            report("schema_invalid", f"a {type(value).__name__} is no JSON", "write a string")
+            return None
+        elif isinstance(value, Decimal | float) and not Decimal(value).is_finite():
+            report("schema_invalid", "NaN and infinities are no JSON", "")
+            return None
+    return cast("Schema", _floats(schema))
+
+
+def _floats(value: Any) -> Any:
+    """Copy, with fractions as the floats that the validator takes."""
+    if isinstance(value, dict):
+        return {k: _floats(v) for k, v in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [_floats(v) for v in cast("list[Any]", value)]
+    return float(value) if isinstance(value, Decimal) else value
+
+
+def _children(schema: Schema) -> Iterator[Any]:
+    for key, value in schema.items():
+        if key in _ONE:
+            yield value
+        elif key in _MANY and isinstance(value, list):
+            yield from cast("list[Any]", value)
+        elif key in _NAMED and isinstance(value, dict):
+            yield from cast("dict[str, Any]", value).values()
+
+
+def _subschemas(schema: Schema) -> Iterator[Schema]:
+    stack = [schema]
+    while stack:
+        part = stack.pop()
+        yield part
+        stack += [cast("Schema", c) for c in _children(part) if isinstance(c, dict)]
+
+
+def _keywords(part: Schema, report: Report) -> bool:
+    good = True
+    for key in part:
+        if key in _OLD:
+            report("schema_keyword", f"`{key}` is of an older draft", f"use {_OLD[key]}")
+            good = False
+        elif key in _REFUSED:
+            report("schema_keyword", f"`{key}` is not supported", "use $defs and local $ref")
+            good = False
+        elif key not in _DATA | _ONE | _MANY | _NAMED | _PLAIN and not key.startswith("x-"):
+            hint = "a misspelt keyword would check nothing; names of your own begin with `x-`"
+            report("schema_keyword", f"`{key[:80]}` is no keyword of JSON Schema", hint)
+            good = False
+    names = part.get("properties")
+    for name in cast("dict[str, Any]", names) if isinstance(names, dict) else ():
+        if name in RESERVED:
+            report("reserved_argument", f"an argument cannot be called {name}", "rename it")
+            good = False
+    return _draft(part, report) and good
+
+
+def _draft(part: Schema, report: Report) -> bool:
+    draft = part.pop("$schema", None)
+    if draft is None or (isinstance(draft, str) and draft.rstrip("#") in _DRAFTS):
+        return True
+    report("schema_keyword", "this $schema is not supported", "write it in draft 2020-12")
+    return False
+
+
+def _references(schema: Schema, report: Report) -> bool:
+    raw = schema.get("$defs")
+    known = cast("dict[str, Any]", raw) if isinstance(raw, dict) else {}
+    for part in _subschemas(schema):
+        target = part.get("$ref")
+        if part is not schema and "$defs" in part:
+            report("schema_reference", "$defs belongs to the top of a schema", "")
+            return False
+        if target is not None and reference(target) not in known:
+            report(
+                "schema_reference",
+                "a $ref leads nowhere, or outside this schema",
+                "refer to `#/$defs/NAME` only",
+            )
+            return False
+    return True
+
+
+def reference(target: Any) -> str:
+    """Return NAME of `#/$defs/NAME`, or an empty string."""
+    if not isinstance(target, str) or not target.startswith("#/$defs/"):
+        return ""
+    name = target.removeprefix("#/$defs/")
+    return "" if "/" in name or "%" in name or "~" in name else name
+
+
+def _compiles(schema: Schema, report: Report) -> bool:
+    try:
+        jsonschema_rs.meta.validate(
+            {**schema, "$schema": "https://json-schema.org/draft/2020-12/schema"}
+        )
+        validator(schema)
+    except jsonschema_rs.ValidationError as error:
+        report(*_refusal(error))
+        return False
+    except (ValueError, TypeError, jsonschema_rs.ReferencingError) as error:
+        report("schema_invalid", f"this is no JSON Schema: {_first_line(error)}", "")
+        return False
+    return True
+
+
+def _refusal(error: jsonschema_rs.ValidationError) -> tuple[str, str, str]:
+    where = "/".join(str(step) for step in error.instance_path)
+    message = _first_line(error) + (f" (at {where[:120]})" if where else "")
+    if "regex" in message:
+        return (
+            "schema_pattern",
+            f"a pattern cannot be matched in linear time: {message}",
+            "look-around and back-references are not available",
+        )
+    return "schema_invalid", f"this is no JSON Schema: {message}", ""
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0][:200]
+
+
+# --- closing -------------------------------------------------------------------------------------
+
+
+def close(schema: Schema) -> Schema:
+    """Return a copy in which objects take declared properties only, unless they say otherwise.
+
+    The root is closed even without properties. `not` and `if` stay as they are: closing what they
+    negate or test would widen the whole.
+    """
+    closed = _close(schema, in_place=False)
+    if not _says(closed):
+        closed["unevaluatedProperties" if _composed(closed) else "additionalProperties"] = False
+    return closed
+
+
+def _close(schema: Any, *, in_place: bool) -> Any:
+    if not isinstance(schema, dict):
+        return schema
+    part = cast("Schema", schema)
+    found = {key: _closed_value(key, value) for key, value in part.items()}
+    if in_place or _says(part):
+        return found
+    if _composed(part):
+        if _declares(part):
+            found["unevaluatedProperties"] = False
+    elif "properties" in part or "patternProperties" in part:
+        found["additionalProperties"] = False
+    return found
+
+
+def _closed_value(key: str, value: Any) -> Any:
+    if key in {"not", "if", "propertyNames", "contains", "contentSchema"}:
+        return value
+    if key in _IN_PLACE and isinstance(value, list):
+        return [_close(v, in_place=True) for v in cast("list[Any]", value)]
+    if key in _BRANCHES:
+        return _close(value, in_place=True)
+    if key == "dependentSchemas" and isinstance(value, dict):
+        named = cast("dict[str, Any]", value)
+        return {k: _close(v, in_place=True) for k, v in named.items()}
+    if key in _NAMED and isinstance(value, dict):
+        named = cast("dict[str, Any]", value)
+        return {k: _close(v, in_place=False) for k, v in named.items()}
+    if key == "prefixItems" and isinstance(value, list):
+        return [_close(v, in_place=False) for v in cast("list[Any]", value)]
+    return _close(value, in_place=False) if key in _ONE else value
+
+
+def _says(part: Schema) -> bool:
+    return "additionalProperties" in part or "unevaluatedProperties" in part
+
+
+def _composed(part: Schema) -> bool:
+    return any(k in part for k in (*_IN_PLACE, *_BRANCHES, "dependentSchemas", "$ref"))
+
+
+def _declares(part: Schema) -> bool:
+    """Whether a schema, or one applied in place, names properties (a bare $ref closes itself)."""
+    stack = [part]
+    while stack:
+        inner = stack.pop()
+        if "properties" in inner or "patternProperties" in inner:
+            return True
+        for key in _IN_PLACE:
+            stack += [c for c in inner.get(key, ()) if isinstance(c, dict)]
+        stack += [inner[k] for k in _BRANCHES if isinstance(inner.get(k), dict)]
+        stack += [c for c in inner.get("dependentSchemas", {}).values() if isinstance(c, dict)]
+    return False

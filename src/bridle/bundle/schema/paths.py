@@ -1,0 +1,119 @@
+"""Paths into a JSON Schema: which value a path names, what types it may have, whether it may be absent."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from msgspec import Struct
+
+from bridle.bundle.schema.json_schema import Schema, reference
+
+ELEMENT = "[]"
+_ALL = frozenset({"string", "integer", "number", "boolean", "null", "array", "object"})
+_MAX_VISITS = 1_000
+
+
+class Place(Struct, frozen=True):
+    """What a path names. `schemas` are all subschemas that may apply to it.
+
+    `removable`: an optional property or an element of an array. `types` are the JSON types that the
+    value may have (`number` covers `integer`).
+    """
+
+    schemas: tuple[Any, ...]
+    removable: bool
+    types: frozenset[str]
+
+
+def split(path: str) -> tuple[str, ...]:
+    """Split `fields.note` or `to[]` into steps (no quoting: names with dots need a remedy path)."""
+    steps = list[str]()
+    for part in path.split("."):
+        name = part
+        while name.endswith(ELEMENT):
+            name = name[: -len(ELEMENT)]
+        steps.append(name)
+        steps += [ELEMENT] * ((len(part) - len(name)) // len(ELEMENT))
+    return tuple(steps)
+
+
+def find(root: Schema, steps: tuple[str, ...]) -> Place | None:
+    """Return what `steps` name below `root`, or None when nothing can stand there."""
+    walk = _Walk(root)
+    here: list[Any] = [root]
+    removable = False
+    for step in steps:
+        applied = walk.applied(here)
+        here, removable = _step(applied, step)
+        if not here:
+            return None
+    applied = walk.applied(here)
+    types = _types(applied)
+    return Place(tuple(applied), removable, types)
+
+
+def _step(applied: list[Schema], step: str) -> tuple[list[Any], bool]:
+    found = list[Any]()
+    if step == ELEMENT:
+        for part in applied:
+            found += [part["items"]] if "items" in part else []
+            found += cast("list[Any]", part.get("prefixItems", []))
+        return [f for f in found if f is not False], True
+    required = False
+    for part in applied:
+        properties = cast("dict[str, Any]", part.get("properties", {}))
+        found += [properties[step]] if step in properties else []
+        required |= step in cast("list[str]", part.get("required", []))
+    return [f for f in found if f is not False], not required
+
+
+def _types(applied: list[Schema]) -> frozenset[str]:
+    found = _ALL
+    for part in applied:
+        found &= _own_types(part)
+    return found
+
+
+def _own_types(part: Schema) -> frozenset[str]:
+    if "const" in part or "enum" in part:
+        raw = [part["const"]] if "const" in part else cast("list[Any]", part["enum"])
+        return frozenset(_type_of(value) for value in raw)
+    for key in ("anyOf", "oneOf"):
+        if key in part and "type" not in part:
+            return _ALL
+    raw_type = part.get("type")
+    if raw_type is None:
+        return _ALL
+    types = {raw_type} if isinstance(raw_type, str) else set(cast("list[str]", raw_type))
+    return frozenset(types | ({"integer"} if "number" in types else set()))
+
+
+def _type_of(value: Any) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    names = ((str, "string"), (int, "integer"), (float, "number"), (list, "array"))
+    return next((n for k, n in names if isinstance(value, k)), "object" if value else "null")
+
+
+class _Walk:
+    def __init__(self, root: Schema) -> None:
+        self.defs = cast("dict[str, Any]", root.get("$defs", {}))
+
+    def applied(self, schemas: list[Any]) -> list[Schema]:
+        """Return every object schema that applies to a value, or may, through $ref and branches."""
+        found, stack, visits = list[Schema](), list(schemas), 0
+        seen = set[int]()
+        while stack and visits < _MAX_VISITS:
+            visits += 1
+            part = stack.pop()
+            if not isinstance(part, dict) or id(cast("Any", part)) in seen:
+                continue
+            schema = cast("Schema", part)
+            seen.add(id(schema))
+            found.append(schema)
+            if "$ref" in schema:
+                stack.append(self.defs.get(reference(schema["$ref"])))
+            for key in ("allOf", "anyOf", "oneOf"):
+                stack += cast("list[Any]", schema.get(key, []))
+            stack += [schema[key] for key in ("then", "else") if key in schema]
+        return found
