@@ -6,7 +6,7 @@ the input, leases are off, and an action without an outcome counts as started.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 from pathlib import Path
 from typing import Any
@@ -123,7 +123,7 @@ class Offline:
                 return {"id": item.id, "ok": True}
             case ActionLine():
                 return self._judge(item)
-            case OutcomeLine():
+            case _:
                 return self._observe(item)
 
     def _start(self, name: str, template: str, user: str, prompt: str) -> None:
@@ -219,7 +219,7 @@ def _name(line: bytes) -> str:
 
 
 def _time(text: str) -> int:
-    moment = datetime.datetime.fromisoformat(text)
+    moment = dt.datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError("`at` needs a time zone")
     return int(moment.timestamp() * 1000)

@@ -12,7 +12,9 @@ import threading
 import time
 from pathlib import Path
 
-from bridle.bundle.load import digest_of, read_files
+from bridle.bundle import folder
+from bridle.bundle.load import digest_of
+from bridle.bundle.parse.table import Findings
 from bridle.model.errors import BridleError
 
 _EVERY_S = 0.25
@@ -49,10 +51,16 @@ class DiskWatch:
         try:
             signature = _signature(self._root)
             if signature != self._seen:
-                self._digest = digest_of(read_files(self._root))
+                self._digest = _digest(self._root)
                 self._seen = signature
         except (OSError, BridleError):
             self._seen, self._digest = None, ""
+
+
+def _digest(root: Path) -> str:
+    findings = Findings()
+    files = folder.read(root, findings)
+    return "" if findings.broken else digest_of(files)
 
 
 def _signature(root: Path) -> Signature:

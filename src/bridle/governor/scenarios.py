@@ -1,0 +1,197 @@
+"""Runs a bundle's scenarios through a throw-away governor: events in, verdicts compared."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from msgspec import Struct
+
+from bridle.bundle.bundle import Bundle
+from bridle.bundle.parse import scenarios
+from bridle.bundle.parse.scenarios import Scenario, Step
+from bridle.governor.governor import Governor
+from bridle.governor.ground.clock import VirtualClock
+from bridle.governor.throwaway import OPERATOR, governor_over
+from bridle.model.calls import (
+    Answer,
+    Call,
+    Decide,
+    Failed,
+    Judged,
+    Observe,
+    Opened,
+    OpenSession,
+    Redeem,
+    Released,
+    Reply,
+    StartMission,
+)
+from bridle.model.errors import BundleError, UsageError
+from bridle.model.finding import Location
+from bridle.model.outcome import Outcome, OutcomeKind
+from bridle.model.verdict import Effect, Release, Verdict
+
+# Virtual time starts here (2026-01-01T00:00:00Z), so that `advance` reads naturally in policies.
+_EPOCH_MS = 1_767_225_600_000
+
+
+class StepResult(Struct, frozen=True):
+    """What one step came to. `message` is empty when it went as expected."""
+
+    location: Location
+    effect: str
+    message: str = ""
+
+
+class ScenarioResult(Struct, frozen=True):
+    """What one scenario came to."""
+
+    name: str
+    location: Location
+    steps: tuple[StepResult, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every step went as expected."""
+        return all(not step.message for step in self.steps)
+
+
+def run_scenarios(bundle: Bundle, only: str = "") -> tuple[ScenarioResult, ...]:
+    """Run the scenarios whose name contains `only`. Raises `BundleError` if one cannot be read."""
+    found, findings = scenarios.read(bundle)
+    if findings:
+        raise BundleError("the scenarios cannot be read", findings, code="scenarios_invalid")
+    return tuple(_run(bundle, item) for item in found if only in item.name)
+
+
+def _run(bundle: Bundle, scenario: Scenario) -> ScenarioResult:
+    governor, clock = governor_over(bundle, leases=False, seed=b"bridle scenario", start=_EPOCH_MS)
+    try:
+        stage = _Stage(governor, clock, scenario)
+        return ScenarioResult(scenario.name, scenario.location, stage.play())
+    finally:
+        governor.close()
+
+
+class _Stage:
+    """One scenario being played: its mission, its sessions, the last hold."""
+
+    def __init__(self, governor: Governor, clock: VirtualClock, scenario: Scenario) -> None:
+        self._governor = governor
+        self._clock = clock
+        self._scenario = scenario
+        self._mission = ""
+        self._sessions: dict[str, str] = {}
+        self._held: tuple[str, str] = ("", "")
+
+    def play(self) -> tuple[StepResult, ...]:
+        results: list[StepResult] = []
+        scenario = self._scenario
+        try:
+            call = StartMission(
+                template=scenario.mission, user=scenario.user, prompt=scenario.prompt
+            )
+            self._mission = self._opened(call)
+        except UsageError as problem:
+            return (StepResult(scenario.location, "", problem.message),)
+        for number, step in enumerate(scenario.steps):
+            try:
+                results.append(self._step(step, number))
+            except UsageError as problem:
+                results.append(StepResult(step.location, "", problem.message))
+        return tuple(results)
+
+    def _step(self, step: Step, number: int) -> StepResult:
+        if step.advance_ms:
+            self._clock.move_to(self._clock.now() + step.advance_ms)
+            self._governor.tick()
+        verdict = self._approve(step) if step.approve else self._act(step, number)
+        message = _verdict_message(step, verdict)
+        if not message and verdict.attempt:
+            message = self._end(step, verdict)
+        return StepResult(step.location, verdict.effect.value, message)
+
+    def _act(self, step: Step, number: int) -> Verdict:
+        session = self._session(step.agent)
+        reply = self._governor.handle(
+            OPERATOR,
+            Decide(
+                session=session, tool=step.tool, args=step.args, key=f"step-{number}", start=True
+            ),
+        )
+        verdict = _judged(reply)
+        if verdict.approval:
+            self._held = (verdict.approval, session)
+        return verdict
+
+    def _approve(self, step: Step) -> Verdict:
+        approval, session = self._held
+        if not approval:
+            raise UsageError("there is no hold to approve")
+        vote = Answer(approval=approval, approve=True, as_user=step.approve)
+        answered = self._governor.handle(OPERATOR, vote)
+        if isinstance(answered, Failed):
+            raise UsageError(f"the approval was refused: {answered.message}")
+        redeem = Redeem(session=session, approval=approval, start=True)
+        return _judged(self._governor.handle(OPERATOR, redeem))
+
+    def _end(self, step: Step, verdict: Verdict) -> str:
+        session = self._session(step.agent) if step.agent else self._held[1]
+        if step.error:
+            outcome = Outcome(OutcomeKind.ERROR, error=step.error)
+        else:
+            outcome = Outcome(OutcomeKind.OK, output=step.output or "null")
+        reply = self._governor.handle(
+            OPERATOR, Observe(session=session, attempt=verdict.attempt, outcome=outcome)
+        )
+        if not isinstance(reply, Released):
+            return "the outcome was not accepted"
+        return _release_message(step, reply.release)
+
+    def _session(self, agent: str) -> str:
+        if agent not in self._sessions:
+            self._sessions[agent] = self._opened(OpenSession(mission=self._mission, agent=agent))
+        return self._sessions[agent]
+
+    def _opened(self, call: Call) -> str:
+        reply = self._governor.handle(OPERATOR, call)
+        if isinstance(reply, Failed):
+            raise UsageError(reply.message)
+        return reply.id if isinstance(reply, Opened) else ""
+
+
+def _judged(reply: Reply) -> Verdict:
+    if isinstance(reply, Judged):
+        return reply.verdict
+    raise UsageError(reply.message if isinstance(reply, Failed) else "no verdict")
+
+
+def _verdict_message(step: Step, verdict: Verdict) -> str:
+    said = f"{verdict.effect.value} ({verdict.text})" if verdict.text else verdict.effect.value
+    if verdict.effect is not step.expect:
+        return f"expected {step.expect.value}, got {said}"
+    if step.policy and step.policy not in {r.policy for r in verdict.reasons}:
+        return f"policy {step.policy!r} is not among the reasons: {said}"
+    if step.code and step.code not in {r.code.value for r in verdict.reasons}:
+        return f"code {step.code!r} is not among the reasons: {said}"
+    if step.expect_args is not None and _loaded(verdict.args) != _loaded_again(step.expect_args):
+        return f"the arguments are {verdict.args}"
+    return ""
+
+
+def _release_message(step: Step, release: Release) -> str:
+    expected = step.release or Effect.ALLOW
+    if release.effect is expected:
+        return ""
+    said = f" ({release.text})" if release.text else ""
+    return f"expected the result's release to be {expected.value}, got {release.effect.value}{said}"
+
+
+def _loaded(text: str) -> Any:
+    return json.loads(text) if text else None
+
+
+def _loaded_again(value: Any) -> Any:
+    """Bring the expectation through JSON too, so that 1.50 and 1.5 compare equal."""
+    return json.loads(json.dumps(value, default=float))
