@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ class Operator:
 
 
 @contextmanager
-def connected(bundle: Path) -> Iterator[Operator]:
+def connected(bundle: Path) -> Generator[Operator]:
     """Connect to the governor that serves a bundle; `UnreachableError` when none does."""
     from bridle.client.transport.unix import UnixChannel
     from bridle.store.place import place_of
@@ -47,6 +47,19 @@ def connected(bundle: Path) -> Iterator[Operator]:
     channel = UnixChannel(place_of(bundle).operator_socket, role="operator")
     try:
         channel.connect()
+        yield Operator(channel)
+    finally:
+        channel.close()
+
+
+@contextmanager
+def embedded(bundle: Path) -> Generator[Operator]:
+    """Open the store of a bundle that no governor serves, for as long as it takes."""
+    from bridle.client.transport.embedded import EmbeddedChannel
+    from bridle.governor.governor import Governor
+
+    channel = EmbeddedChannel(Governor.open(bundle, embedded=True))
+    try:
         yield Operator(channel)
     finally:
         channel.close()

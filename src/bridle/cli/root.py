@@ -21,7 +21,7 @@ _COMMANDS = {
     "init": "bundles",
     "check": "bundles",
     "test": "bundles",
-    "activate": "bundles",
+    "activate": "activation",
     "decide": "decide",
     "serve": "serve",
     "status": "serve",
@@ -98,8 +98,23 @@ def _unforeseen(error: Exception) -> BridleError:
     return BridleError(f"{type(error).__name__}: {error}", hint=hint)
 
 
+def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        from bridle import __version__
+
+        terminal.line(f"bridle {__version__}")
+        ctx.exit()
+
+
 @click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="bridle", message="bridle %(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_version,
+    help="Print the version.",
+)
 def cli() -> None:
     """Decide, action by action, whether what an agent wants to do may run.
 

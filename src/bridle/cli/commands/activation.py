@@ -2,19 +2,120 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
-from bridle.bundle.bundle import Bundle
-from bridle.cli import choice, findings, terminal
+from bridle.cli import choice, terminal
 from bridle.cli.commands.bundles import describe
-from bridle.cli.operator import Operator, connected
-from bridle.cli.root import FINDINGS, Command
+from bridle.cli.operator import Operator, connected, embedded
+from bridle.cli.root import Command
 from bridle.model.calls import Activate, Status
-from bridle.model.errors import BundleError, UnreachableError
+from bridle.model.errors import BundleError, UnreachableError, UsageError
+
+_MARKS = {"added": ("+", "ok"), "changed": ("~", "warning"), "removed": ("-", "error")}
+
+
+@click.command(cls=Command)
+@choice.bundle
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@choice.as_user()
+@choice.as_json
+def activate(bundle: Path, yes: bool, as_user: str, as_json: bool) -> None:
+    """Make the bundle on disk the active one: what it says counts from then on.
+
+    Shows its digest and which files differ from the active one, checks it and runs its
+    scenarios, then asks. Works through the governor that serves the bundle, or on its store where
+    none does.
+    """
+    from bridle.bundle.load import load
+
+    loaded = load(bundle)
+    _require_scenarios(loaded)
+    with _governor(bundle) as operator:
+        status = operator.one(Status(), "status")
+        changes = differences(_active_files(bundle), loaded.files)
+        already = status["active"] == loaded.digest
+        if not as_json:
+            terminal.line(f"{describe(loaded)}")
+            terminal.line(f"digest {loaded.digest}")
+            _show(changes)
+        if not already:
+            if not (yes or _agreed()):
+                raise click.Abort
+            operator.done(Activate(digest=loaded.digest, as_user=as_user))
+    if as_json:
+        terminal.document({"digest": loaded.digest, "activated": not already, "changes": changes})
+    else:
+        word = "is active already" if already else "is active"
+        terminal.line(f"{terminal.styled('✓', 'ok')} {loaded.digest[:12]} {word}")
+
+
+def _active_files(bundle: Path) -> dict[str, str]:
+    from bridle.store.place import place_of
+    from bridle.store.rows import BundleRow, GlobalRow
+    from bridle.store.sqlite.reading import snapshot
+
+    with snapshot(place_of(bundle).database) as tx:
+        active = (tx.get(GlobalRow, "global") or GlobalRow()).active
+        row = tx.get(BundleRow, active)
+    return row.files if row else {}
+
+
+def differences(active: Mapping[str, str], disk: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return which files were added, changed and removed since the active bundle."""
+    return {
+        "added": sorted(disk.keys() - active.keys()),
+        "changed": sorted(
+            name for name in disk.keys() & active.keys() if disk[name] != active[name]
+        ),
+        "removed": sorted(active.keys() - disk.keys()),
+    }
+
+
+def _show(changes: Mapping[str, list[str]]) -> None:
+    for what, names in changes.items():
+        mark, style = _MARKS[what]
+        for name in names:
+            terminal.line(f"  {terminal.styled(mark, style)} {terminal.visible(name)}")
+    if not any(changes.values()):
+        terminal.line("  no file differs from the active bundle")
+
+
+def _agreed() -> bool:
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "nobody is there to say yes", hint="look at `bridle check`, then pass --yes"
+        )
+    return click.confirm("Activate it?")
+
+
+def _require_scenarios(loaded: Any) -> None:
+    from bridle.governor.scenarios import run_scenarios
+
+    failed = [each.name for each in run_scenarios(loaded) if not each.passed]
+    if failed:
+        raise BundleError(
+            f"{len(failed)} scenarios of the bundle fail: {', '.join(failed[:5])}",
+            code="scenarios_fail",
+            hint="`bridle test` shows where",
+        )
+
+
+@contextmanager
+def _governor(bundle: Path) -> Generator[Operator]:
+    """Connect to the governor that serves the bundle, or open its store where none does."""
+    try:
+        line = connected(bundle)
+        operator = line.__enter__()
+    except UnreachableError:
+        line = embedded(bundle)
+        operator = line.__enter__()
+    try:
+        yield operator
+    finally:
+        line.__exit__(None, None, None)

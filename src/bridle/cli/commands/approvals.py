@@ -65,7 +65,7 @@ def show_approval(approval: str, bundle: Path, as_json: bool) -> None:
 @choice.as_user(required=True)
 @choice.as_json
 def approve(
-    approval: str, bundle: Path, reason: str, digest: str, as_user: str, as_json: bool
+    *, approval: str, bundle: Path, reason: str, digest: str, as_user: str, as_json: bool
 ) -> None:
     """Approve a hold. What runs is what is shown here, bound by its digest."""
     _answer(approval, bundle, reason, digest, as_user, approve=True, as_json=as_json)

@@ -48,11 +48,12 @@ def check(
 
     Exit code 1 when there is an error or, with --strict, a warning.
     """
-    from bridle.bundle import load
+    from bridle.bundle import check as checking
+    from bridle.bundle.write_schemas import write_schemas as write
 
-    loaded, found = load.check(bundle)
+    loaded, found = checking.check(bundle)
     if loaded is not None and write_schemas:
-        load.write_schemas(loaded, bundle)
+        write(loaded, bundle)
     counts = findings.counts(found)
     good = loaded is not None and not (strict and counts["warnings"])
     if as_json:
@@ -77,7 +78,9 @@ def describe(bundle: Bundle) -> str:
 
 @click.command(cls=Command)
 @choice.bundle
-@click.option("-k", "only", default="", metavar="NAME", help="Only scenarios with this in the name.")
+@click.option(
+    "-k", "only", default="", metavar="NAME", help="Only scenarios with this in the name."
+)
 @choice.as_json
 @click.pass_context
 def test(ctx: click.Context, bundle: Path, only: str, as_json: bool) -> None:
@@ -85,10 +88,10 @@ def test(ctx: click.Context, bundle: Path, only: str, as_json: bool) -> None:
 
     Exit code 1 when a scenario fails, or when -k names none.
     """
-    from bridle.bundle import load
+    from bridle.bundle.load import load
     from bridle.governor.scenarios import run_scenarios
 
-    results = [each for each in run_scenarios(load.load(bundle)) if only in each.name]
+    results = [each for each in run_scenarios(load(bundle)) if only in each.name]
     failed = [each for each in results if not each.passed]
     if as_json:
         terminal.document({"ok": not failed, "scenarios": results})

@@ -27,6 +27,7 @@ LINE_BYTES = 8_388_608
 @click.pass_context
 def decide(
     ctx: click.Context,
+    *,
     bundle: Path,
     mission: str,
     user: str,

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from bridle.cli import choice, terminal
-from bridle.cli.root import ENVIRONMENT, FINDINGS, Command, report
+from bridle.cli.root import FINDINGS, Command
 from bridle.model.errors import BridleError
 
 if TYPE_CHECKING:
     from bridle.cli.demo.run import Day
+    from bridle.ledger.verify import Report
+
+_NEXT = (
+    ("bridle test", "the bundle's scenarios"),
+    ("bridle audit verify", "the ledger of this run"),
+    ("bridle serve &", "the governor, on its sockets"),
+    ("bridle missions", "what was worked on"),
+    ("bridle approvals --all", "what a human was asked"),
+    ("bridle kill list", "the refunds agent is still stopped"),
+    ("bridle resume agent refunds --as ben", "another human lifts that"),
+)
 
 
 @click.command(cls=Command)
@@ -30,14 +42,9 @@ def demo(ctx: click.Context, keep: Path | None, as_json: bool) -> None:
     The parts are real: an order database, a mail server and a web site on loopback, files. The
     agents' plans are scripted in place of a model. Afterwards the ledger is verified.
     """
-    try:
-        import aiosmtpd.smtp as _installed  # noqa: F401
-    except ModuleNotFoundError as missing:
-        hint = "pip install 'bridle[demo]'"
-        error = BridleError("the demo's mail server is not installed", code="missing", hint=hint)
-        report(error, as_json=as_json)
-        raise click.exceptions.Exit(ENVIRONMENT) from missing
+    _require_mail_server()
     from bridle.cli import audit
+    from bridle.cli.commands.audit import document
     from bridle.cli.demo import run, show
 
     with run.day(keep) as day:
@@ -45,10 +52,43 @@ def demo(ctx: click.Context, keep: Path | None, as_json: bool) -> None:
             day.live(lambda told: terminal.document(show.entry(told)), lambda _: None)
         else:
             day.live(show.judgement, show.heading)
-        report_ = audit.verify(day.place)
-        counts = show.summary(day.told)
+        ledger = audit.verify(day.place)
         if as_json:
-            _document(day, counts, report_)
+            terminal.document({"type": "seen", **day.seen})
+            terminal.document({"type": "summary", **show.summary(day.told)})
+            terminal.document({"type": "ledger", **document(ledger, day.place.folder)})
         else:
-            _tell(day, counts, report_, kept=keep is not None)
-    ctx.exit(0 if report_.ok else FINDINGS)
+            _tell(day, ledger)
+            if keep is not None:
+                _next_steps(day)
+    ctx.exit(0 if ledger.ok else FINDINGS)
+
+
+def _require_mail_server() -> None:
+    if find_spec("aiosmtpd") is None:
+        raise BridleError(
+            "the demo's mail server, aiosmtpd, is not installed",
+            code="not_installed",
+            hint="install it with: pip install 'bridle[demo]'",
+        )
+
+
+def _tell(day: Day, ledger: Report) -> None:
+    from bridle.cli.demo import show
+
+    show.seen(day.seen)
+    show.heading("Summary")
+    terminal.line(f"  {show.counted(show.summary(day.told))}")
+    icon = terminal.styled("✓", "ok") if ledger.ok else terminal.styled("✗", "error")
+    word = "verifies" if ledger.ok else f"does not verify: {ledger.flaws} flaws"
+    terminal.line(f"  {icon} the ledger {word}: {ledger.size} records, root {ledger.root[:16]}…")
+    terminal.line(f"  {day.seconds:.1f} s")
+
+
+def _next_steps(day: Day) -> None:
+    from bridle.cli.demo import show
+
+    show.heading(f"Kept in {day.folder}; the store is in {day.place.folder}")
+    terminal.line(f"  export BRIDLE_BUNDLE={day.bundle}")
+    for command, what in _NEXT:
+        terminal.line(f"  {command:<44}# {what}")

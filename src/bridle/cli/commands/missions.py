@@ -123,7 +123,7 @@ def attempts(bundle: Path, state: str, as_json: bool) -> None:
 @choice.as_user()
 @choice.as_json
 def settle(
-    attempt: str, outcome: str, bundle: Path, error: str, as_user: str, as_json: bool
+    *, attempt: str, outcome: str, bundle: Path, error: str, as_user: str, as_json: bool
 ) -> None:
     """Say how an attempt ended that nobody heard of again."""
     kind = OutcomeKind(outcome)

@@ -8,26 +8,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from msgspec import Struct
 
-from bridle.model.calls import Call, Decide, Judged, Observe, Opened, OpenSession, Redeem, Released
-from bridle.model.calls import Reply
+from bridle.client.transport.channel import Channel
+from bridle.model.calls import (
+    Call,
+    Decide,
+    Judged,
+    Observe,
+    Opened,
+    OpenSession,
+    Redeem,
+    Released,
+    Reply,
+)
 from bridle.model.reason import Reason
 from bridle.model.verdict import Effect
-
-
-class Channel(Protocol):
-    """What a client sends its calls through."""
-
-    def send(self, call: Call) -> Reply:
-        """Send a call and return the answer."""
-        ...
-
-    def close(self) -> None:
-        """Close the connection."""
-        ...
 
 
 class Told(Struct, kw_only=True):
@@ -55,9 +53,9 @@ class Narrator:
         self._held: dict[str, Told] = {}
         self._running: dict[str, Told] = {}
 
-    def send(self, call: Call) -> Reply:
+    def send(self, call: Call, *, timeout: float | None = None) -> Reply:
         """Pass a call on, tell of its answer, return it unchanged."""
-        reply = self._channel.send(call)
+        reply = self._channel.send(call, timeout=timeout)
         if isinstance(call, OpenSession) and isinstance(reply, Opened):
             self._agents[reply.id] = call.agent
         elif isinstance(call, Decide | Redeem) and isinstance(reply, Judged):

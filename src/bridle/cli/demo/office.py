@@ -58,6 +58,8 @@ class Office:
             "refunds": [{"order": order, "eur": eur} for order, eur in self.shop.refunds()],
             "tables": self.shop.tables(),
             "pages": list(self.site.requests),
-            "notes": {file.name: file.read_text("utf-8").strip() for file in sorted(notes.glob("*"))},
+            "notes": {
+                file.name: file.read_text("utf-8").strip() for file in sorted(notes.glob("*"))
+            },
             "volumes": [name for name in volumes if (self.folder / name).is_dir()],
         }

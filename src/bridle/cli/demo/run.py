@@ -33,7 +33,7 @@ class Day:
         self.seconds = 0.0
 
     def live(self, hear: Callable[[Told], None], say: Callable[[str], None]) -> None:
-        """Let the agents work; `hear` gets each judgement as it is made, `say` the story between."""
+        """Let the agents work; `hear` gets each judgement at once, `say` the story between."""
         started = time.monotonic()
         with Office(self.folder / "office") as office, self._governor(hear) as gov:
             self.mission = agents.work(gov, office, say)

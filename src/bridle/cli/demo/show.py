@@ -59,7 +59,9 @@ def seen(what: dict[str, Any]) -> None:
     """Print what the mail server, the database, the site and the folders saw."""
     heading("What really happened, as the sinks saw it")
     for mail in what["mails"]:
-        terminal.line(f"  mail to {terminal.styled(mail['to'])}: {terminal.styled(mail['subject'])}")
+        terminal.line(
+            f"  mail to {terminal.styled(mail['to'])}: {terminal.styled(mail['subject'])}"
+        )
         for text in mail["body"].splitlines():
             terminal.line(terminal.styled(f"    | {text}", dim=True).rstrip())
     refunds = [f"{each['eur']:.2f} EUR on order {each['order']}" for each in what["refunds"]]

@@ -1,0 +1,86 @@
+"""`bridle audit`: the ledger, offline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bridle.cli import choice, terminal
+from bridle.cli.root import FINDINGS, Group
+from bridle.ledger.verify import Report
+
+
+@click.group(cls=Group)
+def audit() -> None:
+    """Work on the ledger of a store, offline."""
+
+
+@audit.command("verify")
+@click.argument("bundle", required=False, type=click.Path(path_type=Path), envvar="BRIDLE_BUNDLE")
+@click.option(
+    "--store",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Verify the store in this folder instead of a bundle's.",
+)
+@choice.as_json
+@click.pass_context
+def verify(ctx: click.Context, bundle: Path | None, store: Path | None, as_json: bool) -> None:
+    """Recompute the whole log: hashes, chains, root, and what is sealed beside it.
+
+    Works whether a governor serves the store or not, and writes nothing. Exit code 1 when the log
+    does not verify.
+    """
+    from bridle.cli import audit as auditing
+
+    if store is None:
+        bundle = choice.chosen(ctx, ctx.command.params[0], bundle)
+    where = auditing.place(bundle, store)
+    found = auditing.verify(where)
+    if as_json:
+        terminal.document(document(found, where.folder))
+    else:
+        show(found, where.folder)
+    ctx.exit(0 if found.ok else FINDINGS)
+
+
+def document(found: Report, folder: Path) -> dict[str, object]:
+    """Return a report as the object that --json prints."""
+    return {
+        "ok": found.ok,
+        "store": str(folder),
+        "size": found.size,
+        "root": found.root,
+        "anchored": found.anchored,
+        "kinds": found.kinds,
+        "chains": len(found.chains),
+        "payloads": found.payloads,
+        "flaws": found.flaws,
+        "findings": found.findings,
+    }
+
+
+def show(found: Report, folder: Path) -> None:
+    """Print a report."""
+    for flaw in found.findings:
+        where = f"leaf {flaw.index}" if flaw.index >= 0 else "log"
+        code = terminal.styled(f"[{flaw.code}]", dim=True)
+        terminal.line(f"{where}: {terminal.styled(flaw.message)} {code}")
+    terminal.pairs(
+        {
+            "store": folder,
+            "records": found.size,
+            "chains": len(found.chains),
+            "root": found.root,
+            "kinds": dict(sorted(found.kinds.items())),
+            "sealed": {
+                "opened": found.payloads.opened,
+                "erased": found.payloads.erased,
+                "without key": found.payloads.unopened,
+            },
+        }
+    )
+    good = terminal.styled("✓ the ledger verifies", "ok", bold=True)
+    bad = terminal.styled(f"✗ the ledger does not verify: {found.flaws} flaws", "error", bold=True)
+    terminal.line(good if found.ok else bad)
