@@ -139,10 +139,12 @@ def consistent(
 
     An `old` of 0 is refused: nothing can be proved about an empty tree.
     """
-    if not 0 < old <= new or not _sound((old_root, new_root, *proof[: _PROOF_CAP + 1])):
+    if not 0 < old <= new:
         return False
     if old == new:
         return not proof and old_root == new_root
+    if not _sound((old_root, new_root, *proof[: _PROOF_CAP + 1])):
+        return False
     path = [old_root, *proof] if old & (old - 1) == 0 else list(proof)
     if not path:
         return False

@@ -155,23 +155,24 @@ class Combiner(Generic[X]):
     def _lead(self, batch: _Round[X]) -> None:
         """Run one batch, settle it and pass the lead on."""
         try:
-            self._thread = threading.get_ident()
-            durable = self._wants_sync(batch.jobs[0])
-            batch.transaction = self._open(durable)
-            batch.transaction.begin()
-            self._run_all(batch, batch.transaction, durable=durable)
-            batch.transaction.commit()
-        except Exception as problem:  # the driver's, or of `explain`: the batch is lost
-            batch.error = self._explain(problem) or problem
-        except BaseException as problem:
-            batch.interrupt = problem
-        try:
+            try:
+                self._work(batch)
+            except Exception as problem:
+                batch.error = self._explain(problem) or problem
             self._settle(batch)
         except BaseException as problem:
             batch.interrupt = problem
             self._settle(batch)
         if batch.interrupt is not None:
             raise batch.interrupt
+
+    def _work(self, batch: _Round[X]) -> None:
+        self._thread = threading.get_ident()
+        durable = self._wants_sync(batch.jobs[0])
+        batch.transaction = transaction = self._open(durable)
+        transaction.begin()
+        self._run_all(batch, transaction, durable=durable)
+        transaction.commit()
 
     def _wants_sync(self, own: _Job[X]) -> bool:
         with self._mutex:
@@ -216,20 +217,24 @@ class Combiner(Generic[X]):
 
     def _settle(self, batch: _Round[X]) -> None:
         """Give every job its outcome, pass the lead on, wake the callers. May run twice."""
-        transaction = batch.transaction
-        if transaction is None or not transaction.committed:
-            # INVARIANT: I2, I7. Nothing of a batch that did not commit is told to anyone.
-            if transaction is not None:
-                with contextlib.suppress(Exception):
-                    transaction.undo()
-            for job in batch.jobs:
-                job.error = job.error or self._lost(batch)
-        for job in batch.jobs:
-            job.state = _State.DONE
-        self._pass_on(batch.jobs[0])
+        if self._leading is batch.jobs[0]:  # once passed on, the transaction may be another's
+            self._conclude(batch)
+            self._pass_on(batch.jobs[0])
         for job in batch.jobs:
             if job.wake is not None and job.wake.locked():
                 job.wake.release()
+
+    def _conclude(self, batch: _Round[X]) -> None:
+        transaction = batch.transaction
+        if transaction is None or not transaction.committed:
+            # INVARIANT: I2, I7. Nothing of a batch that did not commit is told to anyone.
+            for job in batch.jobs:
+                job.error = job.error or self._lost(batch)
+            if transaction is not None:
+                with contextlib.suppress(Exception):  # `begin` tries again
+                    transaction.undo()
+        for job in batch.jobs:
+            job.state = _State.DONE
 
     def _lost(self, batch: _Round[X]) -> BaseException:
         error = batch.error

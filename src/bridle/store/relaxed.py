@@ -41,10 +41,9 @@ class SyncTimer:
         with self._changed:
             self._since = time.monotonic()
             if self._thread is None and not self._stopped:
-                self._thread = threading.Thread(
-                    target=self._run, name="bridle-store-sync", daemon=True
-                )
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="bridle-store-sync", daemon=True)
+                thread.start()
+                self._thread = thread
             self._changed.notify()
 
     def synced(self) -> None:

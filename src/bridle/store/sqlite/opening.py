@@ -46,6 +46,9 @@ def connect(path: Path | None) -> apsw.Connection:
         error = of_sqlite(problem, connection)
         connection.close(True)
         raise error from problem
+    except OSError as problem:
+        connection.close(True)
+        raise of_system(problem, path) from problem
     except BaseException:
         connection.close(True)
         raise

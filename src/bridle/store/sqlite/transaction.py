@@ -151,7 +151,7 @@ class SqliteTx:
         rows = table(kind)
         sql = rows.find(newest, below[0] if below else "", tuple(equals))
         binds = (*equals.values(), *((below[1],) if below else ()), max(limit, 0))
-        return [rows.row(doc) for (doc,) in self._execute(sql, binds)]
+        return [rows.row(doc) for (doc,) in self._execute(sql, binds).fetchall()]
 
     def count(self, kind: type[Row], **equals: str | int) -> int:
         """Count rows by indexed columns."""
@@ -263,5 +263,6 @@ class Batch:
 
     def undo(self) -> None:
         """Roll everything back, where there is still something to roll back."""
+        self._committing = False
         if self._connection.in_transaction:
             self._execute("ROLLBACK")
