@@ -1,4 +1,4 @@
-"""Texts of files → a `Bundle` and its findings. Pure: the disk is `folder`'s, rows are the store's."""
+"""Texts of files → a `Bundle` and its findings. Pure: disk is `folder`'s job, rows the store's."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from bridle.model.tool import Domain, System, Tool
 
 
 class Limits(Struct, frozen=True, forbid_unknown_fields=True):
-    """Ceilings on input. Sizes in bytes or code points as named; reaching one is `limit_exceeded`."""
+    """Ceilings on input, in bytes or code points as named. Reaching one is `limit_exceeded`."""
 
     args_bytes: int = 65_536
     result_bytes: int = 1_048_576
@@ -53,7 +53,7 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Schemas(Struct, frozen=True):
-    """Generated Cedar schemas (human syntax) for tools and governance, and event schemas by scope."""
+    """Generated Cedar schemas (human syntax) of both policy sets, and event schemas by scope."""
 
     tools: str
     governance: str

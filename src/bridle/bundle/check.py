@@ -23,9 +23,7 @@ def check(root: str | Path) -> tuple[Bundle | None, tuple[Finding, ...]]:
     return _checked(files, str(path.absolute()), findings)
 
 
-def check_files(
-    files: dict[str, str], root: str = ""
-) -> tuple[Bundle | None, tuple[Finding, ...]]:
+def check_files(files: dict[str, str], root: str = "") -> tuple[Bundle | None, tuple[Finding, ...]]:
     """Check a bundle given as the texts of its files, without touching the disk."""
     findings = Findings()
     known = dict[str, str]()

@@ -19,7 +19,7 @@ def load(root: str | Path) -> Bundle:
 
 
 def load_files(files: dict[str, str], root: str = "") -> Bundle:
-    """Load a bundle from the texts of its files, as the store keeps them: same result, same digest."""
+    """Load a bundle from the texts of its files, as the store keeps them: the same bundle."""
     return _usable(root or "the bundle", *check_files(files, root))
 
 

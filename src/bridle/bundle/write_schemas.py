@@ -1,4 +1,4 @@
-"""Writes the generated schemas into a bundle's schema/ folder, for people to read. Nothing reads them."""
+"""Writes the generated schemas into a bundle's schema/ folder, for people to read."""
 
 from __future__ import annotations
 

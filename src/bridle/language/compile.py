@@ -21,6 +21,8 @@ from bridle.language.remedy_grammar import parse_hold, parse_modify
 from bridle.language.source import Annotation, Statement, statements
 from bridle.model.finding import Finding
 
+_Remedy = tuple[tuple[Modify, ...], tuple[tuple[str, int], ...]]
+
 ANNOTATIONS = frozenset({"id", "reason", "modify", "hold", "enforce", "doc"})
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,127}")
 _NAMED = re.compile(r"`([^`]+)`|: (\w+)$")
@@ -46,7 +48,7 @@ def compile_prelude(file: str, text: str, set_name: PolicySetName) -> tuple[Poli
     """Compile policies of Bridle's own: only they may have ids that begin with `bridle.`."""
     source = Source(file, text)
     found, _ = statements(source)
-    return tuple(_policy(s, set_name, "mission", _parse(source, s)) for s in found)
+    return tuple(_policy(s, (set_name, "mission"), _parse(source, s), ((), ())) for s in found)
 
 
 def compile_statement(
@@ -56,21 +58,16 @@ def compile_statement(
     findings = _annotation_findings(statement)
     try:
         node = _parse(source, statement)
-        modify, hold = _remedy(source, statement, set_name)
+        remedy = _remedy(source, statement, set_name)
     except LanguageError as error:
         return None, (*findings, error.finding)
     if findings:
         return None, tuple(findings)
-    return _policy(statement, set_name, scope, node, modify, hold), ()
+    return _policy(statement, (set_name, scope), node, remedy), ()
 
 
 def _policy(
-    statement: Statement,
-    set_name: PolicySetName,
-    scope: str,
-    node: pst.Template,
-    modify: tuple[Modify, ...] = (),
-    hold: tuple[tuple[str, int], ...] = (),
+    statement: Statement, place: tuple[PolicySetName, str], node: pst.Template, remedy: _Remedy
 ) -> Policy:
     return Policy(
         id=_value(statement, "id"),
@@ -79,11 +76,11 @@ def _policy(
         digest=hashlib.sha256(statement.text.encode()).hexdigest(),
         location=statement.location,
         node=dataclasses.replace(node, id=_value(statement, "id")),
-        set=set_name,
-        scope=scope,
+        set=place[0],
+        scope=place[1],
         reason=_value(statement, "reason"),
-        modify=modify,
-        hold=hold,
+        modify=remedy[0],
+        hold=remedy[1],
         shadow=statement.annotation("enforce") is not None,
     )
 
@@ -162,9 +159,7 @@ def _enforce_fault(statement: Statement) -> LanguageError | None:
     return None
 
 
-def _remedy(
-    source: Source, statement: Statement, set_name: PolicySetName
-) -> tuple[tuple[Modify, ...], tuple[tuple[str, int], ...]]:
+def _remedy(source: Source, statement: Statement, set_name: PolicySetName) -> _Remedy:
     modify, hold = statement.annotation("modify"), statement.annotation("hold")
     first = modify or hold
     if first is None:

@@ -1,4 +1,4 @@
-"""Failures of the language, as one exception that carries its finding. Formats nothing, decides nothing."""
+"""Failures of the language, as one exception that carries its finding."""
 
 from __future__ import annotations
 

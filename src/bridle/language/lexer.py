@@ -65,7 +65,7 @@ class Source:
 
 
 def tokens(source: Source) -> list[Token]:
-    """Return the tokens of `source`, or raise `LanguageError` at the first character that is none."""
+    """Return the tokens of `source`. Raises `LanguageError` at the first thing that is none."""
     _refuse_invisible(source)
     text, found, offset = source.text, list[Token](), 0
     while offset < len(text):
@@ -117,7 +117,7 @@ def _refuse_invisible(source: Source) -> None:
             raise fault(
                 source.at(offset),
                 "hidden_character",
-                f"the character U+{ord(char):04X} cannot be seen, so the text may not be what it seems",
+                f"U+{ord(char):04X} cannot be seen, so the text may not say what it seems to",
                 "remove it; inside a string write it as an escape such as \\u{200d}",
             )
 

@@ -1,8 +1,9 @@
 """Remedies: how the objection of a `forbid` may be met. Their typed form and their grammar.
 
-    @modify("set PATH JSON")            @modify("drop PATH")         @modify("clamp PATH MIN..MAX")
-    @modify("truncate PATH N")          @modify("mask PATH keep N")  @modify("redact PATH: DETECTOR, …")
-    @modify("replace PATH /re2/ -> TEXT")                            @hold("group", "group:2")
+    @modify("set PATH JSON")           @modify("drop PATH")         @modify("clamp PATH MIN..MAX")
+    @modify("truncate PATH N")         @modify("mask PATH keep N")
+    @modify("redact PATH: DETECTOR,…") @modify("replace PATH /re2/ -> TEXT")
+    @hold("group, group:2")
 
 Several operators are separated by `;`. A plain Cedar engine ignores annotations, so a remedy can
 only ever make Bridle more helpful, never more permissive than the bare policy.
@@ -16,7 +17,7 @@ from msgspec import Struct
 
 
 class Path(Struct, frozen=True):
-    """A place in `input` or `output`. Each step is a property name, or `[]` for every element of an array."""
+    """A place in `input` or `output`. A step is a property, or `[]` for every element of an array."""
 
     root: str
     steps: tuple[str, ...] = ()
@@ -64,7 +65,7 @@ class Mask(Modify, frozen=True, tag="mask"):
 
 
 class Redact(Modify, frozen=True, tag="redact"):
-    """Replace what the detectors find (in every string at or below the path) by `[redacted:<detector>]`."""
+    """Replace what detectors find, in every string at or below the path, by `[redacted:NAME]`."""
 
     detectors: tuple[str, ...]
 

@@ -18,6 +18,7 @@ import re2
 
 from bridle.language.errors import LanguageError, fault
 from bridle.language.lexer import Source
+from bridle.language.plain import is_array, is_object
 from bridle.language.remedy import (
     Clamp,
     Drop,
@@ -261,11 +262,12 @@ def _replace(cursor: _Cursor, path: Path) -> Modify:
 
 def compiles(pattern: str) -> bool:
     """Whether re2 accepts a pattern, within its memory budget."""
-    options = re2.Options()
+    engine: Any = re2
+    options = engine.Options()
     options.log_errors = False
     try:
-        re2.compile(pattern, options)
-    except (re2.error, UnicodeError):
+        engine.compile(pattern, options)
+    except (engine.error, UnicodeError):
         return False
     return True
 
@@ -277,9 +279,9 @@ class _InexactError(ValueError):
 def _exact(value: Any) -> Any:
     if isinstance(value, int | Decimal) and not isinstance(value, bool) and not _fits(value):
         raise _InexactError("numbers are 64-bit integers, or have at most four decimals")
-    for inner in value.values() if isinstance(value, dict) else ():
+    for inner in value.values() if is_object(value) else ():
         _exact(inner)
-    for inner in value if isinstance(value, list) else ():
+    for inner in value if is_array(value) else ():
         _exact(inner)
     return value
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 
 from msgspec import Struct
 
@@ -13,6 +13,7 @@ from bridle.bundle.parse.agents import refer
 from bridle.bundle.parse.table import Findings, Table
 from bridle.bundle.parse.toml import Document, parse
 from bridle.language.errors import LanguageError
+from bridle.language.plain import is_array, is_object
 from bridle.model.finding import Finding, Location
 from bridle.model.reason import ReasonCode
 from bridle.model.verdict import Effect
@@ -178,11 +179,11 @@ class _Reader:
 
 def json_text(value: Any) -> str:
     """Return JSON text with fractions exactly as written. Raises `TypeError` on dates."""
-    if isinstance(value, dict):
-        pairs = cast("dict[str, Any]", value).items()
-        return "{" + ",".join(f"{json.dumps(k)}:{json_text(v)}" for k, v in pairs) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(json_text(v) for v in cast("list[Any]", value)) + "]"
+    if is_object(value):
+        pairs = (f"{json.dumps(k, ensure_ascii=False)}:{json_text(v)}" for k, v in value.items())
+        return "{" + ",".join(pairs) + "}"
+    if is_array(value):
+        return "[" + ",".join(map(json_text, value)) + "]"
     if isinstance(value, Decimal):
         return str(value) if value.is_finite() else _no_json(value)
     return json.dumps(value, ensure_ascii=False)

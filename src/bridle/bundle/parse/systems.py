@@ -179,7 +179,7 @@ class _ToolReader:
                     self.table.at(),
                     "missing_schema",
                     f"the tool {self.name} has no schema of its arguments",
-                    "write `input = { type = \"object\", … }`, or `from = \"tools/….json\"`",
+                    'write `input = { type = "object", … }`, or `from = "tools/….json"`',
                 )
             return None
         place = self.table.at(key if raw is not None else "from")
@@ -199,9 +199,7 @@ class _ToolReader:
         for path in table.data:
             inner = table.table(path)
             sink = inner.choice("sink", SINKS, "selector")
-            argument = Argument(
-                path, sink, inner.flag("int64"), self._detectors(inner, "detect")
-            )
+            argument = Argument(path, sink, inner.flag("int64"), self._detectors(inner, "detect"))
             inner.close()
             self._check_argument(argument, inner, schema)
             found.append(argument)
@@ -222,9 +220,7 @@ class _ToolReader:
                 "paths look like `body`, `fields.note` or `to[]`",
             )
         elif argument.int64 and "integer" not in place.types:
-            self.findings.error(
-                table.at("int64"), "int64_type", f"`{argument.path}` is no integer"
-            )
+            self.findings.error(table.at("int64"), "int64_type", f"`{argument.path}` is no integer")
 
     def _detectors(self, table: Table, key: str) -> tuple[str, ...] | None:
         if not table.has(key):

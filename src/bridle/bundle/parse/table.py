@@ -1,7 +1,7 @@
 """A TOML table read key by key: typed, closed, and with a finding at the place of every mistake.
 
-A mistake yields a finding and the default, so that one run reports all of them. Nothing read here is
-used when an error was found.
+A mistake yields a finding and the default, so that one run reports all of them. Nothing read here
+is used when an error was found.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 
 from bridle.bundle.parse.toml import Document, KeyPath
+from bridle.language.plain import is_object
 from bridle.model.finding import Finding, Location, Severity
 
 IDENTIFIER = re.compile(r"[A-Za-z0-9_.@+-]{1,128}")
@@ -71,7 +72,7 @@ class Table:
     def text(self, key: str, default: str = "", *, required: bool = False) -> str:
         """Read a string."""
         value = self._typed(key, str, "a string", required=required)
-        return default if value is None else cast("str", value)
+        return default if value is None else str(value)
 
     def choice(self, key: str, values: tuple[str, ...], default: str = "") -> str:
         """Read one of a few words; required when there is no default."""
@@ -102,7 +103,7 @@ class Table:
         if value is None:
             return default
         found = list[str]()
-        for index, item in enumerate(cast("list[Any]", value)):
+        for index, item in enumerate(value):
             if not isinstance(item, str):
                 self.findings.error(
                     self.at(key, index), "wrong_type", f"`{key}` is an array of strings"
@@ -145,29 +146,28 @@ class Table:
     def tables(self, key: str) -> Iterator[tuple[str, Table]]:
         """Read a table of named tables (`[key.NAME]`), checking the names."""
         value = self._typed(key, dict, f"a table of tables, [{key}.NAME]")
-        for name, inner in cast("dict[str, Any]", value or {}).items():
-            if not isinstance(inner, dict):
-                self.findings.error(
-                    self.at(key, name), "wrong_type", f"`{key}.{name}` is a table"
-                )
+        named: dict[str, Any] = value or {}
+        for name, inner in named.items():
+            if not is_object(inner):
+                self.findings.error(self.at(key, name), "wrong_type", f"`{key}.{name}` is a table")
                 continue
-            yield name, self._below(cast("dict[str, Any]", inner), key, name)
+            yield name, self._below(inner, key, name)
 
     def array(self, key: str) -> Iterator[Table]:
         """Read an array of tables (`[[key]]`)."""
         value = self._typed(key, list, f"an array of tables, [[{key}]]")
-        for index, inner in enumerate(cast("list[Any]", value or [])):
-            if not isinstance(inner, dict):
+        for index, inner in enumerate(value or []):
+            if not is_object(inner):
                 self.findings.error(
                     self.at(key, index), "wrong_type", f"`{key}` is an array of tables"
                 )
                 continue
-            yield self._below(cast("dict[str, Any]", inner), key, index)
+            yield self._below(inner, key, index)
 
     def table(self, key: str) -> Table:
         """Read one table; an absent one is empty."""
         value = self._typed(key, dict, "a table")
-        return self._below(cast("dict[str, Any]", value or {}), key)
+        return self._below(value or {}, key)
 
     def bad(self, key: str, message: str, hint: str = "") -> None:
         """Report a value that has the right type and is still wrong."""
@@ -177,9 +177,7 @@ class Table:
         """Report every key that nobody asked for. Call it when all have been read."""
         for key in [k for k in self.data if k not in self._asked]:
             hint = f"known here: {', '.join(sorted(self._asked))}" if self._asked else ""
-            self.findings.error(
-                self.at(key), "unknown_key", f"there is no `{key[:80]}` here", hint
-            )
+            self.findings.error(self.at(key), "unknown_key", f"there is no `{key[:80]}` here", hint)
 
     def _typed(self, key: str, kind: type, wanted: str, *, required: bool = False) -> Any:
         value = self.raw(key)

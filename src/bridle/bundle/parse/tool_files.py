@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any, cast
+from typing import Any
+
+from bridle.language.plain import is_array, is_object
 
 
 class ToolFiles:
@@ -45,17 +47,17 @@ def _parsed(text: str) -> dict[str, dict[str, Any]] | str:
 
 
 def listed_tools(text: str) -> dict[str, dict[str, Any]]:
-    """Return the tools of a `tools/list` answer by name. Raises `ValueError` saying what is wrong."""
+    """Return the tools of a `tools/list` answer by name. Raises `ValueError` saying why not."""
     try:
         data: Any = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    tools: Any = cast("dict[str, Any]", data).get("tools") if isinstance(data, dict) else data
-    if not isinstance(tools, list):
-        raise ValueError("it is no `tools/list` answer")  # noqa: TRY004
+    tools: Any = data.get("tools") if is_object(data) else data
+    if not is_array(tools):
+        raise ValueError("it is no `tools/list` answer")
     found = dict[str, dict[str, Any]]()
-    for tool in cast("list[Any]", tools):
-        name = cast("dict[str, Any]", tool).get("name") if isinstance(tool, dict) else None
+    for tool in tools:
+        name = tool.get("name") if is_object(tool) else None
         if not isinstance(name, str):
             raise ValueError("it lists a tool without a name")  # noqa: TRY004
         if name in found:

@@ -92,9 +92,7 @@ def result_fact_keys(tool: Tool) -> tuple[str, ...]:
 
 
 def _escaped(text: str) -> str:
-    plain = "".join(
-        c if c.isprintable() and c not in '"\\' else f"\\u{{{ord(c):x}}}" for c in text
-    )
+    plain = "".join(c if c.isprintable() and c not in '"\\' else f"\\u{{{ord(c):x}}}" for c in text)
     return f'"{plain}"'
 
 
@@ -106,11 +104,11 @@ def _entities(extra: Extra) -> str:
     return "\n".join(
         (
             "entity Team;",
-            f'entity User in [Team] = {{ {attributes("User", _USER)} }};',
-            f'entity Agent in [Team] = {{ {attributes("Agent", _AGENT)} }} tags String;',
+            f"entity User in [Team] = {{ {attributes('User', _USER)} }};",
+            f"entity Agent in [Team] = {{ {attributes('Agent', _AGENT)} }} tags String;",
             "entity Workload;",
             "entity Domain;",
-            f'entity System in [Domain] = {{ {attributes("System", _OF_SYSTEM)} }};',
+            f"entity System in [Domain] = {{ {attributes('System', _OF_SYSTEM)} }};",
             "entity Mission;",
         )
     )
@@ -150,23 +148,21 @@ def _facts(names: tuple[str, ...]) -> str:
     return '"facts": {' + ", ".join(f"{quoted(name)}?: {one}" for name in names) + "}"
 
 
+_PLAIN: dict[type[Shape], str] = {
+    Text: "String",
+    Truth: "Bool",
+    Integer: "Long",
+    Fraction: "decimal",
+}
+
+
 def _text(shape: Shape | None) -> str:
-    match shape:
-        case Text():
-            return "String"
-        case Truth():
-            return "Bool"
-        case Integer():
-            return "Long"
-        case Fraction():
-            return "decimal"
-        case Many(item=item):
-            return f"Set<{_text(item)}>"
-        case Record(fields=fields):
-            inner = (
-                f"{quoted(name)}{'' if field.required else '?'}: {_text(field.shape)}"
-                for name, field in fields.items()
-            )
-            return "{" + ", ".join(inner) + "}"
-        case _:
-            return "{}"
+    if isinstance(shape, Many):
+        return f"Set<{_text(shape.item)}>"
+    if isinstance(shape, Record):
+        inner = (
+            f"{quoted(name)}{'' if field.required else '?'}: {_text(field.shape)}"
+            for name, field in shape.fields.items()
+        )
+        return "{" + ", ".join(inner) + "}"
+    return _PLAIN[type(shape)] if shape is not None else "{}"

@@ -7,13 +7,14 @@ declarations are pasted into the generated schema, so nothing else may stand in 
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 
 from msgspec import Struct
 
 from bridle.bundle.parse.table import Findings
 from bridle.language.errors import LanguageError, fault
 from bridle.language.lexer import Kind, Source, Token, tokens, unescape
+from bridle.language.plain import is_array, is_object
 from bridle.model.finding import Location
 
 FILE = "schema/extra.cedarschema"
@@ -31,7 +32,7 @@ _HINT = "only `entity User|Agent|System = { name: Type, … };` may stand here"
 
 
 class Type(Struct, frozen=True):
-    """A type: `name` is String, Long, Bool, decimal, Set (of `inner[""]`) or Record (of `inner`)."""
+    """A type: `name` is String, Long, Bool, decimal, Set (of `inner[""]`), Record (of `inner`)."""
 
     name: str
     inner: dict[str, Type] = {}
@@ -91,10 +92,9 @@ def _fits(value: Any, wanted: Type) -> bool:
         case "decimal":
             return isinstance(value, Decimal) and value.is_finite() and _decimals(value) <= 4
         case "Set":
-            items = cast("list[Any]", value) if isinstance(value, list) else None
-            return items is not None and all(_fits(v, wanted.inner[""]) for v in items)
+            return is_array(value) and all(_fits(v, wanted.inner[""]) for v in value)
         case _:
-            return isinstance(value, dict) and _record_fits(cast("dict[str, Any]", value), wanted)
+            return is_object(value) and _record_fits(value, wanted)
 
 
 def _decimals(value: Decimal) -> int:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 
 import jsonschema_rs
+
+from bridle.language.plain import is_array, is_object
 
 MAX_DEPTH = 64
 """Nesting of a schema. The validator recurses."""
@@ -63,7 +65,7 @@ _BRANCHES = ("then", "else")
 
 def check(schema: Any, report: Report) -> Schema | None:
     """Return the schema as plain JSON, closed; or report why it cannot be used and return None."""
-    if not isinstance(schema, dict):
+    if not is_object(schema):
         report("schema_invalid", "a schema is an object", "")
         return None
     plain = _plain(schema, report)
@@ -83,32 +85,34 @@ def validator(schema: Schema) -> jsonschema_rs.Draft202012Validator:
 
 
 def _plain(schema: Schema, report: Report) -> Schema | None:
-    nodes, stack = 0, [(cast("Any", schema), 1)]
+    nodes = 0
+    stack: list[tuple[Any, int]] = [(schema, 1)]
     while stack:
         value, depth = stack.pop()
         nodes += 1
         if nodes > MAX_NODES or depth > MAX_DEPTH:
             report("schema_too_large", "this schema is too large or nested too deeply", "")
             return None
-        if isinstance(value, dict):
-            stack += [(v, depth + 1) for v in cast("dict[str, Any]", value).values()]
-        elif isinstance(value, list):
-            stack += [(v, depth + 1) for v in cast("list[Any]", value)]
+        if is_object(value):
+            stack += [(v, depth + 1) for v in value.values()]
+        elif is_array(value):
+            stack += [(v, depth + 1) for v in value]
         elif not isinstance(value, str | int | float | Decimal | None):
             report("schema_invalid", f"a {type(value).__name__} is no JSON", "write a string")
             return None
         elif isinstance(value, Decimal | float) and not Decimal(value).is_finite():
             report("schema_invalid", "NaN and infinities are no JSON", "")
             return None
-    return cast("Schema", _floats(schema))
+    copy: Schema = _floats(schema)
+    return copy
 
 
 def _floats(value: Any) -> Any:
     """Copy, with fractions as the floats that the validator takes."""
-    if isinstance(value, dict):
-        return {k: _floats(v) for k, v in cast("dict[str, Any]", value).items()}
-    if isinstance(value, list):
-        return [_floats(v) for v in cast("list[Any]", value)]
+    if is_object(value):
+        return {k: _floats(v) for k, v in value.items()}
+    if is_array(value):
+        return [_floats(v) for v in value]
     return float(value) if isinstance(value, Decimal) else value
 
 
@@ -116,10 +120,10 @@ def _children(schema: Schema) -> Iterator[Any]:
     for key, value in schema.items():
         if key in _ONE:
             yield value
-        elif key in _MANY and isinstance(value, list):
-            yield from cast("list[Any]", value)
-        elif key in _NAMED and isinstance(value, dict):
-            yield from cast("dict[str, Any]", value).values()
+        elif key in _MANY and is_array(value):
+            yield from value
+        elif key in _NAMED and is_object(value):
+            yield from value.values()
 
 
 def _subschemas(schema: Schema) -> Iterator[Schema]:
@@ -127,7 +131,7 @@ def _subschemas(schema: Schema) -> Iterator[Schema]:
     while stack:
         part = stack.pop()
         yield part
-        stack += [cast("Schema", c) for c in _children(part) if isinstance(c, dict)]
+        stack += [child for child in _children(part) if is_object(child)]
 
 
 def _keywords(part: Schema, report: Report) -> bool:
@@ -144,7 +148,7 @@ def _keywords(part: Schema, report: Report) -> bool:
             report("schema_keyword", f"`{key[:80]}` is no keyword of JSON Schema", hint)
             good = False
     names = part.get("properties")
-    for name in cast("dict[str, Any]", names) if isinstance(names, dict) else ():
+    for name in names if is_object(names) else ():
         if name in RESERVED:
             report("reserved_argument", f"an argument cannot be called {name}", "rename it")
             good = False
@@ -161,7 +165,7 @@ def _draft(part: Schema, report: Report) -> bool:
 
 def _references(schema: Schema, report: Report) -> bool:
     raw = schema.get("$defs")
-    known = cast("dict[str, Any]", raw) if isinstance(raw, dict) else {}
+    known = raw if is_object(raw) else {}
     for part in _subschemas(schema):
         target = part.get("$ref")
         if part is not schema and "$defs" in part:
@@ -225,16 +229,16 @@ def close(schema: Schema) -> Schema:
     The root is closed even without properties. `not` and `if` stay as they are: closing what they
     negate or test would widen the whole.
     """
-    closed = _close(schema, in_place=False)
+    closed: Schema = _close(schema, in_place=False)
     if not _says(closed):
         closed["unevaluatedProperties" if _composed(closed) else "additionalProperties"] = False
     return closed
 
 
 def _close(schema: Any, *, in_place: bool) -> Any:
-    if not isinstance(schema, dict):
+    if not is_object(schema):
         return schema
-    part = cast("Schema", schema)
+    part = schema
     found = {key: _closed_value(key, value) for key, value in part.items()}
     if in_place or _says(part):
         return found
@@ -249,18 +253,15 @@ def _close(schema: Any, *, in_place: bool) -> Any:
 def _closed_value(key: str, value: Any) -> Any:
     if key in {"not", "if", "propertyNames", "contains", "contentSchema"}:
         return value
-    if key in _IN_PLACE and isinstance(value, list):
-        return [_close(v, in_place=True) for v in cast("list[Any]", value)]
+    if key in _IN_PLACE and is_array(value):
+        return [_close(v, in_place=True) for v in value]
     if key in _BRANCHES:
         return _close(value, in_place=True)
-    if key == "dependentSchemas" and isinstance(value, dict):
-        named = cast("dict[str, Any]", value)
-        return {k: _close(v, in_place=True) for k, v in named.items()}
-    if key in _NAMED and isinstance(value, dict):
-        named = cast("dict[str, Any]", value)
-        return {k: _close(v, in_place=False) for k, v in named.items()}
-    if key == "prefixItems" and isinstance(value, list):
-        return [_close(v, in_place=False) for v in cast("list[Any]", value)]
+    if key in _NAMED and is_object(value):
+        in_place = key == "dependentSchemas"
+        return {k: _close(v, in_place=in_place) for k, v in value.items()}
+    if key == "prefixItems" and is_array(value):
+        return [_close(v, in_place=False) for v in value]
     return _close(value, in_place=False) if key in _ONE else value
 
 
@@ -280,7 +281,7 @@ def _declares(part: Schema) -> bool:
         if "properties" in inner or "patternProperties" in inner:
             return True
         for key in _IN_PLACE:
-            stack += [c for c in inner.get(key, ()) if isinstance(c, dict)]
-        stack += [inner[k] for k in _BRANCHES if isinstance(inner.get(k), dict)]
-        stack += [c for c in inner.get("dependentSchemas", {}).values() if isinstance(c, dict)]
+            stack += filter(is_object, inner.get(key, ()))
+        stack += [inner[k] for k in _BRANCHES if is_object(inner.get(k))]
+        stack += filter(is_object, inner.get("dependentSchemas", {}).values())
     return False

@@ -1,4 +1,4 @@
-"""Paths into a JSON Schema: which value a path names, what types it may have, whether it may be absent."""
+"""Paths into a JSON Schema: what a path names, of which types, and whether it may be absent."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""A checked JSON Schema → the type Cedar gives its values: one tree for schema text and for context.
+"""A checked JSON Schema → the type Cedar gives its values, for schema text and for context.
 
-What has no Cedar type (open objects, tuples, unions, recursion) is left out, and said with its path.
+What has no Cedar type (open objects, tuples, unions, recursion) is left out, and said with its
+path.
 Leaving out never widens anything: such a value is still validated, only policies cannot see it.
 """
 
@@ -46,7 +47,7 @@ class Many(Shape, frozen=True):
 
 
 class Field(Struct, frozen=True):
-    """A property of a record. `nullable`: a null counts as absent (and `required` is then false)."""
+    """A property of a record. `nullable`: a null counts as absent, and it is never required."""
 
     shape: Shape
     required: bool = False
@@ -95,7 +96,7 @@ def texts(schema: Schema) -> tuple[str, ...]:
     return tuple(name for name, part in properties.items() if walk.may_hold_text(part))
 
 
-class _Refused(Exception):
+class _UntypedError(Exception):
     """Carries why something has no type."""
 
 
@@ -108,7 +109,7 @@ class _Walk:
     def field(self, schema: Any, path: str, above: tuple[str, ...]) -> Field | None:
         try:
             shape, nullable = self.shape(schema, path, above)
-        except _Refused as reason:
+        except _UntypedError as reason:
             self.untyped[path] = str(reason)
             return None
         return Field(shape, nullable=nullable)
@@ -128,9 +129,9 @@ class _Walk:
     def shape(self, schema: Any, path: str, above: tuple[str, ...]) -> tuple[Shape, bool]:
         self.count += 1
         if self.count > MAX_SHAPES:
-            raise _Refused("the schema is too large")
+            raise _UntypedError("the schema is too large")
         if not isinstance(schema, dict):
-            raise _Refused("it may be anything")
+            raise _UntypedError("it may be anything")
         part, nullable = cast("Schema", schema), False
         while True:
             inner, above, null = self._unwrap(part, above)
@@ -139,7 +140,7 @@ class _Walk:
                 break
             part = inner
         if len(above) > MAX_DEPTH:
-            raise _Refused("it is nested too deeply")
+            raise _UntypedError("it is nested too deeply")
         name, null = _type(part)
         return self._build(name, part, path, (*above, "")), nullable or null
 
@@ -151,7 +152,7 @@ class _Walk:
                 if inner is part:
                     return part
                 part = inner
-        except _Refused:
+        except _UntypedError:
             return None
 
     def may_hold_text(self, schema: Any) -> bool:
@@ -164,17 +165,15 @@ class _Walk:
         found = {types} if isinstance(types, str) else set(cast("list[str]", types or []))
         return not found or bool(found - {"boolean", "integer", "number", "null"})
 
-    def _unwrap(
-        self, part: Schema, above: tuple[str, ...]
-    ) -> tuple[Schema, tuple[str, ...], bool]:
+    def _unwrap(self, part: Schema, above: tuple[str, ...]) -> tuple[Schema, tuple[str, ...], bool]:
         """Follow a reference, or the one branch of a union that is not null."""
         if "$ref" in part:
             name = reference(part["$ref"])
             target = self.defs.get(name)
             if name in above:
-                raise _Refused("it is recursive")
+                raise _UntypedError("it is recursive")
             if not isinstance(target, dict):
-                raise _Refused("it may be anything")
+                raise _UntypedError("it may be anything")
             return cast("Schema", target), (*above, name), False
         if "type" in part or "enum" in part or "const" in part:
             return part, above, False
@@ -199,17 +198,17 @@ class _Walk:
                 return self._many(part, path, above)
             case _:
                 if _is_open(part):
-                    raise _Refused("it is an open object")
+                    raise _UntypedError("it is an open object")
                 return self.record(part, path, above)
 
     def _many(self, part: Schema, path: str, above: tuple[str, ...]) -> Shape:
         if "prefixItems" in part:
-            raise _Refused("it is a tuple")
+            raise _UntypedError("it is a tuple")
         if "items" not in part:
-            raise _Refused("its items may be anything")
+            raise _UntypedError("its items may be anything")
         item, nullable = self.shape(part["items"], f"{path}[]", above)
         if nullable:
-            raise _Refused("its items may be null")
+            raise _UntypedError("its items may be null")
         return Many(item)
 
 
@@ -224,7 +223,7 @@ def _type(part: Schema) -> tuple[str, bool]:
     if types == {"integer", "number"}:
         types = {"number"}
     if len(types) != 1:
-        raise _Refused("it has several types" if types else "it has no type")
+        raise _UntypedError("it has several types" if types else "it has no type")
     return types.pop(), null
 
 
@@ -237,9 +236,9 @@ def _type_of_values(values: list[Any], types: set[str]) -> tuple[str, bool]:
         return "boolean", null
     if rest and all(isinstance(v, int) and not isinstance(v, bool) for v in rest):
         if "number" in types:
-            raise _Refused("decimals in an enum are not typed")
+            raise _UntypedError("decimals in an enum are not typed")
         return "integer", null
-    raise _Refused("its values have several types, or none that Cedar knows")
+    raise _UntypedError("its values have several types, or none that Cedar knows")
 
 
 def _values(part: Schema) -> list[Any]:
