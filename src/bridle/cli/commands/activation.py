@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,9 @@ import click
 
 from bridle.cli import choice, terminal
 from bridle.cli.commands.bundles import describe
-from bridle.cli.operator import Operator, connected, embedded
+from bridle.cli.operator import connected_or_opened
 from bridle.cli.root import Command
-from bridle.model.calls import Activate, Status
-from bridle.model.errors import BundleError, UnreachableError, UsageError
+from bridle.model.errors import BundleError, UsageError
 
 _MARKS = {"added": ("+", "ok"), "changed": ("~", "warning"), "removed": ("-", "error")}
 
@@ -36,10 +34,9 @@ def activate(bundle: Path, yes: bool, as_user: str, as_json: bool) -> None:
 
     loaded = load(bundle)
     _require_scenarios(loaded)
-    with _governor(bundle) as operator:
-        status = operator.one(Status(), "status")
+    with connected_or_opened(bundle) as governor:
         changes = differences(_active_files(bundle), loaded.files)
-        already = status["active"] == loaded.digest
+        already = governor.status()["active"] == loaded.digest
         if not as_json:
             terminal.line(f"{describe(loaded)}")
             terminal.line(f"digest {loaded.digest}")
@@ -47,7 +44,7 @@ def activate(bundle: Path, yes: bool, as_user: str, as_json: bool) -> None:
         if not already:
             if not (yes or _agreed()):
                 raise click.Abort
-            operator.done(Activate(digest=loaded.digest, as_user=as_user))
+            governor.activate(loaded.digest, as_user=as_user)
     if as_json:
         terminal.document({"digest": loaded.digest, "activated": not already, "changes": changes})
     else:
@@ -104,18 +101,3 @@ def _require_scenarios(loaded: Any) -> None:
             code="scenarios_fail",
             hint="`bridle test` shows where",
         )
-
-
-@contextmanager
-def _governor(bundle: Path) -> Generator[Operator]:
-    """Connect to the governor that serves the bundle, or open its store where none does."""
-    try:
-        line = connected(bundle)
-        operator = line.__enter__()
-    except UnreachableError:
-        line = embedded(bundle)
-        operator = line.__enter__()
-    try:
-        yield operator
-    finally:
-        line.__exit__(None, None, None)

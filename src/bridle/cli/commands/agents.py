@@ -39,8 +39,8 @@ def agents() -> None:
 @choice.as_json
 def list_agents(bundle: Path, kind: str, as_json: bool) -> None:
     """List identities with their status."""
-    with connected(bundle) as operator:
-        rows = operator.rows(Agents(kind=kind))
+    with connected(bundle) as governor:
+        rows = governor.rows(Agents(kind=kind))
     if as_json:
         terminal.document(rows)
     else:
@@ -55,8 +55,8 @@ def _verb(verb: str, help_text: str) -> None:
     @choice.as_user()
     @choice.as_json
     def change(identity: str, bundle: Path, kind: str, as_user: str, as_json: bool) -> None:
-        with connected(bundle) as operator:
-            operator.done(IdentityVerb(kind=kind, id=identity, verb=verb, as_user=as_user))
+        with connected(bundle) as governor:
+            governor.done(IdentityVerb(kind=kind, id=identity, verb=verb, as_user=as_user))
         if as_json:
             terminal.document({"kind": kind, "id": identity, "verb": verb})
         else:

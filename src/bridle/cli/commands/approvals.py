@@ -9,9 +9,10 @@ from typing import Any
 import click
 
 from bridle.cli import choice, terminal
-from bridle.cli.operator import Operator, connected
+from bridle.cli.operator import connected, one
 from bridle.cli.root import Group
-from bridle.model.calls import Answer, Approvals
+from bridle.client.bridle import Bridle
+from bridle.model.calls import Approvals
 from bridle.model.errors import RefusedError
 
 _COLUMNS = ("id", "status", "subject", "agent", "tool", "groups", "expires", "why")
@@ -31,8 +32,8 @@ def approvals() -> None:
 @choice.as_json
 def list_approvals(bundle: Path, every: bool, as_json: bool) -> None:
     """List what waits for a human."""
-    with connected(bundle) as operator:
-        rows = operator.rows(Approvals(all=every))
+    with connected(bundle) as governor:
+        rows = governor.rows(Approvals(all=every))
     if as_json:
         terminal.document(rows)
         return
@@ -49,8 +50,8 @@ def list_approvals(bundle: Path, every: bool, as_json: bool) -> None:
 @choice.as_json
 def show_approval(approval: str, bundle: Path, as_json: bool) -> None:
     """Show what exactly would run, why it waits and who may release it."""
-    with connected(bundle) as operator:
-        row = _fetch(operator, approval)
+    with connected(bundle) as governor:
+        row = _fetch(governor, approval)
     if as_json:
         terminal.document(row)
     else:
@@ -92,8 +93,8 @@ def _answer(
     approve: bool,
     as_json: bool,
 ) -> None:
-    with connected(bundle) as operator:
-        row = _fetch(operator, approval)
+    with connected(bundle) as governor:
+        row = _fetch(governor, approval)
         if digest and digest != row["digest"]:
             raise RefusedError(
                 f"{approval} is bound to {row['digest']}, not to {digest}",
@@ -103,24 +104,18 @@ def _answer(
         if not as_json:
             _show(row)
         # The vote names the digest of what was shown, so it can never count for anything else.
-        vote = Answer(
-            approval=approval,
-            approve=approve,
-            reason=reason,
-            digest=row["digest"],
-            as_user=as_user,
-        )
-        note = operator.done(vote)
+        vote = governor.approve if approve else governor.deny
+        status = vote(approval, as_user=as_user, reason=reason, digest=row["digest"])
     if as_json:
-        terminal.document({"id": approval, "approve": approve, "by": as_user, "note": note})
+        terminal.document({"id": approval, "approve": approve, "by": as_user, "status": status})
         return
     word = terminal.styled("approved" if approve else "denied", "allow" if approve else "deny")
     terminal.line()
-    terminal.line(f"{word} as {terminal.visible(as_user)}{f': {note}' if note else ''}")
+    terminal.line(f"{word} as {terminal.visible(as_user)}; the hold is {status}")
 
 
-def _fetch(operator: Operator, approval: str) -> dict[str, Any]:
-    return operator.one(Approvals(approval=approval), f"approval {approval!r}")
+def _fetch(governor: Bridle, approval: str) -> dict[str, Any]:
+    return one(governor, Approvals(approval=approval), f"approval {approval!r}")
 
 
 def _show(row: dict[str, Any]) -> None:
@@ -137,10 +132,19 @@ def _show(row: dict[str, Any]) -> None:
             "digest": row["digest"],
         }
     )
+    if row["subject"] == "result":
+        _json("the result that is withheld", row["output"])
+        return
+    _json("what would run", row["args"])
+    if row["requested"] != row["args"]:
+        _json("what was asked for", row["requested"])
+
+
+def _json(title: str, text: str) -> None:
     terminal.line()
-    terminal.line(terminal.styled("what would run" if row["subject"] == "action" else "the result"))
-    for text in spelled_out(row["args"]).splitlines():
-        terminal.line(f"  {text}")
+    terminal.line(terminal.styled(title, bold=True))
+    for each in spelled_out(text).splitlines():
+        terminal.line(f"  {each}")
 
 
 def spelled_out(text: str) -> str:

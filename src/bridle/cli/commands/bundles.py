@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import click
+from msgspec.structs import asdict
 
 from bridle.bundle.bundle import Bundle
 from bridle.cli import choice, copying, findings, terminal
@@ -91,17 +92,18 @@ def test(ctx: click.Context, bundle: Path, only: str, as_json: bool) -> None:
     from bridle.bundle.load import load
     from bridle.governor.scenarios import run_scenarios
 
-    results = [each for each in run_scenarios(load(bundle)) if only in each.name]
+    results = run_scenarios(load(bundle), only)
     failed = [each for each in results if not each.passed]
     if as_json:
-        terminal.document({"ok": not failed, "scenarios": results})
+        rows = [{**asdict(each), "passed": each.passed} for each in results]
+        terminal.document({"ok": not failed, "scenarios": rows})
     else:
         for result in results:
             icon = terminal.styled("✓", "ok") if result.passed else terminal.styled("✗", "error")
             terminal.line(f"{icon} {terminal.visible(result.name)}")
-            for step in result.steps if not result.passed else ():
+            for step in result.steps:
                 if step.message:
-                    terminal.line(f"    {result.location}: {terminal.visible(step.message)}")
+                    terminal.line(f"    {step.location}: {terminal.visible(step.message)}")
         if only and not results:
             terminal.complain(f"no scenario has {only!r} in its name", "not_found")
         terminal.line(f"{len(results) - len(failed)} passed, {len(failed)} failed")

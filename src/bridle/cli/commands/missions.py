@@ -8,9 +8,9 @@ from typing import Any, TextIO
 import click
 
 from bridle.cli import choice, terminal
-from bridle.cli.operator import connected
+from bridle.cli.operator import connected, one
 from bridle.cli.root import Group
-from bridle.model.calls import Attempts, Missions, MissionVerb, Settle, StartMission
+from bridle.model.calls import Attempts, Missions, MissionVerb, Settle
 from bridle.model.outcome import Outcome, OutcomeKind
 
 _COLUMNS = ("id", "template", "user", "status", "started", "expires")
@@ -30,8 +30,8 @@ def missions() -> None:
 @choice.as_json
 def list_missions(bundle: Path, limit: int, as_json: bool) -> None:
     """List missions, newest first."""
-    with connected(bundle) as operator:
-        rows = operator.rows(Missions(limit=limit))
+    with connected(bundle) as governor:
+        rows = governor.rows(Missions(limit=limit))
     if as_json:
         terminal.document(rows)
     else:
@@ -45,8 +45,8 @@ def list_missions(bundle: Path, limit: int, as_json: bool) -> None:
 @choice.as_json
 def show_mission(mission: str, bundle: Path, as_json: bool) -> None:
     """Show a mission with its budgets, sessions and running attempts."""
-    with connected(bundle) as operator:
-        row = operator.one(Missions(mission=mission), f"mission {mission!r}")
+    with connected(bundle) as governor:
+        row = one(governor, Missions(mission=mission), f"mission {mission!r}")
     if as_json:
         terminal.document(row)
         return
@@ -72,8 +72,8 @@ def start_mission(
 ) -> None:
     """Start a mission from a template."""
     prompt = prompt_file.read() if prompt_file else ""
-    with connected(bundle) as operator:
-        mission = operator.opened(StartMission(template=template, user=user, prompt=prompt))
+    with connected(bundle) as governor:
+        mission = governor.start_mission(template, user=user, prompt=prompt).id
     if as_json:
         terminal.document({"id": mission})
     else:
@@ -87,8 +87,8 @@ def _verb(verb: str, help_text: str) -> None:
     @choice.as_user()
     @choice.as_json
     def change(mission: str, bundle: Path, as_user: str, as_json: bool) -> None:
-        with connected(bundle) as operator:
-            operator.done(MissionVerb(mission=mission, verb=verb, as_user=as_user))
+        with connected(bundle) as governor:
+            governor.done(MissionVerb(mission=mission, verb=verb, as_user=as_user))
         if as_json:
             terminal.document({"id": mission, "verb": verb})
         else:
@@ -106,8 +106,8 @@ _verb("close", "Close a mission for good.")
 @choice.as_json
 def attempts(bundle: Path, state: str, as_json: bool) -> None:
     """List attempts whose end nobody knows (or those in another state)."""
-    with connected(bundle) as operator:
-        rows = operator.rows(Attempts(state=state))
+    with connected(bundle) as governor:
+        rows = governor.rows(Attempts(state=state))
     if as_json:
         terminal.document(rows)
         return
@@ -128,8 +128,8 @@ def settle(
     """Say how an attempt ended that nobody heard of again."""
     kind = OutcomeKind(outcome)
     told = Outcome(kind=kind, error=error if kind is OutcomeKind.ERROR else "")
-    with connected(bundle) as operator:
-        operator.done(Settle(attempt=attempt, outcome=told, as_user=as_user))
+    with connected(bundle) as governor:
+        governor.done(Settle(attempt=attempt, outcome=told, as_user=as_user))
     if as_json:
         terminal.document({"id": attempt, "outcome": outcome})
     else:

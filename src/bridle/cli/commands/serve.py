@@ -9,7 +9,6 @@ import click
 from bridle.cli import choice, terminal
 from bridle.cli.operator import connected
 from bridle.cli.root import Command
-from bridle.model.calls import Status
 
 
 @click.command(cls=Command)
@@ -36,8 +35,8 @@ def serve(bundle: Path, idle_exit: float | None, as_json: bool) -> None:
 @choice.as_json
 def status(bundle: Path, as_json: bool) -> None:
     """Show how the governor is: active bundle, kills, what waits, size of the ledger."""
-    with connected(bundle) as operator:
-        row = operator.one(Status(), "status")
+    with connected(bundle) as governor:
+        row = governor.status()
     if as_json:
         terminal.document(row)
     else:

@@ -9,7 +9,6 @@ import click
 from bridle.cli import choice, terminal
 from bridle.cli.operator import connected
 from bridle.cli.root import Group
-from bridle.model.calls import Kill, Status, Unkill
 
 _SCOPES = {
     "tool": "everything that uses one tool",
@@ -33,8 +32,8 @@ def resume() -> None:
 @choice.as_json
 def list_kills(bundle: Path, as_json: bool) -> None:
     """List the kills in force."""
-    with connected(bundle) as operator:
-        rows = operator.one(Status(), "status").get("kills", [])
+    with connected(bundle) as governor:
+        rows = governor.status().get("kills", [])
     if as_json:
         terminal.document(rows)
         return
@@ -88,9 +87,8 @@ for _scope, _what in _SCOPES.items():
 def _kill(
     bundle: Path, scope: str, subject: str, reason: str, as_user: str, *, as_json: bool
 ) -> None:
-    call = Kill(scope=scope, subject=subject, reason=reason, as_user=as_user)
-    with connected(bundle) as operator:
-        running = operator.rows(call)
+    with connected(bundle) as governor:
+        running = governor.kill(scope, subject, reason=reason, as_user=as_user)
     if as_json:
         terminal.document({"scope": scope, "subject": subject, "running": running})
         return
@@ -101,8 +99,8 @@ def _kill(
 
 
 def _resume(bundle: Path, scope: str, subject: str, as_user: str, *, as_json: bool) -> None:
-    with connected(bundle) as operator:
-        operator.done(Unkill(scope=scope, subject=subject, as_user=as_user))
+    with connected(bundle) as governor:
+        governor.resume(scope, subject, as_user=as_user)
     if as_json:
         terminal.document({"scope": scope, "subject": subject})
     else:
