@@ -1,1 +1,7 @@
-"""`bridle serve`: the governor on its sockets."""
+"""`bridle serve`: a governor on its two sockets. It speaks `client.transport.wire`."""
+
+from __future__ import annotations
+
+from bridle.server.serving import serve
+
+__all__ = ["serve"]

@@ -1,0 +1,289 @@
+"""An agent in a mission: the handle through which its tool calls are governed."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+
+from bridle.client import arguments, binding, gate, guard
+from bridle.client.errors import Denied, Held
+from bridle.client.transport.channel import Channel, ask
+from bridle.model.action import action_id
+from bridle.model.calls import Begin, Decide, Listing, ToolsOf
+from bridle.model.errors import BridleError, UsageError
+from bridle.model.outcome import Outcome
+from bridle.model.reason import Reason, ReasonCode
+from bridle.model.verdict import Effect, Release, Verdict
+
+if TYPE_CHECKING:
+    from bridle.client.mission import Mission
+
+Args = Mapping[str, Any] | str | None
+OnDenied = Literal["raise", "return"]
+
+_ADAPTER = "python"
+_acting: ContextVar[tuple[Agent, ...]] = ContextVar("bridle_acting", default=())
+
+
+class Session(Protocol):
+    """Where an agent's calls go, and the handle that names its session."""
+
+    @property
+    def channel(self) -> Channel:
+        """The way for an agent's calls."""
+        ...
+
+    @property
+    def handle(self) -> str:
+        """The session's secret handle."""
+        ...
+
+    def close(self) -> None:
+        """Make the handle worthless."""
+        ...
+
+
+class Agent:
+    """A deciding agent within one mission. Safe for threads, tasks and forked processes.
+
+    `with agent:` makes it the agent that `bridle.govern`ed functions act as, in this thread or
+    task only. Pickled, it is a reference: whoever loads it opens a session of their own, which
+    needs the operator's connection.
+    """
+
+    def __init__(self, mission: Mission, name: str, executor: str, session: Session) -> None:
+        self.mission = mission
+        self.name = name
+        self.executor = executor
+        self._session = session
+        self._lock = threading.Lock()
+        self._tools: dict[str, dict[str, Any]] | None = None
+
+    def call(  # noqa: PLR0913 - all but two by name
+        self,
+        tool: str,
+        args: Args = None,
+        *,
+        effect: Callable[..., Any],
+        key: str | None = None,
+        on_denied: OnDenied = "raise",
+        stream: bool = False,
+    ) -> Any:
+        """Act: judge, run `effect` with the judged arguments by name, judge its result, return it.
+
+        `args` is a mapping of JSON values or the exact JSON text. `key` names this step of the
+        plan: the same key and arguments are the same action, run at most once; without it
+        each call is a new action. Raises `Denied` or `Held` (with `on_denied="return"` returns them), and whatever
+        the effect raises. An iterator comes back as a list; `stream=True` yields its items as they
+        come, where no rule can judge the tool's results (`UsageError` otherwise).
+        """
+        _check(effect, on_denied, stream=stream)
+        if guard.needs_loop(effect):
+            raise UsageError(f"the effect of {tool!r} is async", hint="use `await agent.acall(…)`")
+        asked: list[str] = []
+        try:
+            intent = self._intent(tool, args, key, asked)
+            if stream:
+                self._assert_streams(tool)
+                return guard.stream(self._session.channel, intent, effect)
+            return guard.guard(self._session.channel, intent, effect)
+        except (Denied, Held) as refusal:
+            return _returned(refusal, on_denied, asked)
+
+    async def acall(  # noqa: PLR0913 - as `call`
+        self,
+        tool: str,
+        args: Args = None,
+        *,
+        effect: Callable[..., Any],
+        key: str | None = None,
+        on_denied: OnDenied = "raise",
+        stream: bool = False,
+    ) -> Any:
+        """The async twin of `call`. `effect` may be sync; it then runs in a thread.
+
+        With `stream=True` the result is an async iterator.
+        """
+        from bridle.client import waiting
+
+        _check(effect, on_denied, stream=stream)
+        asked: list[str] = []
+        try:
+            intent = await waiting.to_the_end(self._intent, tool, args, key, asked)
+            if stream:
+                await waiting.to_the_end(self._assert_streams, tool)
+                return guard.astream(self._session.channel, intent, effect)
+            return await guard.aguard(self._session.channel, intent, effect)
+        except (Denied, Held) as refusal:
+            return _returned(refusal, on_denied, asked)
+
+    def decide(self, tool: str, args: Args = None, *, key: str | None = None) -> Verdict:
+        """Judge an action and record the decision, without running anything.
+
+        Never raises for a refusal: a governor that cannot be asked is a `deny` too.
+        """
+        try:
+            intent = self._intent(tool, args, key, [], start=False)
+            return gate.judge(self._session.channel, intent)
+        except Denied as refusal:
+            return _unasked(refusal)
+
+    async def adecide(self, tool: str, args: Args = None, *, key: str | None = None) -> Verdict:
+        """The async twin of `decide`."""
+        from bridle.client import waiting
+
+        return await waiting.to_the_end(lambda: self.decide(tool, args, key=key))
+
+    def begin(self, verdict: Verdict) -> Verdict:
+        """Start a decided action, right before the platform runs its effect with `verdict.args`.
+
+        Returns the verdict with `attempt` set. Raises `Denied` when it may not start any more.
+        """
+        call = Begin(session=self._session.handle, action=verdict.action)
+        started = gate.judge(self._session.channel, gate.Intent(call, verdict.action))
+        if not started.effect.runs:
+            raise gate.refusal(started)
+        if not started.attempt or started.args != verdict.args:
+            raise Denied(
+                "the start is not that of this verdict",
+                code="protocol_error",
+                action=verdict.action,
+            )
+        return started
+
+    def observe(self, verdict: Verdict, outcome: Outcome) -> Release:
+        """Report what came of a started action and return whether its result may pass, and as what.
+
+        Raises `UnreachableError` when the outcome did not arrive; it may be reported again.
+        """
+        if not verdict.attempt:
+            raise UsageError("this verdict started nothing", hint="pass what `begin` returned")
+        call = Begin(session=self._session.handle, action=verdict.action)
+        intent = gate.Intent(call, verdict.action)
+        return gate.report(self._session.channel, intent, verdict.attempt, outcome)
+
+    def tool(
+        self, name: str, *, key: binding.KeyFunction | None = None
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Decorate a function so that calling it acts with the tool `name` as this agent.
+
+        Positional and keyword arguments are bound to the function's parameters; `key`, called with
+        them, names the step. Sync, async, generator and async generator functions keep their kind.
+        """
+
+        def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+            return binding.governed(function, name, lambda: self, key)
+
+        return decorate
+
+    def tools(self) -> list[dict[str, Any]]:
+        """The tools this agent's mission can ever use: name, description, effect, system, input."""
+        return ask(self._session.channel, ToolsOf(session=self._session.handle), Listing).rows
+
+    def close(self) -> None:
+        """End the session: its handle is worthless from here on."""
+        self._session.close()
+
+    def __enter__(self) -> Self:
+        _acting.set((*_acting.get(), self))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        acting = _acting.get()
+        if not acting or acting[-1] is not self:
+            raise UsageError("`with agent:` blocks must end in the order they began")
+        _acting.set(acting[:-1])
+
+    def __repr__(self) -> str:
+        return f"<bridle.Agent {self.name} of {self.mission.id}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_revive, (self.mission, self.name, self.executor))
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _intent(
+        self, tool: str, args: Args, key: str | None, asked: list[str], *, start: bool = True
+    ) -> gate.Intent:
+        """Freeze what is asked. `asked` is told the action's id as soon as there is one."""
+        key = os.urandom(16).hex() if key is None else key
+        try:
+            action = action_id(self.mission.id, self.name, _ADAPTER, key)
+            asked.append(action)
+            # INVARIANT: I3 — from here on only this text counts, whatever becomes of the objects.
+            text = arguments.to_text(args)
+        except (BridleError, UnicodeEncodeError) as problem:
+            why = problem.message if isinstance(problem, BridleError) else "the key is no text"
+            action = asked[0] if asked else ""
+            raise Denied(why, code=ReasonCode.MALFORMED.value, action=action) from problem
+        call = Decide(
+            session=self._session.handle,
+            tool=tool,
+            args=text,
+            key=key,
+            adapter=_ADAPTER,
+            start=start,
+        )
+        return gate.Intent(call, action)
+
+    def _assert_streams(self, tool: str) -> None:
+        with self._lock:
+            if self._tools is None:
+                self._tools = {row["name"]: row for row in self.tools()}
+            row = self._tools.get(tool, {})
+        # INVARIANT: I2 — streamed items are out before a rule could judge them, so a tool that is
+        # not known to be free of release rules is not streamed.
+        if row.get("release_rules", True):
+            raise UsageError(
+                f"results of {tool!r} are judged before they are released",
+                hint="leave stream=True out: the items then come as one list",
+            )
+
+
+def current() -> Agent:
+    """Return the agent of the innermost `with agent:` around this. Raises `UsageError`."""
+    acting = _acting.get()
+    if not acting:
+        raise UsageError(
+            "no agent acts here",
+            hint="call governed functions inside `with agent:`; a new thread starts without one",
+        )
+    return acting[-1]
+
+
+def _check(effect: Callable[..., Any], on_denied: str, *, stream: bool) -> None:
+    if not callable(effect):
+        raise UsageError("effect= must be the function that does it")
+    if on_denied not in ("raise", "return"):
+        raise UsageError("on_denied is 'raise' or 'return'")
+    if stream and on_denied == "return":
+        raise UsageError("a stream is judged at its first item, so its refusal can only be raised")
+
+
+def _returned(refusal: Denied | Held, on_denied: str, asked: list[str]) -> Denied | Held:
+    """Return the refusal of this action; one that came from inside the effect is raised."""
+    if on_denied == "return" and refusal.action in asked:
+        return refusal
+    raise refusal
+
+
+def _unasked(refusal: Denied) -> Verdict:
+    known = {code.value for code in ReasonCode}
+    code = refusal.code if refusal.code in known else ReasonCode.STORE_UNAVAILABLE
+    reason = Reason(ReasonCode(code), refusal.message)
+    return Verdict(action=refusal.action, effect=Effect.DENY, reasons=(reason,))
+
+
+def _revive(mission: Mission, name: str, executor: str) -> Agent:
+    from bridle.client.mission import revive
+
+    return revive(mission, name, executor)

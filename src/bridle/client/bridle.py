@@ -1,0 +1,140 @@
+"""A connection to a governor: missions to start, holds to answer, the switch to stop everything."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self
+
+from bridle.client.agent import Agent
+from bridle.client.mission import Mission, Session
+from bridle.client.transport.channel import Channel, ask
+from bridle.model.calls import (
+    Activate,
+    Answer,
+    Approvals,
+    Call,
+    Done,
+    Kill,
+    Listing,
+    Missions,
+    Opened,
+    StartMission,
+    Status,
+    Unkill,
+)
+from bridle.model.errors import NotFoundError
+
+
+class Bridle:
+    """A governor, as `bridle.open` and `bridle.connect` return it.
+
+    `operator` is the way for the operator's calls, `agents` the way for the agents' (the same
+    one when it is left out), `reference` what pickled agents connect to. Safe for threads and
+    fork. Every operator's call raises `RefusedError` when this human may not do it,
+    `UnreachableError` when the governor does not answer. `as_user` names the human; a lone operator
+    need not.
+    """
+
+    def __init__(
+        self, operator: Channel, *, agents: Channel | None = None, reference: str = ""
+    ) -> None:
+        self.operator = operator
+        self.agents = agents or operator
+        self.reference = reference
+
+    def start_mission(self, template: str, *, user: str, prompt: str = "") -> Mission:
+        """Start a mission from a template on behalf of `user`, with what they said."""
+        call = StartMission(template=template, user=user, prompt=prompt)
+        return Mission(self, ask(self.operator, call, Opened).id)
+
+    def mission(self, id: str) -> Mission:  # noqa: A002 - the word users know it by
+        """Return a mission that was started before. Raises `NotFoundError`."""
+        ask(self.operator, Missions(mission=id), Listing)
+        return Mission(self, id)
+
+    def missions(self) -> list[dict[str, Any]]:
+        """Missions, newest first."""
+        return self.rows(Missions())
+
+    def attach(self, handle: str, *, mission: str, agent: str) -> Agent:
+        """Return the agent of a session that an operator opened and handed over."""
+        session = Session(self, mission, agent, handle=handle)
+        return Agent(Mission(self, mission), agent, "", session)
+
+    def approvals(self) -> list[dict[str, Any]]:
+        """What waits for a human, oldest first."""
+        return self.rows(Approvals())
+
+    def approve(self, id: str, *, as_user: str, reason: str = "", digest: str = "") -> str:  # noqa: A002
+        """Approve a hold as a human and return its status.
+
+        `digest` is that of the arguments the human saw; without it, those of this moment.
+        """
+        return self._answer(id, as_user, reason, digest, approve=True)
+
+    def deny(self, id: str, *, as_user: str, reason: str = "", digest: str = "") -> str:  # noqa: A002
+        """Deny a hold as a human and return its status."""
+        return self._answer(id, as_user, reason, digest, approve=False)
+
+    def kill(
+        self, scope: str, subject: str = "", *, reason: str = "", as_user: str = ""
+    ) -> list[dict[str, Any]]:
+        """Stop everything in a scope: `all`, or `tool`, `agent`, `mission` with a subject.
+
+        Returns the attempts that had already started: only they may still go on.
+        """
+        return self.rows(Kill(scope=scope, subject=subject, reason=reason, as_user=as_user))
+
+    def resume(self, scope: str, subject: str = "", *, as_user: str = "") -> None:
+        """Lift a kill."""
+        self.done(Unkill(scope=scope, subject=subject, as_user=as_user))
+
+    def activate(self, digest: str = "", *, as_user: str = "") -> str:
+        """Make the bundle on disk the active one and return its digest.
+
+        `digest` is that of the files the human looked at; without it, those of this moment.
+        """
+        if not digest:
+            digest = str(self.status()["on_disk"])
+        return self.done(Activate(digest=digest, as_user=as_user))
+
+    def status(self) -> dict[str, Any]:
+        """The governor's state: active bundle, kills, what waits, size of the ledger."""
+        rows = self.rows(Status())
+        if len(rows) != 1:
+            raise NotFoundError("the governor told nothing of its state")
+        return rows[0]
+
+    def close(self) -> None:
+        """Let go of the governor; an embedded one closes its store."""
+        self.agents.close()
+        self.operator.close()
+
+    def done(self, call: Call) -> str:
+        """Have an operation done; return the governor's note."""
+        return ask(self.operator, call, Done).note
+
+    def rows(self, call: Call) -> list[dict[str, Any]]:
+        """Ask for a listing."""
+        return ask(self.operator, call, Listing).rows
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<bridle.Bridle {self.reference}>"
+
+    def _answer(self, hold: str, user: str, reason: str, digest: str, *, approve: bool) -> str:
+        if not digest:
+            rows = self.rows(Approvals(approval=hold))
+            digest = str(rows[0].get("digest", "")) if rows else ""
+        call = Answer(approval=hold, approve=approve, reason=reason, digest=digest, as_user=user)
+        return self.done(call)

@@ -1,0 +1,245 @@
+"""What happens before and after an effect: ask, check the answer, report, judge the release.
+
+Everything here ends in a value that lets the effect run or its result pass, or raises. `guard`
+puts the effect in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from bridle.client import arguments, results
+from bridle.client.beats import Pulse
+from bridle.client.errors import Denied, Held, Resumption
+from bridle.client.transport.channel import Channel
+from bridle.model.calls import Begin, Decide, Failed, Judged, Observe, Redeem, Released, Reply
+from bridle.model.errors import BridleError, ProtocolError, UnreachableError
+from bridle.model.outcome import Outcome, OutcomeKind
+from bridle.model.reason import ReasonCode
+from bridle.model.verdict import Effect, Release, Verdict
+
+_RAN = "the effect ran; until this outcome arrives the governor counts it as `unknown`"
+
+
+# Makes the way back of a `Held` from the approval's id.
+Resumable = Callable[[str], Resumption]
+
+
+class Intent(Struct, frozen=True):
+    """What is to be asked, and what the answer must fit.
+
+    `action` is the id the answer must name, `limit` the bytes an iterator's items may have.
+    """
+
+    call: Decide | Begin | Redeem
+    action: str
+    limit: int = results.RESULT_BYTES
+
+    @property
+    def session(self) -> str:
+        """The session's handle."""
+        return self.call.session
+
+
+class Stored(Struct, frozen=True):
+    """The action has ended before: its result, and no effect to run."""
+
+    value: Any
+
+
+class Started:
+    """An attempt that this process, and no other, is to run."""
+
+    def __init__(self, channel: Channel, intent: Intent, verdict: Verdict) -> None:
+        self.channel = channel
+        self.intent = intent
+        self.id = verdict.attempt
+        self.arguments: dict[str, Any] = {}
+        self.pulse = Pulse(channel, intent.session, verdict.attempt, verdict.lease_ms)
+
+    def failed(self, problem: BaseException) -> None:
+        """Report that the effect raised. Never raises: the effect's own exception matters more."""
+        try:
+            self.report(results.error_of(problem))
+        except Exception as untold:
+            code = untold.code if isinstance(untold, BridleError) else type(untold).__name__
+            problem.add_note(f"bridle: the governor could not be told of this outcome ({code})")
+
+    def abandoned(self) -> None:
+        """Report that the effect was never reached."""
+        try:
+            self.report(Outcome(OutcomeKind.NOT_STARTED))
+        except Exception:
+            # The lease settles it: nobody will run it, so only the governor's books are late.
+            return
+
+    def report(self, outcome: Outcome) -> Release:
+        """Report the outcome. Raises `UnreachableError` when it did not arrive."""
+        if self.pulse.lost and not outcome.message:
+            lost = f"the lease could not be renewed ({self.pulse.lost})"
+            outcome = msgspec.structs.replace(outcome, message=lost)
+        return report(self.channel, self.intent, self.id, outcome)
+
+
+def admit(channel: Channel, intent: Intent, resumable: Resumable) -> Started | Stored:
+    """Ask, and return the started attempt (or the stored result). Raises `Denied` or `Held`.
+
+    INVARIANT: I2 — whatever goes wrong on the way, no `Started` is returned, so no effect runs.
+    """
+    reply = _answer(channel, intent)
+    if isinstance(reply, Released) and isinstance(intent.call, Redeem):
+        if reply.release.action != intent.action and reply.release.effect is not Effect.DENY:
+            raise _unusable(intent, "the governor's release is about another action")
+        return Stored(released(reply.release, resumable))
+    verdict = _verdict(reply, intent)
+    if not verdict.effect.runs:
+        raise refusal(verdict, resumable)
+    if verdict.outcome is not None:
+        return Stored(stored(verdict, verdict.outcome))
+    if not verdict.attempt or verdict.lease_ms < 0:
+        raise _unusable(intent, "the governor's answer started nothing")
+    started = Started(channel, intent, verdict)
+    try:
+        started.arguments = executable(verdict, intent)
+    except BaseException:
+        started.abandoned()
+        raise
+    return started
+
+
+def judge(channel: Channel, intent: Intent) -> Verdict:
+    """Ask for a verdict. Raises `Denied` when none came, or one that belongs to something else."""
+    return _verdict(_answer(channel, intent), intent)
+
+
+def _answer(channel: Channel, intent: Intent) -> Reply:
+    try:
+        reply = channel.send(intent.call)
+    except Exception as problem:
+        raise _not_asked(intent, problem) from problem
+    if isinstance(reply, Failed):
+        raise Denied(reply.message, code=reply.code, hint=reply.hint, action=intent.action)
+    return reply
+
+
+def _verdict(reply: Reply, intent: Intent) -> Verdict:
+    if not isinstance(reply, Judged):
+        raise _unusable(intent, "the governor answered something else than a verdict")
+    verdict = reply.verdict
+    if verdict.effect is Effect.DENY:
+        # A denial holds whatever it names; those made before a session is known name nothing.
+        return msgspec.structs.replace(verdict, action=intent.action)
+    if verdict.action != intent.action:
+        raise _unusable(intent, "the governor's verdict is about another action")
+    return verdict
+
+
+def executable(verdict: Verdict, intent: Intent) -> dict[str, Any]:
+    """Return the arguments that the verdict lets execute. Raises `Denied`."""
+    # INVARIANT: I3 — what executes is read from the verdict, never from the caller's objects.
+    try:
+        return arguments.from_text(verdict.args)
+    except ProtocolError as problem:
+        raise _unusable(intent, problem.message) from problem
+
+
+def stored(verdict: Verdict, outcome: Outcome) -> Any:
+    """Return the result of an action that has ended `ok` before. Raises `Denied`."""
+    if outcome.kind is not OutcomeKind.OK or outcome.opaque:
+        raise Denied(
+            "this action has ended before, and its result could not be kept",
+            code=ReasonCode.RESULT_OPAQUE.value,
+            action=verdict.action,
+            receipt=verdict.receipt,
+        )
+    try:
+        return results.decode(outcome.output)
+    except ProtocolError as problem:
+        raise Denied(problem.message, code=problem.code, action=verdict.action) from problem
+
+
+def refusal(verdict: Verdict | Release, resumable: Resumable | None = None) -> Denied | Held:
+    """Return the exception for a verdict or release that stops here."""
+    code = verdict.reasons[0].code.value if verdict.reasons else None
+    text = verdict.text or "refused without a reason"
+    if verdict.effect is Effect.HOLD and verdict.approval:
+        return Held(
+            text,
+            code=code,
+            approval_id=verdict.approval,
+            action=verdict.action,
+            reasons=verdict.reasons,
+            receipt=verdict.receipt,
+            resumption=resumable(verdict.approval) if resumable else None,
+        )
+    return Denied(
+        text,
+        code=code,
+        action=verdict.action,
+        reasons=verdict.reasons,
+        receipt=verdict.receipt,
+    )
+
+
+def report(channel: Channel, intent: Intent, attempt: str, outcome: Outcome) -> Release:
+    """Send an outcome and return the release verdict. Raises `UnreachableError`."""
+    call = Observe(session=intent.session, attempt=attempt, outcome=outcome)
+    try:
+        reply = channel.send(call)
+    except UnreachableError:
+        raise
+    except Exception as problem:
+        code = problem.code if isinstance(problem, BridleError) else ReasonCode.INTERNAL.value
+        raise UnreachableError("the outcome could not be reported", code=code) from problem
+    if isinstance(reply, Failed):
+        raise UnreachableError(reply.message, code=reply.code, hint=reply.hint)
+    if not isinstance(reply, Released):
+        raise UnreachableError("the governor answered something else than a release")
+    release = reply.release
+    if release.effect is Effect.DENY:
+        return msgspec.structs.replace(release, action=intent.action)
+    if release.action != intent.action:
+        raise UnreachableError("the governor's release is about another action")
+    return release
+
+
+def finish(started: Started, result: Any, resumable: Resumable) -> Any:
+    """Report a result and return what may reach the caller. Raises `Denied`, `Held` or withholds.
+
+    Raises `UnreachableError` when the effect ran and its outcome could not be reported.
+    """
+    try:
+        release = started.report(results.outcome_of(result))
+    except UnreachableError as problem:
+        raise UnreachableError(
+            f"the result is withheld: {problem.message}", code=problem.code, hint=_RAN
+        ) from problem
+    if release.effect is Effect.ALLOW:
+        return result
+    return released(release, resumable)
+
+
+def released(release: Release, resumable: Resumable) -> Any:
+    """Return the output that a release carries. Raises `Denied` or `Held`."""
+    if not release.effect.runs:
+        raise refusal(release, resumable)
+    try:
+        return results.decode(release.output)
+    except ProtocolError as problem:
+        raise Denied(problem.message, code=problem.code, action=release.action) from problem
+
+
+def _unusable(intent: Intent, why: str) -> Denied:
+    return Denied(why, code=ProtocolError.code, action=intent.action)
+
+
+def _not_asked(intent: Intent, problem: Exception) -> Denied:
+    if isinstance(problem, BridleError):
+        why, code, hint = problem.message, problem.code, problem.hint
+    else:
+        why, code, hint = type(problem).__name__, ReasonCode.INTERNAL.value, ""
+    return Denied(f"not judged, so not run: {why}", code=code, hint=hint, action=intent.action)

@@ -1,0 +1,236 @@
+"""The only code of ours that runs an effect: decide and start, run, observe, release.
+
+`guard` and its async twin differ in how they wait, not in what they do; `stream` hands items out
+as they come, for tools whose results no rule judges. `HeldEffect` goes on after an approval.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import time
+from collections.abc import AsyncGenerator, Callable, Generator
+from typing import Any
+
+from msgspec import structs
+
+from bridle.client import gate, results
+from bridle.client.gate import Intent, Started, Stored
+from bridle.client.transport.channel import Channel, ask
+from bridle.model.calls import ApprovalOf, Listing, Redeem
+from bridle.model.errors import NotFoundError, UsageError
+from bridle.model.outcome import Outcome, OutcomeKind
+
+PENDING = "pending"
+
+_POLL_MS = 20_000
+_ASYNC_POLL_SECONDS = 0.2
+_NO_ITERATOR = "stream=True needs an effect that returns an (async) iterator"
+_STREAMED = Outcome(OutcomeKind.OK, opaque=True)
+
+EffectFunction = Callable[..., Any]
+
+
+def guard(channel: Channel, intent: Intent, effect: EffectFunction) -> Any:
+    """Run `effect` with the verdict's arguments, if a verdict lets it, and return its result.
+
+    Raises `Denied` or `Held`, whatever the effect raised (unchanged), or `UnreachableError` when
+    the effect ran and its outcome could not be reported; the result is then withheld.
+    """
+    resumable = functools.partial(HeldEffect, channel, intent, effect)
+    admitted = gate.admit(channel, intent, resumable)
+    if isinstance(admitted, Stored):
+        return admitted.value
+    try:
+        with admitted.pulse:
+            result = _finished(_run(effect, admitted), intent)
+    except BaseException as problem:
+        admitted.failed(problem)
+        raise
+    return gate.finish(admitted, result, resumable)
+
+
+async def aguard(channel: Channel, intent: Intent, effect: EffectFunction) -> Any:
+    """Do what `guard` does without blocking the event loop. A sync `effect` runs in a thread."""
+    from bridle.client import waiting
+
+    resumable = functools.partial(HeldEffect, channel, intent, effect)
+    admitted = await waiting.or_undo(_undo, gate.admit, channel, intent, resumable)
+    if isinstance(admitted, Stored):
+        return admitted.value
+    try:
+        with admitted.pulse:
+            result = await _arun(effect, admitted)
+    except GeneratorExit as problem:
+        # The coroutine is being closed: nothing may be awaited any more.
+        waiting.submit(admitted.failed, problem)
+        raise
+    except BaseException as problem:
+        await waiting.to_the_end(admitted.failed, problem)
+        raise
+    return await waiting.to_the_end(gate.finish, admitted, result, resumable)
+
+
+def stream(channel: Channel, intent: Intent, effect: EffectFunction) -> Generator[Any, Any, None]:
+    """Run a generator `effect`, yielding its items as they come.
+
+    The verdict is asked for at the first item. The caller has made sure that no rule judges this
+    tool's results. An iterator that is given up before its end leaves the outcome `unknown`.
+    """
+    admitted = gate.admit(channel, intent, functools.partial(HeldEffect, channel, intent, effect))
+    if isinstance(admitted, Stored):
+        yield from _items(admitted)
+        return
+    try:
+        with admitted.pulse:
+            items = _run(effect, admitted)
+            if not results.is_iterator(items):
+                raise UsageError(_NO_ITERATOR)  # noqa: TRY301 - reported as the effect's end
+            yield from items
+    except BaseException as problem:
+        admitted.failed(problem)
+        raise
+    admitted.report(_STREAMED)
+
+
+async def astream(
+    channel: Channel, intent: Intent, effect: EffectFunction
+) -> AsyncGenerator[Any, None]:
+    """Do what `stream` does for an async generator."""
+    from bridle.client import waiting
+
+    resumable = functools.partial(HeldEffect, channel, intent, effect)
+    admitted = await waiting.or_undo(_undo, gate.admit, channel, intent, resumable)
+    if isinstance(admitted, Stored):
+        for item in _items(admitted):
+            yield item
+        return
+    try:
+        with admitted.pulse:
+            items = _run(effect, admitted)
+            if not results.is_async_iterator(items):
+                raise UsageError(_NO_ITERATOR)  # noqa: TRY301 - as above
+            async for item in items:
+                yield item
+    except GeneratorExit as problem:
+        waiting.submit(admitted.failed, problem)
+        raise
+    except BaseException as problem:
+        await waiting.to_the_end(admitted.failed, problem)
+        raise
+    await waiting.to_the_end(admitted.report, _STREAMED)
+
+
+class HeldEffect:
+    """The way on for a held action or result: see how the approval stands, redeem it, run."""
+
+    def __init__(
+        self, channel: Channel, intent: Intent, effect: EffectFunction, approval: str
+    ) -> None:
+        self._channel = channel
+        self._intent = structs.replace(
+            intent, call=Redeem(session=intent.session, approval=approval, start=True)
+        )
+        self._effect = effect
+        self._approval = approval
+
+    def wait(self, timeout: float | None) -> str:
+        """See `Held.wait`."""
+        end = _end(timeout)
+        while True:
+            left = end - time.monotonic()
+            status = self._status(int(min(_POLL_MS, max(0.0, left * 1000))))
+            if status != PENDING or time.monotonic() >= end:
+                return status
+
+    async def await_(self, timeout: float | None) -> str:  # noqa: ASYNC109 - see `Held.await_`
+        """See `Held.await_`."""
+        from bridle.client import waiting
+
+        end = _end(timeout)
+        while True:
+            status: str = await waiting.to_the_end(self._status, 0)
+            if status != PENDING or time.monotonic() >= end:
+                return status
+            await waiting.pause(_ASYNC_POLL_SECONDS)
+
+    def resume(self) -> Any:
+        """See `Held.resume`."""
+        if needs_loop(self._effect):
+            raise UsageError("the held effect is async", hint="use `await held.aresume()`")
+        return guard(self._channel, self._intent, self._effect)
+
+    async def aresume(self) -> Any:
+        """See `Held.aresume`."""
+        return await aguard(self._channel, self._intent, self._effect)
+
+    def _status(self, wait_ms: int) -> str:
+        call = ApprovalOf(session=self._intent.session, approval=self._approval, wait_ms=wait_ms)
+        rows = ask(self._channel, call, Listing).rows
+        if len(rows) != 1:
+            raise NotFoundError(f"the governor does not know the approval {self._approval}")
+        return str(rows[0].get("status", ""))
+
+
+def needs_loop(effect: EffectFunction) -> bool:
+    """Whether calling `effect` yields a coroutine or an async iterator."""
+    call = getattr(type(effect), "__call__", None)  # noqa: B004 - the method itself is wanted
+    return any(
+        inspect.iscoroutinefunction(f) or inspect.isasyncgenfunction(f) for f in (effect, call)
+    )
+
+
+def _run(effect: EffectFunction, started: Started) -> Any:
+    # INVARIANT: I1, I3 — the one line that starts an effect: behind a `Started`, with what it says.
+    return effect(**started.arguments)
+
+
+def _finished(result: Any, intent: Intent) -> Any:
+    """Return the result of a sync effect once there is nothing left of it to run."""
+    if results.is_async(result):
+        if inspect.iscoroutine(result):
+            result.close()
+        raise UsageError(
+            "the effect returned something to await", hint="use `acall` for async effects"
+        )
+    return results.drained(result, intent.limit, intent.action)
+
+
+async def _arun(effect: EffectFunction, started: Started) -> Any:
+    from bridle.client import waiting
+
+    intent = started.intent
+    if needs_loop(effect):
+        result = _run(effect, started)
+    else:
+        result = await waiting.in_thread(_run_whole, effect, started)
+    if inspect.isawaitable(result):
+        result = await result
+    if results.is_async_iterator(result):
+        return await results.adrained(result, intent.limit, intent.action)
+    return results.drained(result, intent.limit, intent.action)
+
+
+def _run_whole(effect: EffectFunction, started: Started) -> Any:
+    """Run a sync effect in its thread, with everything that an iterator still has to do."""
+    try:
+        result = _run(effect, started)
+        return results.drained(result, started.intent.limit, started.intent.action)
+    except StopIteration as problem:
+        # A future cannot carry it: whoever awaits would wait for ever.
+        raise RuntimeError("the effect raised StopIteration") from problem
+
+
+def _undo(admitted: Started | Stored) -> None:
+    """Whoever asked was cancelled before the effect was reached."""
+    if isinstance(admitted, Started):
+        admitted.abandoned()
+
+
+def _items(stored: Stored) -> list[Any]:
+    value: Any = stored.value
+    return list(value) if type(value) is list else [value]
+
+
+def _end(timeout: float | None) -> float:
+    return float("inf") if timeout is None else time.monotonic() + timeout

@@ -1,0 +1,64 @@
+"""What a client needs of its way to the governor, and how a failed answer becomes an exception."""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeVar
+
+from bridle.model.calls import Call, Failed, Reply
+from bridle.model.errors import (
+    BridleError,
+    BundleError,
+    NotFoundError,
+    ProtocolError,
+    RefusedError,
+    StoreError,
+    UnreachableError,
+    UsageError,
+)
+
+A = TypeVar("A", bound=Reply)
+
+_BY_CODE: dict[str, type[BridleError]] = {
+    kind.code: kind
+    for kind in (
+        BundleError,
+        NotFoundError,
+        ProtocolError,
+        RefusedError,
+        StoreError,
+        UnreachableError,
+        UsageError,
+    )
+}
+
+
+class Channel(Protocol):
+    """A way to one governor, usable from any thread."""
+
+    def send(self, call: Call, *, timeout: float | None = None) -> Reply:
+        """Return the governor's answer to `call`.
+
+        `timeout` is in seconds (None: the channel's own). Raises `UnreachableError` when no answer
+        came, `ProtocolError` when what came is not one. Then nobody knows what became of the call.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the governor. What is under way may fail."""
+        ...
+
+
+def ask(channel: Channel, call: Call, kind: type[A]) -> A:
+    """Send `call` and return its answer, a `kind`; `Failed` is raised as the error it names."""
+    reply = channel.send(call)
+    if isinstance(reply, kind):
+        return reply
+    if isinstance(reply, Failed):
+        raise error_of(reply)
+    raise ProtocolError("the governor answered something else than was asked")
+
+
+def error_of(failed: Failed) -> BridleError:
+    """Return the exception that says what `failed` says."""
+    kind = _BY_CODE.get(failed.code, BridleError)
+    return kind(failed.message, code=failed.code, hint=failed.hint)

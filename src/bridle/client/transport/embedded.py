@@ -1,0 +1,73 @@
+"""The channel into a governor in this very process: for tests, notebooks and the demo."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Protocol
+
+from bridle.client.transport import wire
+from bridle.model.calls import Call, Caller, Reply
+from bridle.model.errors import BridleError, UnreachableError, UsageError
+
+# Seconds between two rounds of housekeeping. `bridle serve` keeps the same pace.
+TICK_SECONDS = 0.5
+
+
+class Handler(Protocol):
+    """What a transport needs of a governor."""
+
+    def handle(self, caller: Caller, call: Call) -> Reply:
+        """Answer one call. Never raises for a call."""
+        ...
+
+    def tick(self) -> object:
+        """Recover lapsed leases, expire holds and missions."""
+        ...
+
+    def close(self) -> None:
+        """Finish, sync, release the store."""
+        ...
+
+
+class EmbeddedChannel:
+    """Calls a governor directly. It serves nobody else and does not survive a fork."""
+
+    def __init__(self, governor: Handler) -> None:
+        self._governor = governor
+        self._pid = os.getpid()
+        self._caller = Caller(operator=True, method="embedded", uid=os.getuid(), same_uid=True)
+        self._ticked = time.monotonic()
+        self._closed = False
+
+    def send(self, call: Call, *, timeout: float | None = None) -> Reply:
+        """See `Channel.send`. There is nothing to wait for here, so `timeout` has no meaning."""
+        del timeout
+        if self._closed:
+            raise UsageError("this embedded governor has been closed")
+        if os.getpid() != self._pid:
+            raise UnreachableError(
+                "an embedded governor stays in the process that opened it",
+                hint="use bridle.open(BUNDLE) without embedded=True to share one between processes",
+            )
+        # What could not travel must not be judged either, so that both channels refuse the same.
+        wire.encode(call)
+        try:
+            self._housekeeping()
+            return self._governor.handle(self._caller, call)
+        except BridleError:
+            raise
+        except Exception as problem:
+            raise BridleError(f"the governor failed: {type(problem).__name__}") from problem
+
+    def close(self) -> None:
+        """Close the governor (in the process that opened it)."""
+        if not self._closed and os.getpid() == self._pid:
+            self._closed = True
+            self._governor.close()
+
+    def _housekeeping(self) -> None:
+        now = time.monotonic()
+        if now - self._ticked >= TICK_SECONDS:
+            self._ticked = now
+            self._governor.tick()

@@ -1,0 +1,255 @@
+"""The channel over the governor's Unix socket: blocking, pooled, safe for threads and for fork.
+
+One request at a time travels on a connection, and a connection on which anything went wrong is
+closed, so a late answer can never be taken for the answer to another call.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+import weakref
+from pathlib import Path
+
+from bridle.client.transport import wire
+from bridle.client.transport.peer import peer_of, short_path
+from bridle.model.calls import (
+    ApprovalOf,
+    Approvals,
+    Attempts,
+    Beat,
+    Begin,
+    Call,
+    Decide,
+    Failed,
+    Missions,
+    Observe,
+    Redeem,
+    Reply,
+    Status,
+    ToolsOf,
+)
+from bridle.model.errors import ProtocolError, UnreachableError, UsageError
+
+# Sending these twice means the same as sending them once: the governor knows them by their action
+# or attempt, or they only read.
+_REPEATABLE = (
+    Decide,
+    Begin,
+    Beat,
+    Observe,
+    Redeem,
+    ApprovalOf,
+    ToolsOf,
+    Missions,
+    Approvals,
+    Attempts,
+    Status,
+)
+_MAX_IDLE = 32
+_PAUSE = 0.05
+_START = "start it with `bridle serve BUNDLE`, or use bridle.open(BUNDLE), which does"
+
+
+class _LostError(Exception):
+    """The connection broke. `sent`: the governor may have read the request."""
+
+    def __init__(self, *, sent: bool) -> None:
+        super().__init__()
+        self.sent = sent
+
+
+class UnixChannel:
+    """Connections to one of the governor's sockets.
+
+    `role` is `agent` or `operator`, `timeout` the seconds one call may take from first to last.
+    """
+
+    def __init__(self, path: Path, *, role: str, timeout: float = 10.0) -> None:
+        self.path = path
+        self.role = role
+        self.timeout = timeout
+        self.welcome: wire.Welcome | None = None
+        self._lock = threading.Lock()
+        self._idle: list[socket.socket] = []
+        self._open: set[socket.socket] = set()
+        self._closed = False
+        _channels.add(self)
+
+    def connect(self, *, timeout: float | None = None) -> wire.Welcome:
+        """Make sure the governor is there and speaks our version; return its greeting."""
+        deadline = time.monotonic() + (self.timeout if timeout is None else timeout)
+        self._give_back(self._take(deadline))
+        assert self.welcome is not None
+        return self.welcome
+
+    def send(self, call: Call, *, timeout: float | None = None) -> Reply:
+        """See `Channel.send`. A long poll's own wait is added to the timeout."""
+        body = wire.encode(call)
+        seconds = self.timeout if timeout is None else timeout
+        if isinstance(call, ApprovalOf):
+            seconds += call.wait_ms / 1000
+        deadline = time.monotonic() + seconds
+        # What an effect did must be told if there is any way to, so this waits for a governor
+        # that is being restarted.
+        patient = isinstance(call, Observe)
+        tries = 0
+        while True:
+            tries += 1
+            in_time = patient and time.monotonic() + _PAUSE < deadline
+            try:
+                return self._exchange(body, deadline)
+            except _LostError as lost:
+                final = tries > 1 or (lost.sent and not isinstance(call, _REPEATABLE))
+                if final and not in_time:
+                    raise self._unreachable("the connection broke before the answer came") from lost
+            except UnreachableError:
+                if not in_time:
+                    raise
+            time.sleep(_PAUSE if tries > 1 else 0)
+
+    def close(self) -> None:
+        """Close idle connections; the others close when their call ends."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            self._drop(connection)
+
+    def _exchange(self, body: bytes, deadline: float) -> Reply:
+        connection = self._take(deadline)
+        sent = False
+        try:
+            wire.send_frame(connection, body, deadline)
+            sent = True
+            answer = wire.receive_frame(connection, deadline=deadline, within=wire.FRAME_SECONDS)
+            reply = _reply(answer)
+        except TimeoutError as late:
+            self._drop(connection)
+            raise self._unreachable("the governor did not answer in time") from late
+        except OSError as broken:
+            # A restarted governor leaves every idle connection dead, not only this one.
+            self._drop(connection)
+            self._drop_idle()
+            raise _LostError(sent=sent) from broken
+        except BaseException:
+            self._drop(connection)
+            raise
+        self._give_back(connection)
+        return reply
+
+    def _take(self, deadline: float) -> socket.socket:
+        with self._lock:
+            if self._closed:
+                raise UsageError("this connection to the governor has been closed")
+            if self._idle:
+                return self._idle.pop()
+        return self._connect(deadline)
+
+    def _give_back(self, connection: socket.socket) -> None:
+        with self._lock:
+            keep = not self._closed and len(self._idle) < _MAX_IDLE and connection in self._open
+            if keep:
+                self._idle.append(connection)
+        if not keep:
+            self._drop(connection)
+
+    def _drop(self, connection: socket.socket) -> None:
+        with self._lock:
+            self._open.discard(connection)
+        connection.close()
+
+    def _drop_idle(self) -> None:
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            self._drop(connection)
+
+    def _connect(self, deadline: float) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        with self._lock:
+            self._open.add(connection)
+        try:
+            self._reach(connection, deadline)
+            self._check_owner(connection)
+            self._greet(connection, deadline)
+        except BaseException as problem:
+            self._drop(connection)
+            if isinstance(problem, OSError):
+                raise self._unreachable(problem.strerror or "it does not answer") from problem
+            raise
+        return connection
+
+    def _reach(self, connection: socket.socket, deadline: float) -> None:
+        while True:
+            connection.settimeout(max(deadline - time.monotonic(), 0.001))
+            try:
+                with short_path(self.path) as name:
+                    connection.connect(name)
+            except BlockingIOError:
+                # The governor's queue of new connections is full (unix(7): EAGAIN).
+                if time.monotonic() + _PAUSE >= deadline:
+                    raise
+                time.sleep(_PAUSE)
+            else:
+                return
+
+    def _check_owner(self, connection: socket.socket) -> None:
+        # Whoever owns the folder made the socket; anybody else only took its name.
+        owner = self.path.parent.stat().st_uid
+        uid = peer_of(connection).uid
+        if uid not in (owner, 0):
+            raise ProtocolError(
+                f"the process at {self.path} runs as uid {uid}, but the folder belongs to {owner}",
+                code="not_the_governor",
+            )
+
+    def _greet(self, connection: socket.socket, deadline: float) -> None:
+        hello = wire.Hello(bridle=wire.VERSION, role=self.role)
+        wire.send_frame(connection, wire.encode(hello), deadline)
+        body = wire.receive_frame(connection, deadline=deadline)
+        if body is None:
+            raise ConnectionResetError(104, "it hung up")
+        greeting = wire.decode_greeting(body)
+        if isinstance(greeting, Failed):
+            raise self._refused(greeting)
+        if greeting.bridle != wire.VERSION:
+            raise ProtocolError(
+                f"the governor speaks version {greeting.bridle}, this client {wire.VERSION}",
+                code="protocol_version",
+                hint="use the same release of Bridle on both sides",
+            )
+        self.welcome = greeting
+
+    def _refused(self, failed: Failed) -> UnreachableError | ProtocolError:
+        kind = ProtocolError if failed.code.startswith("protocol") else UnreachableError
+        return kind(failed.message, code=failed.code, hint=failed.hint)
+
+    def _unreachable(self, why: str) -> UnreachableError:
+        return UnreachableError(f"no governor answers at {self.path}: {why}", hint=_START)
+
+    def forget(self) -> None:
+        """After a fork: the parent's connections are the parent's."""
+        self._lock = threading.Lock()
+        for connection in self._open:
+            connection.close()
+        self._open, self._idle = set(), []
+
+
+def _reply(answer: bytes | None) -> Reply:
+    if answer is None:
+        raise ConnectionResetError
+    return wire.decode_reply(answer)
+
+
+_channels: weakref.WeakSet[UnixChannel] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for channel in list(_channels):
+        channel.forget()
+
+
+os.register_at_fork(after_in_child=_after_fork)

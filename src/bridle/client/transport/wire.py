@@ -1,0 +1,147 @@
+"""The protocol between a client and its governor: frames, greeting, and what may be said.
+
+A frame is a length (4 bytes, big-endian) and as many bytes of JSON. The client greets with
+`Hello`, the governor answers `Welcome` or `Failed`; from then on each request gets one reply, in
+turn. Nothing here opens or closes a connection.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import time
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from bridle.model.calls import AGENT_CALLS, OPERATOR_CALLS, REPLIES, Call, Failed, Reply
+from bridle.model.errors import ProtocolError
+
+M = TypeVar("M")
+
+VERSION = 1
+# Bytes of one frame's body. Arguments and results are bounded far below by the bundle's limits.
+MAX_FRAME = 4 * 1024 * 1024
+# Seconds within which a frame that has begun to arrive must be complete.
+FRAME_SECONDS = 10.0
+
+_CHUNK = 65_536
+_LENGTH = struct.Struct(">I")
+
+
+class Hello(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a client says first. `role` is `agent` or `operator`; the socket decides what it may."""
+
+    bridle: int
+    role: str
+
+
+class Welcome(Struct, frozen=True, forbid_unknown_fields=True, tag_field="re", tag="welcome"):
+    """What the governor answers: protocol version, store id and its own version."""
+
+    bridle: int
+    store: str
+    governor: str
+
+
+_encoder = msgspec.json.Encoder()
+_hello: msgspec.json.Decoder[Hello] = msgspec.json.Decoder(Hello)
+_greeting: msgspec.json.Decoder[Welcome | Failed] = msgspec.json.Decoder(Welcome | Failed)
+_replies: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(REPLIES)
+_agent_calls: msgspec.json.Decoder[Call] = msgspec.json.Decoder(AGENT_CALLS)
+_all_calls: msgspec.json.Decoder[Call] = msgspec.json.Decoder(AGENT_CALLS | OPERATOR_CALLS)
+
+
+def encode(message: Struct) -> bytes:
+    """Return the body of a frame. Raises `ProtocolError` for what cannot be said in one."""
+    try:
+        body = _encoder.encode(message)
+    except (UnicodeEncodeError, TypeError, ValueError, RecursionError) as problem:
+        raise ProtocolError(
+            "the message holds text that is not valid Unicode, or no JSON", code="malformed"
+        ) from problem
+    if len(body) > MAX_FRAME:
+        raise ProtocolError(
+            f"the message has {len(body):,} bytes; a frame carries {MAX_FRAME:,}",
+            code="limit_exceeded",
+        )
+    return body
+
+
+def decode_hello(body: bytes) -> Hello:
+    """Read a client's greeting."""
+    return _decode(_hello, body)
+
+
+def decode_greeting(body: bytes) -> Welcome | Failed:
+    """Read a governor's greeting."""
+    return _decode(_greeting, body)
+
+
+def decode_reply(body: bytes) -> Reply:
+    """Read an answer."""
+    return _decode(_replies, body)
+
+
+def decode_call(body: bytes, *, operator: bool) -> Call:
+    """Read a request; operators may say more."""
+    # INVARIANT: I9 — on the agents' socket an operator's call does not even decode.
+    return _decode(_all_calls if operator else _agent_calls, body)
+
+
+def _decode(decoder: msgspec.json.Decoder[M], body: bytes) -> M:
+    try:
+        return decoder.decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as problem:
+        # The decoder's own text may quote the input, so it stays out of the message.
+        raise ProtocolError("the frame does not hold a message of this protocol") from problem
+
+
+def send_frame(connection: socket.socket, body: bytes, deadline: float) -> None:
+    """Send one frame before `deadline` (monotonic seconds). Raises `OSError`."""
+    connection.settimeout(_left(deadline))
+    connection.sendall(_LENGTH.pack(len(body)) + body)
+
+
+def receive_frame(
+    connection: socket.socket, *, deadline: float | None, within: float = FRAME_SECONDS
+) -> bytes | None:
+    """Receive one frame, or None when the other side hung up between frames.
+
+    `deadline` (monotonic seconds, None: never) bounds the wait for the first byte, `within`
+    (seconds) the rest of the frame, however slowly it drips. Raises `OSError` (`TimeoutError` among
+    them) and `ProtocolError`.
+    """
+    connection.settimeout(None if deadline is None else _left(deadline))
+    first = connection.recv(_LENGTH.size)
+    if not first:
+        return None
+    end = time.monotonic() + within
+    if deadline is not None:
+        end = min(end, deadline)
+    head = first + _receive(connection, _LENGTH.size - len(first), end)
+    (length,) = _LENGTH.unpack(head)
+    if not 0 < length <= MAX_FRAME:
+        raise ProtocolError(f"a frame of {length:,} bytes was announced")
+    return _receive(connection, length, end)
+
+
+def _receive(connection: socket.socket, count: int, deadline: float) -> bytes:
+    # Memory grows with what has arrived, never with what was announced.
+    parts: list[bytes] = []
+    while count:
+        connection.settimeout(_left(deadline))
+        part = connection.recv(min(count, _CHUNK))
+        if not part:
+            raise ProtocolError("the connection ended within a frame", code="truncated")
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)
+
+
+def _left(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("the time for this frame is over")
+    return left

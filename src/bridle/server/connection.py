@@ -1,0 +1,149 @@
+"""One connection: greeting, then request and answer in turn, until either side has had enough.
+
+Every frame is hostile until decoded. Nothing a peer sends ends more than its own connection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import time
+
+from msgspec import Struct
+
+from bridle.client.transport import wire
+from bridle.client.transport.embedded import Handler
+from bridle.model.calls import (
+    Begin,
+    Call,
+    Caller,
+    Decide,
+    Failed,
+    Judged,
+    Observe,
+    Redeem,
+    Reply,
+)
+from bridle.model.errors import ProtocolError
+from bridle.model.outcome import Outcome, OutcomeKind
+
+_log = logging.getLogger("bridle.server")
+
+# Seconds a peer has to take an answer, and to say hello.
+_SECONDS = wire.FRAME_SECONDS
+
+
+class Unread(Struct, frozen=True):
+    """A start whose answer the peer may not have read."""
+
+    session: str
+    attempt: str
+
+
+class Connection:
+    """Serves one peer: `serve` blocks until it is over, `stop` ends it between two calls."""
+
+    def __init__(
+        self,
+        connection: socket.socket,
+        caller: Caller,
+        handler: Handler,
+        welcome: wire.Welcome,
+    ) -> None:
+        self._socket = connection
+        self._caller = caller
+        self._handler = handler
+        self._welcome = welcome
+        self._unread: Unread | None = None
+
+    def serve(self) -> None:
+        """Answer until the peer leaves, errs, or `stop` is called."""
+        try:
+            if self._greet():
+                while self._one():
+                    pass
+        except ProtocolError as problem:
+            self._refuse(problem.code, problem.message)
+        except OSError:
+            # Gone, too slow, or closed by `stop`: there is nobody left to tell.
+            self._settle_unread()
+        except Exception:
+            _log.exception("a connection failed")
+        finally:
+            self._socket.close()
+
+    def stop(self) -> None:
+        """Let the call under way finish and take no other."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RD)
+
+    def _greet(self) -> bool:
+        body = wire.receive_frame(self._socket, deadline=time.monotonic() + _SECONDS)
+        if body is None:
+            return False
+        hello = wire.decode_hello(body)
+        if hello.bridle != wire.VERSION:
+            raise ProtocolError(
+                f"this governor speaks version {wire.VERSION}, not {hello.bridle}",
+                code="protocol_version",
+            )
+        if hello.role != ("operator" if self._caller.operator else "agent"):
+            raise ProtocolError("this is not the socket for that role")
+        self._send(wire.encode(self._welcome))
+        return True
+
+    def _one(self) -> bool:
+        body = wire.receive_frame(self._socket, deadline=None)
+        # Its next frame shows that it has read our last one.
+        self._unread = None
+        if body is None:
+            return False
+        call = wire.decode_call(body, operator=self._caller.operator)
+        reply = self._handle(call)
+        self._unread = _start_in(call, reply)
+        self._send(_body(reply))
+        return True
+
+    def _handle(self, call: Call) -> Reply:
+        try:
+            return self._handler.handle(self._caller, call)
+        except Exception:
+            # INVARIANT: I2 — an answer that fails is a refusal.
+            _log.exception("a call failed: %s", type(call).__name__)
+            return Failed(code="internal", message="the governor failed; its log says how")
+
+    def _send(self, body: bytes) -> None:
+        wire.send_frame(self._socket, body, time.monotonic() + _SECONDS)
+
+    def _refuse(self, code: str, message: str) -> None:
+        with contextlib.suppress(OSError, ProtocolError):
+            self._send(wire.encode(Failed(code=code, message=message)))
+
+    def _settle_unread(self) -> None:
+        """An effect whose start was answered to nobody was never reached, and is recorded so.
+
+        A peer that hung up with our answer unread shows as a reset (unix(7)), one that read it
+        first as an ordinary end.
+        """
+        if self._unread is None:
+            return
+        outcome = Outcome(OutcomeKind.NOT_STARTED)
+        self._handle(
+            Observe(session=self._unread.session, attempt=self._unread.attempt, outcome=outcome)
+        )
+
+
+def _start_in(call: Call, reply: Reply) -> Unread | None:
+    if not isinstance(call, Decide | Begin | Redeem) or not isinstance(reply, Judged):
+        return None
+    attempt = reply.verdict.attempt
+    return Unread(call.session, attempt) if attempt else None
+
+
+def _body(reply: Reply) -> bytes:
+    try:
+        return wire.encode(reply)
+    except ProtocolError as problem:
+        hint = "ask for less at a time: pass a smaller limit"
+        return wire.encode(Failed(code=problem.code, message=problem.message, hint=hint))
