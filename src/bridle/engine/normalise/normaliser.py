@@ -1,0 +1,170 @@
+"""From the text of a call or a result to a canonical, typed value. No policy, no detectors.
+
+The text itself is never changed: what executes are the caller's bytes. `Typed.value` keeps nulls;
+they are left out only in what Cedar sees (see `bridle.engine.normalise.projection`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from jsonschema_rs import ReferencingError, ValidationError
+
+from bridle.bundle.bundle import Bundle
+from bridle.bundle.schema.json_schema import validator
+from bridle.bundle.schema.shape import Typing, input_typing, output_typing
+from bridle.engine.case import Refusal, Typed
+from bridle.engine.normalise.canonical import Canon, NotCanonicalError, path_text
+from bridle.engine.normalise.encoding import digest_of
+from bridle.engine.normalise.places import Meaning, Place, compile_places, meaning_of, place_of
+from bridle.engine.normalise.projection import UntypableError, projector
+from bridle.engine.strict_json import parse_arguments, parse_result
+from bridle.model.errors import BundleError
+from bridle.model.reason import ReasonCode
+
+
+class _Form:
+    """One schema, prepared: its validator, its places, and what Cedar sees of it (None: nothing)."""
+
+    __slots__ = ("place", "project", "validator")
+
+    def __init__(self, schema: dict[str, Any], meaning: Meaning, typing: Typing) -> None:
+        self.validator = validator(schema)
+        self.place = compile_places(schema, meaning)
+        self.project = projector(typing.shape) if typing.shape is not None else None
+
+
+class Normaliser:
+    """Reads arguments and results of one bundle's tools. Safe to share between threads.
+
+    Each tool is prepared when it is first met; preparing it twice at once does no harm.
+    """
+
+    __slots__ = ("_canon", "_inputs", "_limits", "_outputs", "_tools")
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._tools = bundle.tools
+        self._limits = bundle.manifest.limits
+        self._canon = Canon(self._limits)
+        self._inputs: dict[str, _Form | Refusal] = {}
+        self._outputs: dict[str, _Form | Refusal] = {}
+
+    def normalise(self, tool: str, text: str) -> Typed | Refusal:
+        """Read the arguments of a call. Every text gives a value or a refusal, never an error."""
+        form = self._inputs.get(tool) or self._prepare(tool)
+        if isinstance(form, Refusal):
+            return form
+        limits = self._limits
+        value = parse_arguments(text, size=limits.args_bytes, depth=limits.depth)
+        if isinstance(value, Refusal):
+            return value
+        try:
+            self._canon.check(value, form.place)
+        except NotCanonicalError as e:
+            return e.refusal()
+        # INVARIANT: I2. What the schema cannot confirm is refused.
+        if not form.validator.is_valid(value):
+            return _mismatch(form, value)
+        return Typed(text, value, digest_of(tool, "args", value, form.place))
+
+    def output(self, tool: str, text: str) -> Typed | Refusal:
+        """Read a result. Its strings are nobody's to refuse; its size, depth and schema are."""
+        form = self._outputs.get(tool) or self._prepare_output(tool)
+        if isinstance(form, Refusal):
+            return form
+        limits = self._limits
+        value = parse_result(text, size=limits.result_bytes, depth=limits.depth)
+        if isinstance(value, Refusal):
+            return value
+        if not form.validator.is_valid(value):
+            return _mismatch(form, value)
+        return Typed(text, value, digest_of(tool, "output", value, form.place))
+
+    def digest(self, tool: str, value: Any) -> str:
+        """Return the digest of arguments that `normalise` has let through.
+
+        Raises `BundleError` for a tool that the bundle does not have.
+        """
+        return digest_of(tool, "args", value, self._known(tool).place)
+
+    def cedar_input(self, tool: str, value: dict[str, Any]) -> dict[str, Any]:
+        """Return Cedar's JSON of arguments that `normalise` has let through: its `context.input`.
+
+        Only typed parts, without nulls; decimals as strings with at least one fraction digit.
+        Raises `BundleError` for a tool that the bundle does not have.
+        """
+        project = self._known(tool).project
+        return project(value) if project else {}
+
+    def cedar_output(self, tool: str, value: Any) -> dict[str, Any] | None:
+        """Return Cedar's JSON of a result that `output` has let through; None where it has no type.
+
+        A number that Cedar cannot hold exactly (more than four fraction digits, or too large) is
+        left out with its property; where the type requires that property, the result is left out
+        as a whole, which Cedar refuses, so that no policy judges half of it.
+        """
+        form = self._outputs.get(tool) or self._prepare_output(tool)
+        if isinstance(form, Refusal) or form.project is None:
+            return None
+        try:
+            return form.project(value)
+        except UntypableError:
+            return None
+
+    def _known(self, tool: str) -> _Form:
+        form = self._inputs.get(tool) or self._prepare(tool)
+        if isinstance(form, Refusal):
+            raise BundleError(f"{form.text}: `{tool}`", code=form.code.value)
+        return form
+
+    def _prepare(self, tool: str) -> _Form | Refusal:
+        known = self._tools.get(tool)
+        if known is None:
+            return _UNKNOWN
+        made = self._inputs[tool] = _prepared(
+            known.input, meaning_of(known.arguments), input_typing
+        )
+        return made
+
+    def _prepare_output(self, tool: str) -> _Form | Refusal:
+        known = self._tools.get(tool)
+        if known is None:
+            return _UNKNOWN
+        made = self._outputs[tool] = _prepared(
+            known.output or {}, Meaning(steering=False), output_typing
+        )
+        return made
+
+
+_UNKNOWN = Refusal(ReasonCode.UNKNOWN_TOOL, "no tool has exactly this name")
+
+
+def _prepared(
+    schema: dict[str, Any], meaning: Meaning, typing: Callable[[dict[str, Any]], Typing]
+) -> _Form | Refusal:
+    try:
+        return _Form(schema, meaning, typing(schema))
+    except (ValidationError, ReferencingError, ValueError, TypeError, RecursionError):
+        # A checked bundle has no such schema; one that came here all the same runs nothing.
+        return Refusal(ReasonCode.INTERNAL, "the tool's schema cannot be used")
+
+
+def _mismatch(form: _Form, value: Any) -> Refusal:
+    error = next(iter(form.validator.iter_errors(value)), None)
+    if error is None:
+        return Refusal(ReasonCode.SCHEMA_MISMATCH, "does not fit the schema")
+    place = path_text(_declared(error.instance_path, form.place))
+    keyword = error.kind.name
+    return Refusal(ReasonCode.SCHEMA_MISMATCH, f"{place}: {keyword}" if place else keyword)
+
+
+def _declared(path: Iterable[str | int], place: Place) -> Iterator[str | int]:
+    """Replace the keys that nobody declared: they are the caller's words, not a place of ours."""
+    for step in path:
+        if isinstance(step, int):
+            yield step
+            place = place_of(place, step)
+        else:
+            yield step if step in place.names else "*"
+            place = place.names.get(step, place.other)

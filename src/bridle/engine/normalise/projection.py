@@ -1,0 +1,81 @@
+"""From a canonical value to what Cedar sees of it: typed parts only, nulls left out, decimals printed.
+
+Works along the same shape that the Cedar schema was made from, so that the two cannot disagree.
+Values are trusted to fit their JSON Schema.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from bridle.bundle.schema.shape import Fraction, Integer, Many, Record, Shape
+from bridle.engine.normalise.canonical import DECIMAL_MAX, DECIMAL_MIN
+from bridle.engine.normalise.encoding import decimal_text
+from bridle.engine.strict_json import LONG_MAX, LONG_MIN
+
+Projector = Callable[[Any], Any]
+
+class UntypableError(Exception):
+    """A number of a result that Cedar cannot hold exactly, where one is required."""
+
+
+def projector(shape: Shape) -> Projector | None:
+    """Return the function that makes Cedar's JSON of a value; None where that is the value."""
+    if isinstance(shape, Record):
+        return _record(shape)
+    if isinstance(shape, Many):
+        item = projector(shape.item)
+        return _array(item) if item else None
+    if isinstance(shape, Fraction):
+        return _decimal
+    return _long if isinstance(shape, Integer) else None
+
+
+def _record(shape: Record) -> Projector:
+    fields = [(n, projector(f.shape), f.required) for n, f in shape.fields.items()]
+
+    def project(value: dict[str, Any]) -> dict[str, Any]:
+        made: dict[str, Any] = {}
+        for name, inner, required in fields:
+            item = value.get(name)
+            # A null counts as absent for policies; what executes keeps it.
+            if item is None:
+                continue
+            if inner is None:
+                made[name] = item
+                continue
+            try:
+                made[name] = inner(item)
+            except UntypableError:
+                if required:
+                    raise
+        return made
+
+    return project
+
+
+def _array(item: Projector) -> Projector:
+    return lambda value: [item(v) for v in value]
+
+
+def _long(value: int | Decimal) -> int:
+    if isinstance(value, int):
+        return value
+    if LONG_MIN <= value <= LONG_MAX and value == value.to_integral_value():
+        return int(value)
+    raise UntypableError
+
+
+def _decimal(value: int | Decimal) -> str:
+    if not DECIMAL_MIN <= value <= DECIMAL_MAX:
+        raise UntypableError
+    if isinstance(value, int):
+        return f"{value}.0"
+    if value.adjusted() < -4 and value:
+        raise UntypableError
+    text = decimal_text(value)
+    if len(text) - text.index(".") > 5:
+        raise UntypableError
+    return text
