@@ -69,19 +69,31 @@ def test_check_writes_nothing_unless_asked(bridle_, starter: Path) -> None:
 
 
 BREAKAGES: dict[str, tuple[Callable[[Path], None], str]] = {
-    "toml": (lambda b: replaced(b / "systems.toml", "[domains.office]", "[domains.office"), "systems.toml:"),
+    "toml": (
+        lambda b: replaced(b / "systems.toml", "[domains.office]", "[domains.office"),
+        "systems.toml:",
+    ),
     "unknown key": (lambda b: replaced(b / "agents.toml", "owner =", "ownr ="), "agents.toml:"),
-    "policy syntax": (lambda b: replaced(b / "policies/desk.dw", "permit (", "permitt ("), "policies/desk.dw:"),
+    "policy syntax": (
+        lambda b: replaced(b / "policies/desk.dw", "permit (", "permitt ("),
+        "policies/desk.dw:",
+    ),
     "policy types": (
-        lambda b: replaced(b / "policies/desk.dw", "context.facts has body", "context.input.nobody"),
+        lambda b: replaced(
+            b / "policies/desk.dw", "context.facts has body", "context.input.nobody"
+        ),
         "policies/desk.dw:",
     ),
     "twice the same id": (
-        lambda b: replaced(b / "policies/desk.dw", '"project-codes-stay"', '"assistant-sends-mail"'),
+        lambda b: replaced(
+            b / "policies/desk.dw", '"project-codes-stay"', '"assistant-sends-mail"'
+        ),
         "policies/desk.dw:",
     ),
     "unknown detector": (
-        lambda b: replaced(b / "policies/desk.dw", "redact input.body: payment_card", "redact input.body: cards"),
+        lambda b: replaced(
+            b / "policies/desk.dw", "redact input.body: payment_card", "redact input.body: cards"
+        ),
         "policies/desk.dw:",
     ),
     "unknown approvers": (
@@ -92,9 +104,14 @@ BREAKAGES: dict[str, tuple[Callable[[Path], None], str]] = {
         lambda b: replaced(b / "policies/desk.dw", "when {", "when temporal {"),
         "policies/desk.dw:",
     ),
-    "schema": (lambda b: replaced(b / "systems.toml", 'type = "integer"', 'type = 7')
-               if "integer" in (b / "systems.toml").read_text() else
-               replaced(b / "systems.toml", "pattern = '^[a-z0-9-]{1,60}$'", "pattern = '(?=x)'"), "systems.toml"),
+    "schema": (
+        lambda b: (
+            replaced(b / "systems.toml", 'type = "integer"', "type = 7")
+            if "integer" in (b / "systems.toml").read_text()
+            else replaced(b / "systems.toml", "pattern = '^[a-z0-9-]{1,60}$'", "pattern = '(?=x)'")
+        ),
+        "systems.toml",
+    ),
     "undeclared agent": (
         lambda b: replaced(b / "missions.toml", 'agents = ["assistant"]', 'agents = ["ghost"]'),
         "missions.toml:",

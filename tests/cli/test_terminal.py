@@ -55,9 +55,7 @@ def test_columns_are_aligned_whatever_stands_in_them(capsys: pytest.CaptureFixtu
     rows = [{"id": "a", "why": "short"}, {"id": "a\u202elong", "why": ["x", "y"]}]
     terminal.table(rows, ("id", "why"), empty="none")
     assert capsys.readouterr().out == (
-        "ID             WHY\n"
-        "a              short\n"
-        "a<U+202E>long  x, y\n"
+        "ID             WHY\na              short\na<U+202E>long  x, y\n"
     )
 
 

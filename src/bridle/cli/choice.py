@@ -44,12 +44,13 @@ def as_json(function: Function) -> Function:
 
 def as_user(*, required: bool = False) -> Callable[[Function], Function]:
     """Add the option --as: the user (of agents.toml) who does this."""
+    # A default, even None, would count as an answer.
+    how: dict[str, Any] = {"required": True} if required else {"default": ""}
     return click.option(
         "--as",
         "as_user",
         metavar="USER",
-        default="",
-        required=required,
         envvar="BRIDLE_USER",
         help="The user who does this [env: BRIDLE_USER].",
+        **how,
     )

@@ -58,6 +58,10 @@ class Group(click.Group):
         super().__init__(*args, **options)
         self.default = default
 
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Return the names of the commands, in the order they were written."""
+        return list(self.commands)
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put the default command in front where none is named."""
         named = args and (args[0] in self.commands or args[0] == "--help")

@@ -10,9 +10,9 @@ import json
 import os
 import sys
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import click
 import msgspec
@@ -115,11 +115,10 @@ def cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
-        pairs: Mapping[str, Any] = value
-        return visible(", ".join(f"{name} {cell(each)}" for name, each in pairs.items()))
+        named = cast("Mapping[str, Any]", value)
+        return visible(", ".join(f"{name} {cell(each)}" for name, each in named.items()))
     if isinstance(value, list | tuple):
-        items: Iterable[Any] = value
-        return visible(", ".join(map(cell, items)))
+        return visible(", ".join(map(cell, cast("Sequence[Any]", value))))
     return visible(str(value))
 
 

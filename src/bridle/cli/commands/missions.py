@@ -50,15 +50,16 @@ def show_mission(mission: str, bundle: Path, as_json: bool) -> None:
     if as_json:
         terminal.document(row)
         return
-    lists = {name: value for name, value in row.items() if isinstance(value, list)}
+    lists: dict[str, list[dict[str, Any]]] = {
+        name: value for name, value in row.items() if isinstance(value, list)
+    }
     plain = {name: value for name, value in row.items() if name not in lists}
     terminal.pairs(_timed(plain, "started", "expires", "ended"))
     for name, rows in lists.items():
         terminal.line()
         terminal.line(terminal.styled(name.replace("_", " "), bold=True))
-        columns = tuple(rows[0]) if rows else ()
         timed = [_timed(each, "opened", "closed", "started", "lease", "ended") for each in rows]
-        terminal.table(timed, columns, empty="none")
+        terminal.table(timed, tuple(timed[0]) if timed else (), empty="none")
 
 
 @missions.command("start")
