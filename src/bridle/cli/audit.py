@@ -11,16 +11,18 @@ from bridle.store import keys
 from bridle.store.place import Place, place_at, place_of
 from bridle.store.sqlite.reading import snapshot
 
+_HINT = "Name the folder that `bridle serve` prints, or the bundle."
+
 
 def place(bundle: Path | None, store: Path | None) -> Place:
     """Return where the store of a bundle lies, or the one in the folder `store`."""
     if store is not None:
-        _require(store / "store.db")
+        # A place is made where there is none, and looking must not make one.
+        if not (store / "store.db").is_file():
+            raise StoreError(f"there is no store in {store}", code="store_missing", hint=_HINT)
         return place_at(store)
     assert bundle is not None
-    found = place_of(bundle)
-    _require(found.database)
-    return found
+    return place_of(bundle)
 
 
 def verify(where: Place) -> Report:
@@ -29,12 +31,3 @@ def verify(where: Place) -> Report:
     sealer = Sealer(keys.load_or_create(key)) if key.is_file() else None
     with snapshot(where.database) as tx:
         return verify_log(tx.leaves(), tx.frontier(), sealer=sealer)
-
-
-def _require(database: Path) -> None:
-    if not database.is_file():
-        raise StoreError(
-            f"there is no store at {database}",
-            code="no_store",
-            hint="it is made when the bundle is first served or opened",
-        )

@@ -137,6 +137,13 @@ def time(milliseconds: int) -> str:
     return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
+def counted(number: int, what: str) -> str:
+    """Return `3 tools`, `1 tool`, `2 policies`."""
+    if number == 1:
+        return f"1 {what}"
+    return f"{number} {what[:-1]}ies" if what.endswith("y") else f"{number} {what}s"
+
+
 def shortened(text: str, length: int) -> str:
     """Return at most `length` characters, the last one an ellipsis when something is missing."""
     return text if len(text) <= length else text[: length - 1] + "…"

@@ -82,5 +82,7 @@ def show(found: Report, folder: Path) -> None:
         }
     )
     good = terminal.styled("✓ the ledger verifies", "ok", bold=True)
-    bad = terminal.styled(f"✗ the ledger does not verify: {found.flaws} flaws", "error", bold=True)
+    bad = terminal.styled(
+        f"✗ the ledger does not verify: {terminal.counted(found.flaws, 'flaw')}", "error", bold=True
+    )
     terminal.line(good if found.ok else bad)

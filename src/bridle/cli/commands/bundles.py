@@ -64,7 +64,7 @@ def check(
     else:
         findings.show(found)
         icon = terminal.styled("✓", "ok") if good else terminal.styled("✗", "error")
-        told = ", ".join(f"{count} {what}" for what, count in counts.items())
+        told = ", ".join(terminal.counted(count, what[:-1]) for what, count in counts.items())
         terminal.line(f"{icon} {describe(loaded) if loaded else bundle}: {told}")
     ctx.exit(0 if good else FINDINGS)
 
@@ -73,8 +73,12 @@ def describe(bundle: Bundle) -> str:
     """Return what a bundle holds, on one line."""
     manifest = bundle.manifest
     name = terminal.visible(f"{manifest.name} {manifest.version}")
-    sizes = f"{len(bundle.tools)} tools, {len(bundle.policies)} policies"
-    return f"{name} ({bundle.digest[:12]}; {sizes}, {len(bundle.missions)} missions)"
+    sizes = [
+        terminal.counted(len(bundle.tools), "tool"),
+        terminal.counted(len(bundle.policies), "policy"),
+        terminal.counted(len(bundle.missions), "mission"),
+    ]
+    return f"{name} ({bundle.digest[:12]}; {', '.join(sizes)})"
 
 
 @click.command(cls=Command)

@@ -80,7 +80,7 @@ def _tell(day: Day, ledger: Report) -> None:
     show.heading("Summary")
     terminal.line(f"  {show.counted(show.summary(day.told))}")
     icon = terminal.styled("✓", "ok") if ledger.ok else terminal.styled("✗", "error")
-    word = "verifies" if ledger.ok else f"does not verify: {ledger.flaws} flaws"
+    word = "verifies" if ledger.ok else f"does not verify: {terminal.counted(ledger.flaws, 'flaw')}"
     terminal.line(f"  {icon} the ledger {word}: {ledger.size} records, root {ledger.root[:16]}…")
     terminal.line(f"  {day.seconds:.1f} s")
 

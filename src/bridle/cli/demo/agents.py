@@ -112,7 +112,8 @@ def tell_customers(refunds: bridle.Agent, office: Office, addresses: list[str]) 
 def work(gov: bridle.Bridle, office: Office, say: Callable[[str], None]) -> str:
     """Let both agents do their day's work under `gov`; returns the mission's id."""
     mission = gov.start_mission("refund-desk", user="ana", prompt=PROMPT)
-    triage, refunds = mission.agent("triage"), mission.agent("refunds")
+    triage = mission.agent("triage", executor="worker-1")
+    refunds = mission.agent("refunds", executor="worker-1")
 
     def ask_ben(approval: str) -> None:
         say("ben, a support lead, looks at the held refund and approves it")

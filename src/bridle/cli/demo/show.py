@@ -40,6 +40,8 @@ def because(told: Told) -> str:
     for reason in told.reasons:
         source = terminal.styled(f"[{reason.policy or reason.code.value}]", dim=True)
         texts.append(f"{terminal.styled(reason.text)} {source}".strip())
+    if told.again and not texts:
+        return terminal.styled("runs as it was approved", dim=True)
     return "; ".join(texts)
 
 
@@ -89,11 +91,11 @@ def summary(told: Sequence[Told]) -> dict[str, int]:
 def counted(counts: dict[str, int]) -> str:
     """Return the summary as a sentence."""
     parts = [
-        f"{counts['actions']} actions: {counts['allow']} allowed",
+        f"{terminal.counted(counts['actions'], 'action')}: {counts['allow']} allowed",
         f"{counts['modify']} modified",
         f"{counts['hold']} held ({counts['approved']} approved and run)",
         f"{counts['deny']} denied",
-        f"{counts['results_rewritten']} results rewritten",
+        f"{terminal.counted(counts['results_rewritten'], 'result')} rewritten",
     ]
     return ", ".join(parts)
 
