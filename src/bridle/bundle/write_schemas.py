@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from errno import ENOTDIR
 from pathlib import Path
 
 from bridle.bundle.bundle import Bundle
@@ -23,8 +24,14 @@ def write_schemas(bundle: Bundle, root: str | Path) -> tuple[Path, ...]:
     }
     try:
         folder.mkdir(exist_ok=True)
+        if folder.is_symlink():
+            raise NotADirectoryError(ENOTDIR, "it is a link", str(folder))
         for name, text in texts.items():
-            (folder / name).write_text(_HEAD + text, "utf-8")
+            # Replaced, not written through: a link of that name must not lead the text elsewhere.
+            draft = folder / f".{name}.new"
+            draft.unlink(missing_ok=True)
+            draft.write_text(_HEAD + text, "utf-8")
+            draft.replace(folder / name)
     except OSError as error:
         raise BundleError(
             f"the schemas cannot be written to {folder}: {error.strerror}",

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 
 class Path(Struct, frozen=True):
-    """A place in `input` or `output`. A step is a property, or `[]` for every element of an array."""
+    """A place in `input` or `output`. A step is a property, or `[]`: every element of an array."""
 
     root: str
     steps: tuple[str, ...] = ()

@@ -3,9 +3,59 @@
 from __future__ import annotations
 
 from bridle.bundle.bundle import Bundle
+from bridle.bundle.lint import cedar, entities, missions, reach, tools
+from bridle.bundle.lint.places import Places
+from bridle.bundle.lint.remedies import RemedyLint
+from bridle.bundle.lint.scope import Seen, covered, seen_of
+from bridle.bundle.parse import manifest, systems
+from bridle.bundle.parse import missions as mission_files
 from bridle.bundle.parse.table import Findings
 from bridle.bundle.parse.toml import Document
+from bridle.language.policy import Policy, PolicySetName
 
 
 def run(bundle: Bundle, documents: dict[str, Document], findings: Findings) -> None:
     """Run every lint. `documents` are the TOML files, for the places of keys."""
+    places = Places(bundle.files)
+    _policies(bundle, places, documents, findings)
+    tools.check(bundle, documents[systems.FILE], findings)
+    missions.check(bundle, documents[mission_files.FILE], findings)
+
+
+def _policies(
+    bundle: Bundle, places: Places, documents: dict[str, Document], findings: Findings
+) -> None:
+    entities.check(bundle.policies, bundle, places, findings)
+    judged = _of(bundle, PolicySetName.TOOLS)
+    governing = _of(bundle, PolicySetName.GOVERNANCE)
+    dead = cedar.check(judged, bundle.schemas.tools, places, findings)
+    dead |= cedar.check(governing, bundle.schemas.governance, places, findings)
+    applies = _applies(bundle, judged, dead)
+    for policy in (*judged, *governing):
+        empty = policy in judged and not applies[policy.id]
+        if (policy.id in dead or empty) and not policy.id.startswith("bridle."):
+            reach.never_applies(policy, findings)
+        if policy.has_remedy and not policy.reason:
+            findings.info(
+                policy.location,
+                "missing_reason",
+                f"{policy.id} has a remedy and no @reason",
+                "the reason is what the agent, and the human who approves, are told",
+            )
+    known = frozenset({*manifest.BUILT_IN_DETECTORS, *(d.name for d in bundle.manifest.detectors)})
+    for policy in judged:
+        if policy.modify:
+            RemedyLint(policy, places, findings).check(applies[policy.id], known)
+        reach.DetectorLint(policy, places, findings).check(applies[policy.id], known)
+    reach.permits(bundle, applies, documents[systems.FILE], findings)
+
+
+def _of(bundle: Bundle, set_name: PolicySetName) -> list[Policy]:
+    return [p for p in bundle.policies if p.set is set_name]
+
+
+def _applies(
+    bundle: Bundle, judged: list[Policy], dead: frozenset[str]
+) -> dict[str, tuple[Seen, ...]]:
+    everything = seen_of(bundle.tools.values())
+    return {p.id: () if p.id in dead else covered(p, bundle, everything) for p in judged}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from msgspec import Struct
 
 from bridle.bundle.parse.table import Findings, Table, named
 from bridle.bundle.parse.toml import Document
+from bridle.language.plain import is_array, is_object
 from bridle.model.identity import Agent, ApproverGroup, Team, User, Workload
 
 FILE = "agents.toml"
@@ -76,8 +78,17 @@ def _tags(table: Table) -> dict[str, str]:
 
 def attributes(table: Table) -> dict[str, Any]:
     """Read `attributes`; their types are those of schema/extra.cedarschema, checked there."""
-    value = table.table("attributes").data
-    return dict(value)
+    return {key: _plain(value) for key, value in table.table("attributes").data.items()}
+
+
+def _plain(value: Any) -> Any:
+    """Write fractions as text, which is how Cedar's JSON carries a decimal."""
+    if isinstance(value, Decimal):
+        text = f"{value:f}"
+        return text if "." in text else f"{text}.0"
+    if is_array(value):
+        return [_plain(v) for v in value]
+    return {k: _plain(v) for k, v in value.items()} if is_object(value) else value
 
 
 def _workload(name: str, table: Table) -> Workload:

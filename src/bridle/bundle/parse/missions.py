@@ -9,7 +9,7 @@ from bridle.bundle.parse.agents import Identities, refer
 from bridle.bundle.parse.systems import Landscape
 from bridle.bundle.parse.table import Findings, Table, exact_amount, named
 from bridle.bundle.parse.toml import Document
-from bridle.bundle.schema.paths import find, split
+from bridle.bundle.schema.paths import ELEMENT, Place, find, split
 from bridle.model.mission import Budget, MissionTemplate, matches
 
 FILE = "missions.toml"
@@ -115,19 +115,38 @@ def _cost(tool: str, table: Table, land: Landscape) -> str:
         exact = exact_amount(value)
         if exact is not None:
             return str(value)
-    elif isinstance(value, str) and value.startswith("input."):
+    elif isinstance(value, str) and value.startswith("input.") and ELEMENT not in value:
         place = find(land.tools[tool].input, split(value.removeprefix("input.")))
         if place is not None and place.types and place.types <= {"integer", "number"}:
-            if place.removable:
-                table.findings.warning(
-                    table.at(tool),
-                    "optional_measure",
-                    f"`{value}` may be absent, and an absent amount costs nothing",
-                    "make the argument required",
-                )
+            _measurable(value, place, table, tool)
             return value
     table.bad(tool, "a cost is a number, or `input.PATH` of a number in the tool's schema")
     return ""
+
+
+def _measurable(value: str, place: Place, table: Table, tool: str) -> None:
+    """Point out arguments that would let an action cost nothing, or less."""
+    if place.removable:
+        table.findings.warning(
+            table.at(tool),
+            "optional_measure",
+            f"`{value}` may be absent, and an absent amount costs nothing",
+            "make the argument required",
+        )
+    if not any(_never_negative(part) for part in place.applied):
+        table.findings.warning(
+            table.at(tool),
+            "negative_measure",
+            f"`{value}` may be negative",
+            "give it a `minimum` of 0 in the schema",
+        )
+
+
+def _never_negative(part: dict[str, Any]) -> bool:
+    """Whether a schema has a lower bound of at least zero, or lists only such values."""
+    bounds = [part[key] for key in ("minimum", "exclusiveMinimum") if key in part]
+    values = [part["const"]] if "const" in part else part.get("enum", ())
+    return any(bound >= 0 for bound in bounds) or (bool(values) and all(v >= 0 for v in values))
 
 
 def in_scope(mission: MissionTemplate, tool: str, domain: str) -> bool:

@@ -6,7 +6,7 @@ declarations are pasted into the generated schema, so nothing else may stand in 
 
 from __future__ import annotations
 
-from decimal import Decimal
+import re
 from typing import Any
 
 from msgspec import Struct
@@ -26,6 +26,7 @@ OWN = {
 """Attributes that Bridle itself declares."""
 
 MAX_NESTING = 8
+_DECIMAL = re.compile(r"-?[0-9]{1,14}\.[0-9]{1,4}")
 _PRIMITIVE = {"String": "String", "Long": "Long", "Bool": "Bool", "Boolean": "Bool",
               "decimal": "decimal"}  # fmt: skip
 _HINT = "only `entity User|Agent|System = { name: Type, … };` may stand here"
@@ -90,16 +91,11 @@ def _fits(value: Any, wanted: Type) -> bool:
         case "Long":
             return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
         case "decimal":
-            return isinstance(value, Decimal) and value.is_finite() and _decimals(value) <= 4
+            return isinstance(value, str) and _DECIMAL.fullmatch(value) is not None
         case "Set":
             return is_array(value) and all(_fits(v, wanted.inner[""]) for v in value)
         case _:
             return is_object(value) and _record_fits(value, wanted)
-
-
-def _decimals(value: Decimal) -> int:
-    exponent = value.as_tuple().exponent
-    return -exponent if isinstance(exponent, int) else 99
 
 
 def _record_fits(value: dict[str, Any], wanted: Type) -> bool:

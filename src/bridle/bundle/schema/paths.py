@@ -7,20 +7,24 @@ from typing import Any, cast
 from msgspec import Struct
 
 from bridle.bundle.schema.json_schema import Schema, reference
+from bridle.language.plain import is_object
 
 ELEMENT = "[]"
 _ALL = frozenset({"string", "integer", "number", "boolean", "null", "array", "object"})
 _MAX_VISITS = 1_000
+_MAX_DEPTH = 8
 
 
 class Place(Struct, frozen=True):
-    """What a path names. `schemas` are all subschemas that may apply to it.
+    """What a path names.
 
+    `direct` are the subschemas that stand there, `applied` those and what they refer to or combine.
     `removable`: an optional property or an element of an array. `types` are the JSON types that the
     value may have (`number` covers `integer`).
     """
 
-    schemas: tuple[Any, ...]
+    direct: tuple[Any, ...]
+    applied: tuple[Schema, ...]
     removable: bool
     types: frozenset[str]
 
@@ -48,8 +52,7 @@ def find(root: Schema, steps: tuple[str, ...]) -> Place | None:
         if not here:
             return None
     applied = walk.applied(here)
-    types = _types(applied)
-    return Place(tuple(applied), removable, types)
+    return Place(tuple(here), tuple(applied), removable, _types(here, walk.defs))
 
 
 def _step(applied: list[Schema], step: str) -> tuple[list[Any], bool]:
@@ -67,32 +70,47 @@ def _step(applied: list[Schema], step: str) -> tuple[list[Any], bool]:
     return [f for f in found if f is not False], not required
 
 
-def _types(applied: list[Schema]) -> frozenset[str]:
-    found = _ALL
-    for part in applied:
-        found &= _own_types(part)
+def _types(direct: list[Any], defs: dict[str, Any]) -> frozenset[str]:
+    found = frozenset[str]()
+    for part in direct:
+        found |= _types_of(part, defs, 0)
+    return found
+
+
+def _types_of(part: Any, defs: dict[str, Any], depth: int) -> frozenset[str]:
+    """Return the JSON types that a schema lets through; all where it is too deep to tell."""
+    if not is_object(part) or depth > _MAX_DEPTH:
+        return frozenset() if part is False else _ALL
+    found = _own_types(part)
+    if "$ref" in part:
+        found &= _types_of(defs.get(reference(part["$ref"])), defs, depth + 1)
+    for branch in part.get("allOf", ()):
+        found &= _types_of(branch, defs, depth + 1)
+    for key in ("anyOf", "oneOf"):
+        if key in part:
+            branches = (_types_of(b, defs, depth + 1) for b in part[key])
+            found &= frozenset[str]().union(*branches)
     return found
 
 
 def _own_types(part: Schema) -> frozenset[str]:
+    found, raw = _ALL, part.get("type")
+    if raw is not None:
+        types = {raw} if isinstance(raw, str) else set(cast("list[str]", raw))
+        found = frozenset(types | ({"integer"} if "number" in types else set()))
     if "const" in part or "enum" in part:
-        raw = [part["const"]] if "const" in part else cast("list[Any]", part["enum"])
-        return frozenset(_type_of(value) for value in raw)
-    for key in ("anyOf", "oneOf"):
-        if key in part and "type" not in part:
-            return _ALL
-    raw_type = part.get("type")
-    if raw_type is None:
-        return _ALL
-    types = {raw_type} if isinstance(raw_type, str) else set(cast("list[str]", raw_type))
-    return frozenset(types | ({"integer"} if "number" in types else set()))
+        values = [part["const"]] if "const" in part else part["enum"]
+        found &= frozenset(_type_of(value) for value in values)
+    return found
 
 
 def _type_of(value: Any) -> str:
     if isinstance(value, bool):
         return "boolean"
+    if value is None:
+        return "null"
     names = ((str, "string"), (int, "integer"), (float, "number"), (list, "array"))
-    return next((n for k, n in names if isinstance(value, k)), "object" if value else "null")
+    return next((n for k, n in names if isinstance(value, k)), "object")
 
 
 class _Walk:
@@ -106,9 +124,9 @@ class _Walk:
         while stack and visits < _MAX_VISITS:
             visits += 1
             part = stack.pop()
-            if not isinstance(part, dict) or id(cast("Any", part)) in seen:
+            if not is_object(part) or id(part) in seen:
                 continue
-            schema = cast("Schema", part)
+            schema = part
             seen.add(id(schema))
             found.append(schema)
             if "$ref" in schema:
