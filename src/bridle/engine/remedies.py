@@ -1,8 +1,9 @@
 """Applies `@modify` operators to a value. Pure: the input is never changed, the result is new.
 
-A path that leads nowhere changes nothing. An operator that meets a value of another type raises
-`RemedyError`; whoever judges turns that into a denial. The result is not trusted: it is encoded,
-read and judged again like input from outside.
+A path that leads nowhere changes nothing, except that `set` gives an object that is there a
+property that is not. An operator that meets a value of another type raises `RemedyError`; whoever
+judges turns that into a denial. The result is not trusted: it is encoded, read and judged again
+like input from outside.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 from bridle.engine.detect import UNSEARCHED, Detectors, Expression, PatternError, Span
+from bridle.language.plain import is_array, is_object
 from bridle.language.remedy import (
     Clamp,
     Drop,
@@ -67,7 +69,7 @@ def _at(value: Any, steps: tuple[str, ...], change: _Change, op: Modify) -> Any:
         return [_at(item, rest, change, op) for item in _list(value, op)]
     members = _object(value, op)
     if step not in members:
-        return members
+        return {**members, step: change(None)} if isinstance(op, SetTo) and not rest else members
     return {k: _at(v, rest, change, op) if k == step else v for k, v in members.items()}
 
 
@@ -87,14 +89,14 @@ def _drop(value: Any, steps: tuple[str, ...], op: Modify) -> Any:
 
 
 def _list(value: Any, op: Modify) -> list[Any]:
-    if isinstance(value, list):
-        return cast("list[Any]", value)
+    if is_array(value):
+        return value
     raise _unfit(op, "array")
 
 
 def _object(value: Any, op: Modify) -> dict[str, Any]:
-    if isinstance(value, dict):
-        return cast("dict[str, Any]", value)
+    if is_object(value):
+        return value
     raise _unfit(op, "object")
 
 
@@ -137,8 +139,8 @@ def _clamp(value: Any, op: Clamp) -> Any:
 def _truncate(value: Any, op: Truncate) -> Any:
     if value is None:
         return None
-    if isinstance(value, str | list):
-        return cast("Any", value)[: op.length]
+    if isinstance(value, str) or is_array(value):
+        return value[: op.length]
     raise _unfit(op, "text or array")
 
 
@@ -179,15 +181,14 @@ def _redact(value: Any, op: Redact, detectors: Detectors) -> Any:
     """Redact every text at and below a place, the keys of objects included."""
     if isinstance(value, str):
         return redact_text(value, op.detectors, detectors)
-    if isinstance(value, list):
-        return [_redact(item, op, detectors) for item in cast("list[Any]", value)]
-    if isinstance(value, dict):
-        members = cast("dict[str, Any]", value)
+    if is_array(value):
+        return [_redact(item, op, detectors) for item in value]
+    if is_object(value):
         made = {
             redact_text(key, op.detectors, detectors): _redact(item, op, detectors)
-            for key, item in members.items()
+            for key, item in value.items()
         }
-        if len(made) != len(members):
+        if len(made) != len(value):
             raise RemedyError(f"redact {op.path}: two keys become the same")
         return made
     return value

@@ -14,6 +14,7 @@ from itertools import accumulate
 from typing import Any, NoReturn
 
 from bridle.engine.case import Refusal
+from bridle.language.plain import is_array, is_object
 from bridle.model.reason import ReasonCode
 
 RESERVED = frozenset({"__entity", "__extn", "__expr"})
@@ -47,7 +48,7 @@ def parse_arguments(text: str, *, size: int, depth: int) -> dict[str, Any] | Ref
     refused later. Never raises on account of `text`.
     """
     value = _parse(text, size, depth, _ARGUMENTS)
-    if isinstance(value, dict | Refusal):
+    if isinstance(value, Refusal) or is_object(value):
         return value
     return Refusal(ReasonCode.MALFORMED, "the arguments are not a JSON object")
 
@@ -107,11 +108,11 @@ def _encodable(value: Any) -> None:
     """Raise `UnicodeEncodeError` when a string or key anywhere is not Unicode text."""
     if isinstance(value, str):
         value.encode()
-    elif isinstance(value, list):
-        for item in value:  # pyright: ignore[reportUnknownVariableType]
+    elif is_array(value):
+        for item in value:
             _encodable(item)
-    elif isinstance(value, dict):
-        for key, item in value.items():  # pyright: ignore[reportUnknownVariableType]
+    elif is_object(value):
+        for key, item in value.items():
             _encodable(key)
             _encodable(item)
 
@@ -167,7 +168,7 @@ def _any_number(lexeme: str) -> Decimal:
     return value
 
 
-def _constant(name: str) -> NoReturn:
+def _constant(_: str) -> NoReturn:
     raise _RefusedError(ReasonCode.MALFORMED, "NaN or an infinity, which JSON does not have")
 
 

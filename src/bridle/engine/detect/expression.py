@@ -12,6 +12,7 @@ FOREIGN = 0xFF
 """The octet that stands for any character beyond ASCII, so that offsets equal code points."""
 
 _HANDLER = "bridle.one_octet"
+_ERROR = cast("type[Exception]", cast("Any", _re2).error)
 
 
 class PatternError(ValueError):
@@ -42,8 +43,8 @@ class Expression:
         if isinstance(pattern, bytes):
             options.encoding = cast("Any", _re2.Options).Encoding.LATIN1
         try:
-            self._compiled = cast("_Compiled", _re2.compile(pattern, options))
-        except cast("type[Exception]", _re2.error) as e:
+            self._compiled = cast("_Compiled", cast("Any", _re2).compile(pattern, options))
+        except _ERROR as e:
             raise PatternError(str(e)) from e
 
     def matches(self, text: str | bytes) -> bool:

@@ -7,11 +7,12 @@ decision that the Cedar schema is made from (`bridle.bundle.schema.cedar`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, cast
+from typing import Any
 
 from bridle.bundle.schema.cedar import WHOLE, fact_keys, result_fact_keys
 from bridle.bundle.schema.shape import output_typing
 from bridle.engine.normalise.places import Meaning, Place, compile_places, meaning_of, place_of
+from bridle.language.plain import is_array, is_object
 from bridle.model.tool import Tool
 
 Facts = dict[str, dict[str, Any]]
@@ -58,6 +59,13 @@ class Texts:
 
     def _fact(self, value: Any, place: Place) -> dict[str, Any] | None:
         """Return the united facts of every text at and below a place; None without any text."""
+        if isinstance(value, str):
+            detect = self._detect(place)
+            found = sorted(self._find(value, detect)) if detect else []
+            return {"length": len(value), "found": found}
+        return self._united(value, place) if isinstance(value, list | dict) else None
+
+    def _united(self, value: Any, place: Place) -> dict[str, Any] | None:
         length, seen, found = 0, False, set[str]()
         for text, detect in self._texts(value, place):
             seen = True
@@ -69,11 +77,11 @@ class Texts:
     def _texts(self, value: Any, place: Place) -> Iterator[tuple[str, tuple[str, ...]]]:
         if isinstance(value, str):
             yield value, self._detect(place)
-        elif isinstance(value, list):
-            for index, item in enumerate(cast("list[Any]", value)):
+        elif is_array(value):
+            for index, item in enumerate(value):
                 yield from self._texts(item, place_of(place, index))
-        elif isinstance(value, dict):
-            for key, item in cast("dict[str, Any]", value).items():
+        elif is_object(value):
+            for key, item in value.items():
                 below = place.names.get(key)
                 if below is None:
                     # The key of an open object is the sender's text like any other.

@@ -48,7 +48,7 @@ _SIGN = Expression(
 
 
 class Span(Struct, frozen=True, order=True):
-    """A find: code points `[start, end)` of the original text. What was encoded is covered whole."""
+    """A find: code points `[start, end)` of the original text. Encoded finds are covered whole."""
 
     start: int
     end: int

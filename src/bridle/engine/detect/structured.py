@@ -1,4 +1,4 @@
-"""Detectors whose finds are checked by arithmetic or a parser: card numbers, IBANs, IP addresses."""
+"""Detectors whose finds arithmetic or a parser confirms: card numbers, IBANs, IP addresses."""
 
 from __future__ import annotations
 
@@ -20,17 +20,16 @@ _LONGEST, _SHORTEST = 19, 13
 def payment_cards(data: bytes) -> Found:
     """Yield card numbers: 13 to 19 digits with a valid check digit, separators between them.
 
-    A run of exactly that many digits counts when it starts with 2 to 6 (banking and finance, ISO/IEC
-    7812-1). Inside a longer run a number must have an issuer's prefix and usual length, begin and
-    end where a group does, and keep one separator.
+    A run of exactly that many digits counts when it starts with 2 to 6 (the digits of banking and
+    finance, ISO/IEC 7812-1). Inside a longer run a number must have an issuer's prefix and usual
+    length, begin and end where a group does, and keep one separator.
     """
     for start, end in _DIGITS.spans(data):
         run = _Run(data, start, end)
-        if _SHORTEST <= len(run.digits) <= _LONGEST and run.digits[0] in b"23456":
-            if run.valid(0, len(run.digits)):
-                yield start, end
-                continue
-        yield from run.cards()
+        if run.is_card():
+            yield start, end
+        else:
+            yield from run.cards()
 
 
 class _Run:
@@ -65,6 +64,12 @@ class _Run:
         for index in range(len(self.digits) + 1):
             running = marks.get(index, running)
             self.uniform[index] = running
+
+    def is_card(self) -> bool:
+        """Whether the digits as a whole are a card number."""
+        length = len(self.digits)
+        fits = _SHORTEST <= length <= _LONGEST and self.digits[0] in b"23456"
+        return fits and self.valid(0, length)
 
     def valid(self, first: int, stop: int) -> bool:
         """Whether the digits of a window have a valid check digit (Luhn)."""
@@ -132,22 +137,21 @@ def _lengths(prefix: bytes) -> tuple[int, ...]:
 _IBAN_START = Expression(rb"[A-Za-z][ \t._-]{0,2}[A-Za-z](?:[ \t._-]{0,2}[0-9]){2}")
 _SEPARATORS = b" \t._-/"
 
-# Country → length; a country in _NUMERIC has digits only behind its check digits.
-_LENGTHS = dict(
-    pair.split(":")
-    for pair in (
-        "AD:24 AE:23 AL:28 AT:20 AZ:28 BA:20 BE:16 BG:22 BH:22 BI:27 BR:29 BY:28 CH:21 CR:22 CY:28 "
-        "CZ:24 DE:22 DJ:27 DK:18 DO:28 EE:20 EG:29 ES:24 FI:18 FK:18 FO:18 FR:27 GB:22 GE:22 GI:23 "
-        "GL:18 GR:27 GT:28 HN:28 HR:21 HU:28 IE:22 IL:23 IQ:23 IS:26 IT:27 JO:30 KW:30 KZ:20 LB:28 "
-        "LC:32 LI:21 LT:20 LU:20 LV:21 LY:25 MC:27 MD:24 ME:22 MK:19 MN:20 MR:27 MT:31 MU:30 NI:28 "
-        "NL:18 NO:15 OM:23 PK:24 PL:28 PS:29 PT:25 QA:29 RO:24 RS:22 RU:33 SA:24 SC:31 SD:18 SE:24 "
-        "SI:19 SK:24 SM:27 SO:23 ST:25 SV:28 TL:23 TN:24 TR:26 UA:29 VA:22 VG:24 XK:20 YE:30"
-    ).split()
+# Country:length (IBAN registry). In the countries of _NUMERIC only digits follow the check digits.
+_COUNTRIES = (
+    "AD:24 AE:23 AL:28 AT:20 AZ:28 BA:20 BE:16 BG:22 BH:22 BI:27 BR:29 BY:28 CH:21 CR:22 CY:28 "
+    "CZ:24 DE:22 DJ:27 DK:18 DO:28 EE:20 EG:29 ES:24 FI:18 FK:18 FO:18 FR:27 GB:22 GE:22 GI:23 "
+    "GL:18 GR:27 GT:28 HN:28 HR:21 HU:28 IE:22 IL:23 IQ:23 IS:26 IT:27 JO:30 KW:30 KZ:20 LB:28 "
+    "LC:32 LI:21 LT:20 LU:20 LV:21 LY:25 MC:27 MD:24 ME:22 MK:19 MN:20 MR:27 MT:31 MU:30 NI:28 "
+    "NL:18 NO:15 OM:23 PK:24 PL:28 PS:29 PT:25 QA:29 RO:24 RS:22 RU:33 SA:24 SC:31 SD:18 SE:24 "
+    "SI:19 SK:24 SM:27 SO:23 ST:25 SV:28 TL:23 TN:24 TR:26 UA:29 VA:22 VG:24 XK:20 YE:30"
 )
-_NUMERIC = frozenset(
-    "AE AT BA BE BI CR CZ DE DK EE EG ES FI FO GL HR HU IL IQ IS LT LY ME MN MR NO PL PT RS SD SE "
-    "SI SK SO ST SV TL TN VA XK".split()
+_DIGITS_ONLY = (
+    "AE AT BA BE BI CR CZ DE DJ DK EE EG ES FI FO GL HR HU IL IS LT LY ME MN MR NO PL PT RS SD SE "
+    "SI SK SO ST TL TN VA XK"
 )
+_LENGTHS = {pair[:2]: int(pair[3:]) for pair in _COUNTRIES.split()}
+_NUMERIC = frozenset(_DIGITS_ONLY.split())
 
 
 def ibans(data: bytes) -> Found:
@@ -164,7 +168,7 @@ def _iban_end(data: bytes, start: int) -> int:
     """Return where the account number that starts here ends, or 0."""
     places = _characters(data, start, 34)
     text = bytes(data[p] for p in places).decode("ascii").upper()
-    length = int(_LENGTHS.get(text[:2], 0))
+    length = _LENGTHS.get(text[:2], 0)
     if not length or len(text) < length:
         return 0
     text = text[:length]

@@ -48,22 +48,22 @@ _READABLE = Expression(r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x{fffd}]{5,}")
 class View:
     """One reading of a text. `octets` has one octet per code point of `text`."""
 
-    __slots__ = ("_parent", "_source", "depth", "octets", "text")
+    __slots__ = ("depth", "octets", "parent", "source", "text")
 
     def __init__(self, text: str, source: _Source | None, parent: View | None, depth: int) -> None:
         self.text = text
         self.octets = octets(text)
         self.depth = depth
-        self._source = source
-        self._parent = parent
+        self.source = source
+        self.parent = parent
 
     def origin(self, start: int, end: int) -> tuple[int, int]:
         """Return which span of the original text yields this span of the view."""
         view: View | None = self
         while view is not None:
-            if view._source is not None:
-                start, end = view._source.span(start, end)
-            view = view._parent
+            if view.source is not None:
+                start, end = view.source.span(start, end)
+            view = view.parent
         return start, end
 
 
@@ -219,8 +219,9 @@ def _readable(start: int, end: int, decoded: bytes) -> Iterator[tuple[int, int, 
 _STANDARD = bytes.maketrans(b"-_", b"+/")
 
 _DROPPED = frozenset({"Cf", "Mn", "Me"})
-# Default-ignorable code points of other categories, and the full stops of other scripts (UTS 46).
-_ODD = dict.fromkeys("\u115f\u1160\u17b4\u17b5\u3164\uffa0", "") | dict.fromkeys("\u3002\uff61", ".")
+# Default-ignorable code points of other categories, and full stops of other scripts (UTS 46).
+_IGNORABLE = "\u115f\u1160\u17b4\u17b5\u3164\uffa0"
+_ODD = {**dict.fromkeys(_IGNORABLE, ""), "\u3002": ".", "\uff61": "."}
 
 
 class _Fold(dict[int, str]):

@@ -122,7 +122,7 @@ def secrets(data: bytes) -> Found:
 
 
 def _looks_random(value: bytes) -> bool:
-    letters = any(o in _WORD and o not in _DIGITS or o == FOREIGN for o in value)
+    letters = any((o in _WORD and o not in _DIGITS) or o == FOREIGN for o in value)
     return letters and not _DIGITS.isdisjoint(value) and _entropy(value) >= 2.5
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from bridle.bundle.bundle import Limits
 from bridle.engine.case import Refusal
@@ -65,7 +65,7 @@ class Canon:
 
     def check(self, value: Any, place: Place) -> None:
         """Raise `NotCanonicalError` for the first thing in `value` that is not canonical."""
-        kind = type(value)
+        kind = cast("object", type(value))
         if kind is str:
             self._text(value, steering=place.steering)
         elif kind is int:
@@ -119,10 +119,11 @@ class Canon:
     def _text(self, text: str, *, steering: bool) -> None:
         if len(text) > self._string:
             raise _limit("string", self._string)
-        if not (text.isascii() and text.isprintable()):
+        # Printable text has no control, format, separator, surrogate or unassigned character.
+        if not text.isprintable():
             _characters(text, steering=steering)
-        if steering and text != text.strip():
-            raise _not_canonical("white space at the start or the end")
+        if steering:
+            _edges_and_form(text)
 
 
 def _characters(text: str, *, steering: bool) -> None:
@@ -133,7 +134,12 @@ def _characters(text: str, *, steering: bool) -> None:
     bad = refused.intersection(map(unicodedata.category, distinct))
     if bad:
         raise _not_canonical(f"a character of category {min(bad)}")
-    if steering and not unicodedata.is_normalized("NFC", text):
+
+
+def _edges_and_form(text: str) -> None:
+    if text != text.strip():
+        raise _not_canonical("white space at the start or the end")
+    if not (text.isascii() or unicodedata.is_normalized("NFC", text)):
         raise _not_canonical("text that is not in Unicode normal form C")
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from bridle.engine.normalise.canonical import SAFE_INTEGER
 from bridle.engine.normalise.places import Place, place_of
+from bridle.language.plain import is_array, is_object
 
 MARK = "__extn"
 """Key that marks a printed number where a string could stand as well. Reserved, so never input."""
@@ -42,7 +43,7 @@ def canonical(value: Any, place: Place) -> Any:
     INVARIANT: I3. Different values have different forms: where a string could stand as well, the
     printed number sits in an object under a key that no input can have.
     """
-    kind = type(value)
+    kind = cast("object", type(value))
     if kind is dict:
         names, other = place.names, place.other
         return {k: canonical(v, names.get(k, other)) for k, v in value.items()}
@@ -93,10 +94,9 @@ def _rfc8785(value: Any) -> bytes:
 
 
 def _by_utf16(value: Any) -> Any:
-    if isinstance(value, dict):
-        members = cast("dict[str, Any]", value)
-        keys = sorted(members, key=lambda k: k.encode("utf-16-be"))
-        return {k: _by_utf16(members[k]) for k in keys}
-    if isinstance(value, list):
-        return [_by_utf16(v) for v in cast("list[Any]", value)]
+    if is_object(value):
+        keys = sorted(value, key=lambda k: k.encode("utf-16-be"))
+        return {k: _by_utf16(value[k]) for k in keys}
+    if is_array(value):
+        return [_by_utf16(v) for v in value]
     return value

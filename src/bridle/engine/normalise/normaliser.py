@@ -13,26 +13,26 @@ from jsonschema_rs import ReferencingError, ValidationError
 
 from bridle.bundle.bundle import Bundle
 from bridle.bundle.schema.json_schema import validator
-from bridle.bundle.schema.shape import Typing, input_typing, output_typing
+from bridle.bundle.schema.shape import Record, Typing, input_typing, output_typing
 from bridle.engine.case import Refusal, Typed
 from bridle.engine.normalise.canonical import Canon, NotCanonicalError, path_text
 from bridle.engine.normalise.encoding import digest_of
 from bridle.engine.normalise.places import Meaning, Place, compile_places, meaning_of, place_of
-from bridle.engine.normalise.projection import UntypableError, projector
+from bridle.engine.normalise.projection import UntypableError, record_projector
 from bridle.engine.strict_json import parse_arguments, parse_result
 from bridle.model.errors import BundleError
 from bridle.model.reason import ReasonCode
 
 
 class _Form:
-    """One schema, prepared: its validator, its places, and what Cedar sees of it (None: nothing)."""
+    """One schema, prepared. `project` makes what Cedar sees of a value (None: nothing)."""
 
     __slots__ = ("place", "project", "validator")
 
     def __init__(self, schema: dict[str, Any], meaning: Meaning, typing: Typing) -> None:
         self.validator = validator(schema)
         self.place = compile_places(schema, meaning)
-        self.project = projector(typing.shape) if typing.shape is not None else None
+        self.project = record_projector(typing.shape) if isinstance(typing.shape, Record) else None
 
 
 class Normaliser:

@@ -1,6 +1,6 @@
-"""The places of a tool's arguments (or result), prepared once: what each may hold and what it means.
+"""The places of a tool's arguments (or result): what each may hold and what it means.
 
-Made from the JSON Schema and the declared meanings of arguments. It judges nothing itself.
+Made once from the JSON Schema and the declared meanings of arguments. It judges nothing itself.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from bridle.engine.normalise.schemas import Document, Schema
+from bridle.bundle.schema.json_schema import Schema
+from bridle.engine.normalise.schemas import Document
 from bridle.model.tool import Argument
 
 CONTENT = "content"

@@ -1,4 +1,4 @@
-"""From a canonical value to what Cedar sees of it: typed parts only, nulls left out, decimals printed.
+"""From a canonical value to what Cedar sees of it: typed parts, without nulls, decimals printed.
 
 Works along the same shape that the Cedar schema was made from, so that the two cannot disagree.
 Values are trusted to fit their JSON Schema.
@@ -16,25 +16,28 @@ from bridle.engine.normalise.encoding import decimal_text
 from bridle.engine.strict_json import LONG_MAX, LONG_MIN
 
 Projector = Callable[[Any], Any]
+RecordProjector = Callable[[dict[str, Any]], dict[str, Any]]
+
 
 class UntypableError(Exception):
     """A number of a result that Cedar cannot hold exactly, where one is required."""
 
 
-def projector(shape: Shape) -> Projector | None:
+def _projector(shape: Shape) -> Projector | None:
     """Return the function that makes Cedar's JSON of a value; None where that is the value."""
     if isinstance(shape, Record):
-        return _record(shape)
+        return record_projector(shape)
     if isinstance(shape, Many):
-        item = projector(shape.item)
+        item = _projector(shape.item)
         return _array(item) if item else None
     if isinstance(shape, Fraction):
         return _decimal
     return _long if isinstance(shape, Integer) else None
 
 
-def _record(shape: Record) -> Projector:
-    fields = [(n, projector(f.shape), f.required) for n, f in shape.fields.items()]
+def record_projector(shape: Record) -> RecordProjector:
+    """Return the function that makes Cedar's JSON of an object, its typed properties only."""
+    fields = [(n, _projector(f.shape), f.required) for n, f in shape.fields.items()]
 
     def project(value: dict[str, Any]) -> dict[str, Any]:
         made: dict[str, Any] = {}

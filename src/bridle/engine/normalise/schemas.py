@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 
-Schema = dict[str, Any]
+from bridle.bundle.schema.json_schema import Schema
+from bridle.language.plain import is_object
 
 _BRANCHES = ("allOf", "anyOf", "oneOf")
 _CONDITIONAL = ("if", "then", "else")
 
 
 class Document:
-    """One schema document; it resolves `#/…` references within itself."""
+    """One schema document; it resolves references within itself."""
 
     __slots__ = ("root",)
 
@@ -31,12 +32,11 @@ class Document:
         pending = list(schemas)
         while pending:
             schema = pending.pop(0)
-            if not isinstance(schema, dict) or id(cast("object", schema)) in seen:
+            if not is_object(schema) or id(schema) in seen:
                 continue
-            known = cast("Schema", schema)
-            seen.add(id(known))
-            found.append(known)
-            pending.extend(self._branches(known))
+            seen.add(id(schema))
+            found.append(schema)
+            pending.extend(self._branches(schema))
         return found
 
     def _branches(self, schema: Schema) -> Iterator[Any]:
@@ -50,17 +50,13 @@ class Document:
         yield from schema.get("dependentSchemas", {}).values()
 
     def resolve(self, reference: str) -> Any:
-        """Return what a local reference points at, or None."""
+        """Return what a reference `#/$defs/NAME` points at, or None."""
         node: Any = self.root
         if not reference.startswith("#"):
             return None
         for step in reference[1:].split("/")[1:]:
             key = step.replace("~1", "/").replace("~0", "~")
-            if isinstance(node, list) and key.isdecimal():
-                items = cast("list[Any]", node)
-                node = items[int(key)] if int(key) < len(items) else None
-            else:
-                node = cast("Schema", node).get(key) if isinstance(node, dict) else None
+            node = node.get(key) if is_object(node) else None
         return node
 
     def kinds(self, schema: Any) -> frozenset[str] | None:
@@ -70,18 +66,17 @@ class Document:
     def _kinds(self, schema: Any, above: frozenset[int]) -> frozenset[str] | None:
         if schema is False:
             return frozenset()
-        if not isinstance(schema, dict) or id(cast("object", schema)) in above:
+        if not is_object(schema) or id(schema) in above:
             return None
-        known = cast("Schema", schema)
-        above |= {id(known)}
-        kinds = _declared(known)
-        if "$ref" in known:
-            kinds = _both(kinds, self._kinds(self.resolve(known["$ref"]), above))
-        for part in known.get("allOf", ()):
+        above |= {id(schema)}
+        kinds = _declared(schema)
+        if "$ref" in schema:
+            kinds = _both(kinds, self._kinds(self.resolve(schema["$ref"]), above))
+        for part in schema.get("allOf", ()):
             kinds = _both(kinds, self._kinds(part, above))
         for keyword in ("anyOf", "oneOf"):
-            if keyword in known:
-                options = [self._kinds(part, above) for part in known[keyword]]
+            if keyword in schema:
+                options = [self._kinds(part, above) for part in schema[keyword]]
                 kinds = _both(kinds, _either(options))
         return kinds
 
