@@ -67,6 +67,12 @@ class Shell:
         )
 
 
+@pytest.fixture(scope="session")
+def shell_at() -> type[Shell]:
+    """Make a shell with a home of one's own, for what several tests look at."""
+    return Shell
+
+
 @pytest.fixture
 def bridle_(tmp_path: Path) -> Shell:
     home = tmp_path / "home"

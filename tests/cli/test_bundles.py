@@ -131,7 +131,15 @@ def test_a_broken_bundle_is_told_its_place_and_a_way_out(bridle_, starter: Path,
     errors = [each for each in findings if each["severity"] == "error"]
     assert errors
     assert all(each["code"] and each["message"] for each in errors)
-    assert any(each["hint"] for each in errors)
+
+
+def test_a_finding_carries_its_way_out(bridle_, starter: Path) -> None:
+    BREAKAGES["unknown key"][0](starter)
+    found = bridle_("check", starter)
+    (finding,) = bridle_("check", starter, "--json").json["findings"][:1]
+    assert finding["hint"]
+    assert finding["hint"].splitlines()[0] in found.out
+    assert f"agents.toml:{finding['line']}:{finding['column']}: error: " in found.out
 
 
 def test_a_warning_fails_only_where_it_is_asked_to(bridle_, starter: Path) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 import pytest
 
-
 from bridle.cli.root import cli
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "cli.md").read_text("utf-8")

@@ -62,7 +62,7 @@ def colours() -> bool:
 def styled(text: str, style: str = "", *, bold: bool = False, dim: bool = False) -> str:
     """Return `text`, made visible, in the colour of a meaning: plain unless on a terminal."""
     shown = visible(text, lines=True)
-    if not colours():
+    if not colours() or not (style in STYLES or bold or dim):
         return shown
     return click.style(shown, fg=STYLES.get(style), bold=bold or None, dim=dim or None)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,8 @@ class Day:
     def _governor(self, hear: Callable[[Told], None]) -> Generator[bridle.Bridle]:
         def listen(told: Told) -> None:
             self.told.append(told)
-            hear(told)
+            with suppress(BrokenPipeError):  # nobody reads on; the agents' day goes on
+                hear(told)
 
         # As bridle.open(…, embedded=True), but with somebody listening in.
         governor = Governor.open(self.bundle, state=self.place.folder, embedded=True)

@@ -1,4 +1,4 @@
-"""Reads a store beside the governor that writes it, or without one. Writes nothing, takes no lock."""
+"""Reads a store beside the governor that writes it, or without one. Writes and locks nothing."""
 
 from __future__ import annotations
 
