@@ -76,10 +76,10 @@ class Agent:
         """Act: judge, run `effect` with the judged arguments by name, judge its result, return it.
 
         `args` is a mapping of JSON values or the exact JSON text. `key` names this step of the
-        plan: the same key and arguments are the same action, run at most once; without it
-        each call is a new action. Raises `Denied` or `Held` (with `on_denied="return"` returns them), and whatever
-        the effect raises. An iterator comes back as a list; `stream=True` yields its items as they
-        come, where no rule can judge the tool's results (`UsageError` otherwise).
+        plan: the same key and arguments are the same action, run at most once; without it each
+        call is a new action. Raises `Denied` or `Held` (`on_denied="return"` returns them), and
+        whatever the effect raises. An iterator comes back as a list; `stream=True` yields its items
+        as they come, where no rule can judge the tool's results (`UsageError` otherwise).
         """
         _check(effect, on_denied, stream=stream)
         if guard.needs_loop(effect):

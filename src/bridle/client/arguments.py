@@ -7,7 +7,7 @@ is refused, everything else goes to the governor as it is, so that its refusal i
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, NoReturn, cast
 
@@ -56,7 +56,7 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, str | bool | int | float):
         return value
     if isinstance(value, Mapping):
-        return {_key(k): _plain(v) for k, v in value.items()}
+        return {_key(k): _plain(v) for k, v in cast("Iterable[tuple[Any, Any]]", value.items())}
     if isinstance(value, list | tuple):
         return [_plain(v) for v in cast("list[Any]", value)]
     if isinstance(value, Decimal):

@@ -11,6 +11,7 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from bridle.client import results
 from bridle.model.errors import UsageError
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def _generator(
 ) -> Callable[..., Any]:
     def twin(*args: Any, **kwargs: Any) -> Iterator[Any]:
         found, key = asked(args, kwargs)
-        yield from _items(acting().call(tool, found, effect=function, key=key))
+        yield from results.items_of(acting().call(tool, found, effect=function, key=key))
 
     return twin
 
@@ -119,12 +120,7 @@ def _async_generator(
 ) -> Callable[..., Any]:
     async def twin(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         found, key = asked(args, kwargs)
-        for item in _items(await acting().acall(tool, found, effect=function, key=key)):
+        for item in results.items_of(await acting().acall(tool, found, effect=function, key=key)):
             yield item
 
     return twin
-
-
-def _items(result: Any) -> list[Any]:
-    # A rewritten result need not be a list any more; it is then the one item there is.
-    return result if isinstance(result, list) else [result]

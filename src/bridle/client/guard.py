@@ -79,7 +79,7 @@ def stream(channel: Channel, intent: Intent, effect: EffectFunction) -> Generato
     """
     admitted = gate.admit(channel, intent, functools.partial(HeldEffect, channel, intent, effect))
     if isinstance(admitted, Stored):
-        yield from _items(admitted)
+        yield from results.items_of(admitted.value)
         return
     try:
         with admitted.pulse:
@@ -102,7 +102,7 @@ async def astream(
     resumable = functools.partial(HeldEffect, channel, intent, effect)
     admitted = await waiting.or_undo(_undo, gate.admit, channel, intent, resumable)
     if isinstance(admitted, Stored):
-        for item in _items(admitted):
+        for item in results.items_of(admitted.value):
             yield item
         return
     try:
@@ -225,11 +225,6 @@ def _undo(admitted: Started | Stored) -> None:
     """Whoever asked was cancelled before the effect was reached."""
     if isinstance(admitted, Started):
         admitted.abandoned()
-
-
-def _items(stored: Stored) -> list[Any]:
-    value: Any = stored.value
-    return list(value) if type(value) is list else [value]
 
 
 def _end(timeout: float | None) -> float:

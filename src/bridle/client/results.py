@@ -96,6 +96,11 @@ async def adrained(result: AsyncIterator[Any], limit: int, action: str = "") -> 
     return tally.items
 
 
+def items_of(value: Any) -> list[Any]:
+    """Return the items of a drained result; whatever it was rewritten into is the only item."""
+    return value if _is_list(value) else [value]
+
+
 def is_iterator(result: Any) -> TypeGuard[Iterator[Any]]:
     """Whether `result` still has to run to yield its items. Open files are no such results."""
     return isinstance(result, Iterator) and not isinstance(result, io.IOBase)
@@ -131,6 +136,10 @@ class _Tally:
                 "judges this tool's results",
             )
         self.items.append(item)
+
+
+def _is_list(value: Any) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)
 
 
 def _close(result: Any) -> None:

@@ -29,10 +29,11 @@ _BREATHER = 0.1
 class Server:
     """Serves a handler (a governor) at its doors until `stop`.
 
-    `idle_exit` ends it once nobody has been connected for so many seconds.
+    `idle_exit` ends it once nobody has been connected for so many seconds; `patience` is the
+    seconds a peer has for each of its frames.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - settings by name
         self,
         handler: Handler,
         doors: tuple[Door, ...],
@@ -40,11 +41,13 @@ class Server:
         store: str,
         version: str,
         idle_exit: float | None = None,
+        patience: float = wire.FRAME_SECONDS,
     ) -> None:
         self._handler = handler
         self._doors = doors
         self._welcome = wire.Welcome(bridle=wire.VERSION, store=store, governor=version)
         self._idle_exit = idle_exit
+        self._patience = patience
         self._lock = threading.Lock()
         self._running: dict[Connection, threading.Thread] = {}
         self._held: dict[str, int] = {door.name: 0 for door in doors}
@@ -139,7 +142,9 @@ class Server:
             uid=peer.uid,
             same_uid=peer.uid == os.geteuid(),
         )
-        served = Connection(connection, caller, self._handler, self._welcome)
+        served = Connection(
+            connection, caller, self._handler, self._welcome, patience=self._patience
+        )
         thread = threading.Thread(
             target=self._serve, args=(served, door), name=f"bridle-{door.name}", daemon=True
         )

@@ -30,9 +30,6 @@ from bridle.model.outcome import Outcome, OutcomeKind
 
 _log = logging.getLogger("bridle.server")
 
-# Seconds a peer has to take an answer, and to say hello.
-_SECONDS = wire.FRAME_SECONDS
-
 
 class Unread(Struct, frozen=True):
     """A start whose answer the peer may not have read."""
@@ -42,7 +39,10 @@ class Unread(Struct, frozen=True):
 
 
 class Connection:
-    """Serves one peer: `serve` blocks until it is over, `stop` ends it between two calls."""
+    """Serves one peer: `serve` blocks until it is over, `stop` ends it between two calls.
+
+    `patience` is the seconds a peer has to say hello, to finish a frame, to take an answer.
+    """
 
     def __init__(
         self,
@@ -50,11 +50,14 @@ class Connection:
         caller: Caller,
         handler: Handler,
         welcome: wire.Welcome,
+        *,
+        patience: float = wire.FRAME_SECONDS,
     ) -> None:
         self._socket = connection
         self._caller = caller
         self._handler = handler
         self._welcome = welcome
+        self._patience = patience
         self._unread: Unread | None = None
 
     def serve(self) -> None:
@@ -79,7 +82,7 @@ class Connection:
             self._socket.shutdown(socket.SHUT_RD)
 
     def _greet(self) -> bool:
-        body = wire.receive_frame(self._socket, deadline=time.monotonic() + _SECONDS)
+        body = wire.receive_frame(self._socket, deadline=time.monotonic() + self._patience)
         if body is None:
             return False
         hello = wire.decode_hello(body)
@@ -94,7 +97,7 @@ class Connection:
         return True
 
     def _one(self) -> bool:
-        body = wire.receive_frame(self._socket, deadline=None)
+        body = wire.receive_frame(self._socket, deadline=None, within=self._patience)
         # Its next frame shows that it has read our last one.
         self._unread = None
         if body is None:
@@ -114,7 +117,7 @@ class Connection:
             return Failed(code="internal", message="the governor failed; its log says how")
 
     def _send(self, body: bytes) -> None:
-        wire.send_frame(self._socket, body, time.monotonic() + _SECONDS)
+        wire.send_frame(self._socket, body, time.monotonic() + self._patience)
 
     def _refuse(self, code: str, message: str) -> None:
         with contextlib.suppress(OSError, ProtocolError):

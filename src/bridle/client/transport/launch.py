@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import select
 import subprocess
@@ -14,13 +13,31 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
+from msgspec import Struct
+
+from bridle.client.transport.channel import error_of
 from bridle.client.transport.unix import UnixChannel
-from bridle.model.errors import UnreachableError
+from bridle.model.calls import Failed
+from bridle.model.errors import BridleError, UnreachableError
 from bridle.store.place import Place, place_of
 
 _PAUSE = 0.05
 _LOG = "serve.log"
 _LOG_TAIL = 2_000
+
+
+class _Error(Struct):
+    code: str = "internal"
+    message: str = ""
+    hint: str = ""
+
+
+class _Said(Struct):
+    """The first line of `bridle serve --json`: that it serves, or why not."""
+
+    ready: bool = False
+    error: _Error | None = None
 
 
 def launch(bundle: Path, *, idle_exit: float, deadline: float) -> None:
@@ -91,17 +108,22 @@ def _start(bundle: Path, place: Place, idle_exit: float, deadline: float) -> Non
     with process.stdout as out:
         ready, _, _ = select.select([out], [], [], max(0.0, deadline - time.monotonic()))
         line = out.readline() if ready else b""
-    if not _says_ready(line):
+    said = _said(line)
+    if not said.ready:
         if not ready:
             process.terminate()
-        raise _late(place, line.decode("utf-8", "replace"))
+        raise _why(said.error) if said.error else _late(place)
 
 
-def _says_ready(line: bytes) -> bool:
+def _why(said: _Error) -> BridleError:
+    return error_of(Failed(code=said.code, message=said.message, hint=said.hint))
+
+
+def _said(line: bytes) -> _Said:
     try:
-        return bool(json.loads(line).get("ready"))
-    except (ValueError, AttributeError):
-        return False
+        return msgspec.json.decode(line, type=_Said)
+    except (msgspec.MsgspecError, ValueError):
+        return _Said()
 
 
 def _environment() -> dict[str, str]:
@@ -112,12 +134,12 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
 
 
-def _late(place: Place, said: str = "") -> UnreachableError:
+def _late(place: Place) -> UnreachableError:
     log = place.folder / _LOG
     try:
-        said = f"{said}{log.read_text('utf-8', 'replace')}"[-_LOG_TAIL:].strip()
+        said = log.read_text("utf-8", "replace")[-_LOG_TAIL:].strip()
     except OSError:
-        said = said.strip()
+        said = ""
     return UnreachableError(
         "the governor did not start" + (f": {said}" if said else " in time"),
         hint=f"run `bridle serve` in a terminal to see why; its log is {log}",

@@ -118,6 +118,11 @@ class UnixChannel:
         for connection in idle:
             self._drop(connection)
 
+    def __del__(self) -> None:
+        # Agents that were loaded from pickles have nobody who would close their channel.
+        for connection in self._open:
+            connection.close()
+
     def _exchange(self, body: bytes, deadline: float) -> Reply:
         connection = self._take(deadline)
         sent = False
