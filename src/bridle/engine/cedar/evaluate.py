@@ -20,8 +20,8 @@ from bridle.language.policy import Policy
 from bridle.model.errors import BundleError
 
 # The public wrapper decodes every answer with the standard library's JSON and wraps it three
-# times; going to the extension itself saves about a third of a call. The stub file beside it is
-# its contract, and `tests/engine/test_cedar_evaluate.py` fails when that changes.
+# times; going to the extension itself saves about a third of a call. Its stub file is its
+# contract.
 
 Uid = dict[str, str]
 _ERROR_PREFIX = "error while evaluating policy `"

@@ -23,10 +23,10 @@ from bridle.model.errors import BundleError
 class Scope(Struct, frozen=True):
     """What a slice is for: one principal, action and resource, each with everything it is in.
 
-    Where the resource is not known beforehand (None), any may match.
+    Where principal or resource are not known beforehand (None), any may match.
     """
 
-    principal: Kin
+    principal: Kin | None
     action: Kin
     resource: Kin | None
 
@@ -94,13 +94,14 @@ class Slicer:
 def matches(node: pst.Template, scope: Scope) -> bool:
     """Whether the scope of a policy matches. Exact: Cedar says the same of declared entities."""
     return (
-        _entity_matches(node.principal, scope.principal)
+        entity_matches(node.principal, scope.principal)
         and _action_matches(node.action, scope.action)
-        and _entity_matches(node.resource, scope.resource)
+        and entity_matches(node.resource, scope.resource)
     )
 
 
-def _entity_matches(constraint: pst.PrincipalOrResourceConstraint, kin: Kin | None) -> bool:
+def entity_matches(constraint: pst.PrincipalOrResourceConstraint, kin: Kin | None) -> bool:
+    """Whether the `principal` or `resource` part of a scope matches; None is anyone."""
     if kin is None:
         return True
     match constraint:

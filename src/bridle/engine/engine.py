@@ -1,0 +1,76 @@
+"""The engine of one bundle: reads, judges, releases. Pure, immutable once made, thread-safe.
+
+Every answer is a value. Whatever fails inside is a denial, never an exception and never an allow.
+"""
+
+from __future__ import annotations
+
+from bridle.bundle.bundle import Bundle
+from bridle.engine import verdicts
+from bridle.engine.case import Case, GovernanceCase, Judgement, Refusal, Typed
+from bridle.engine.cedar.entities import entities
+from bridle.engine.cedar.evaluate import World
+from bridle.engine.cedar.panel import Panel
+from bridle.engine.detect import Detectors
+from bridle.engine.governance import Governance
+from bridle.engine.judge import Judge
+from bridle.engine.normalise import Normaliser
+from bridle.engine.parties import tool_policies, undeclared
+from bridle.engine.stages import ArgumentStage, ResultStage
+from bridle.model.reason import ReasonCode
+
+
+class Engine:
+    """Decides for one bundle. What depends on a tool is prepared on its first use and kept.
+
+    Raises `BundleError` when the bundle's entities do not fit its schema or a policy is a
+    template; `bridle check` finds both earlier.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self._normaliser = Normaliser(bundle)
+        detectors = Detectors(bundle)
+        world = World(bundle.schemas.tools, entities(bundle))
+        panel = Panel(world, {p.id: p for p in tool_policies(bundle)})
+        self._judge = Judge(panel, detectors, bundle.approvers)
+        self._arguments = ArgumentStage(bundle, self._normaliser, detectors)
+        self._results = ResultStage(bundle, self._normaliser, detectors)
+        self._governance = Governance(bundle)
+
+    def normalise(self, tool: str, text: str) -> Typed | Refusal:
+        """Read the exact JSON text of an action's arguments into canonical form, or refuse it."""
+        return self._normaliser.normalise(tool, text)
+
+    def judge(self, case: Case) -> Judgement:
+        """Judge an action whose arguments have been normalised by this engine."""
+        return self._guarded(case, self._arguments, case.typed)
+
+    def release(self, case: Case, output: str) -> Judgement | Refusal:
+        """Judge whether, and as what, a result may reach the agent. `output` is its JSON text."""
+        try:
+            typed = self._normaliser.output(case.tool, output)
+        except Exception:
+            return Refusal(ReasonCode.INTERNAL, "the result could not be read")
+        return typed if isinstance(typed, Refusal) else self._guarded(case, self._results, typed)
+
+    def has_release_rules(self, tool: str) -> bool:
+        """Whether an enforced forbid can match a result of the tool, for any declared agent.
+
+        Where none can, every result is released: the prelude permits it, so it need not be judged.
+        """
+        return self._results.has_rules(tool)
+
+    def governance(self, case: GovernanceCase) -> Judgement:
+        """Judge a governance action by the policies in `governance/` alone."""
+        return self._governance.judge(case)
+
+    def _guarded(self, case: Case, stage: ArgumentStage | ResultStage, typed: Typed) -> Judgement:
+        stranger = undeclared(self.bundle, case)
+        if stranger is not None:
+            return verdicts.refused(stranger.code, stranger.text)
+        try:
+            return self._judge.judge(stage, case, typed)
+        except Exception:
+            # INVARIANT: I2. No failure of ours reaches the caller as anything but a denial.
+            return verdicts.refused(ReasonCode.INTERNAL, "judging failed")

@@ -1,0 +1,117 @@
+"""How arguments and results are put to the policies, and read again after a change.
+
+Makes the `context` record of each request. Values from outside arrive typed (see
+`bridle.engine.normalise`); none of them can be an entity or an extension value, because the
+schema types every attribute of `input` and `output`. Every entity reference is made here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from bridle.bundle.bundle import Bundle
+from bridle.engine.case import Case, GovernanceCase, MissionView, Refusal, Typed
+from bridle.engine.cedar.entities import uid
+from bridle.engine.cedar.panel import Question
+from bridle.engine.detect import Detectors
+from bridle.engine.normalise import Normaliser
+from bridle.engine.parties import Parties, tool_policies
+
+_encoder = msgspec.json.Encoder()
+
+
+class ArgumentStage:
+    """The stage of judging that comes before the effect."""
+
+    __slots__ = ("_detectors", "_normaliser", "_parties")
+    root = "input"
+
+    def __init__(self, bundle: Bundle, normaliser: Normaliser, detectors: Detectors) -> None:
+        self._parties = Parties(bundle, tool_policies(bundle), result=False)
+        self._normaliser = normaliser
+        self._detectors = detectors
+
+    def question(self, case: Case, typed: Typed) -> Question:
+        """Return the question with the arguments and what the detectors saw in them."""
+        views = {
+            "input": self._normaliser.cedar_input(case.tool, typed.value),
+            "facts": self._detectors.facts(case.tool, typed.value),
+        }
+        return self._parties.question(case, action_context(case, views))
+
+    def read(self, tool: str, text: str) -> Typed | Refusal:
+        """Read changed arguments from normalise on, as the algorithm demands."""
+        return self._normaliser.normalise(tool, text)
+
+
+class ResultStage:
+    """The stage of judging that comes after the effect, on `Action::"<tool>:result"`."""
+
+    __slots__ = ("_detectors", "_normaliser", "_parties", "_rules", "_tools")
+    root = "output"
+
+    def __init__(self, bundle: Bundle, normaliser: Normaliser, detectors: Detectors) -> None:
+        self._parties = Parties(bundle, tool_policies(bundle), result=True)
+        self._normaliser = normaliser
+        self._detectors = detectors
+        self._tools = bundle.tools
+        self._rules: dict[str, bool] = {}
+
+    def question(self, case: Case, typed: Typed) -> Question:
+        """Return the question with the arguments, the result, and what was seen in the result."""
+        views: dict[str, Any] = {
+            "input": self._normaliser.cedar_input(case.tool, case.typed.value),
+            "facts": self._detectors.facts_output(case.tool, typed.value),
+        }
+        output = self._normaliser.cedar_output(case.tool, typed.value)
+        if output is not None:
+            views["output"] = output
+        return self._parties.question(case, action_context(case, views))
+
+    def has_rules(self, tool: str) -> bool:
+        """Whether an enforced forbid can match the tool's results. An unknown tool: yes."""
+        known = self._rules.get(tool)
+        if known is None:
+            known = tool not in self._tools or self._parties.any_forbid(tool)
+            self._rules[tool] = known
+        return known
+
+    def read(self, tool: str, text: str) -> Typed | Refusal:
+        """Read a changed result exactly as the first one was read."""
+        return self._normaliser.output(tool, text)
+
+
+def action_context(case: Case, views: dict[str, Any]) -> str:
+    """Return the context of an action or result as JSON text.
+
+    `views` are the parts that differ: `input`, `facts` and, for a result, `output`. `chain.agents`
+    are the ancestors and the actor; `chain.depth` counts the ancestors.
+    """
+    agents = [uid("Agent", a) for a in (*case.chain, case.agent)]
+    context: dict[str, Any] = {
+        **views,
+        "mission": _mission(case.mission),
+        "user": uid("User", case.user),
+        "chain": {"depth": len(case.chain), "agents": agents},
+        "system": {"now": case.now},
+    }
+    if case.executor:
+        context["executor"] = uid("Workload", case.executor)
+    return _encoder.encode(context).decode()
+
+
+def governance_context(case: GovernanceCase) -> str:
+    """Return the context of a governance action as JSON text."""
+    context = {"mission": _mission(case.mission), "system": {"now": case.now}}
+    return _encoder.encode(context).decode()
+
+
+def _mission(mission: MissionView) -> dict[str, Any]:
+    return {
+        "id": mission.id,
+        "template": mission.template,
+        "purpose": mission.purpose,
+        "labels": mission.labels,
+    }
