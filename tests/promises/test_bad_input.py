@@ -1,6 +1,8 @@
 """Whatever is wrong with input or surroundings: a code, a way out, nothing lost, nothing allowed.
 
-Everything here goes through a real governor and a real store in a folder of its own.
+Everything here goes through a real governor and a real store in a folder of its own. That a folder
+which cannot be written is refused stands in `tests/store/test_sqlite_opening.py`, which gives up
+root's rights for it.
 """
 
 from __future__ import annotations
@@ -209,16 +211,6 @@ def test_a_store_others_may_read_is_refused(office: Path) -> None:
     with pytest.raises(bridle.BridleError) as caught:
         bridle.open(office, embedded=True)
     assert caught.value.code in ("place_exposed", "store_exposed")
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes into read-only folders")
-def test_a_folder_that_cannot_be_written_is_refused(office: Path) -> None:
-    place = place_of(office)
-    place.folder.chmod(0o500)
-    try:
-        refused_store(office, "store_readonly")
-    finally:
-        place.folder.chmod(0o700)
 
 
 @pytest.fixture
