@@ -1,5 +1,7 @@
 """Random policy sets and requests for the office: scopes, remedies, chains, failing policies."""
 
+from itertools import pairwise
+
 from bridle.engine.case import Case, Typed
 from engine import judging
 
@@ -197,7 +199,7 @@ def random_policies(rnd, number=None):
 
 def _ladder(rnd):
     """Changes that follow from one another: as many rounds as there are steps."""
-    steps = list(zip(_LADDER, _LADDER[1:], strict=False))[: rnd.randint(2, 4)]
+    steps = list(pairwise(_LADDER))[: rnd.randint(2, 4)]
     return [_change(rnd, f"l{i}", *step) for i, step in enumerate(steps)]
 
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
-from bridle.engine import normalise, remedies, verdicts
+from bridle.engine import verdicts
 from bridle.engine.case import Case, Judgement, Refusal, Typed
 from bridle.engine.cedar.panel import Opinion, Panel, Question
 from bridle.engine.detect import Detectors
+from bridle.engine.normalise import encode
+from bridle.engine.remedies import RemedyError, apply
 from bridle.language.policy import Policy
 from bridle.model.identity import ApproverGroup
 from bridle.model.reason import ReasonCode
@@ -88,10 +90,10 @@ class Judge:
         value: Any = typed.value
         for policy in changes:
             try:
-                value = remedies.apply(policy.modify, stage.root, value, self._detectors)
-            except remedies.RemedyError as e:
+                value = apply(policy.modify, stage.root, value, self._detectors)
+            except RemedyError as e:
                 return Refusal(ReasonCode.MODIFY_DIVERGED, f"{policy.id}: {e.message}")
-        return stage.read(tool, normalise.encode(value))
+        return stage.read(tool, encode(value))
 
 
 def _denial(trail: verdicts.Trail, opinion: Opinion) -> Judgement | None:
