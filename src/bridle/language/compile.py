@@ -56,6 +56,8 @@ def compile_statement(
 ) -> tuple[Policy | None, tuple[Finding, ...]]:
     """Compile one statement, collecting what is wrong with its text and with its annotations."""
     findings = _annotation_findings(statement)
+    if any(f.code == "annotation_twice" for f in findings):
+        return None, tuple(findings)
     try:
         node = _parse(source, statement)
         remedy = _remedy(source, statement, set_name)

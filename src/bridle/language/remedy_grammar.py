@@ -79,8 +79,10 @@ def parse_hold(source: Source, annotation: Annotation) -> tuple[tuple[str, int],
 
 
 def _need(cursor: _Cursor) -> int:
-    need = int(cursor.match(_COUNT, "how many humans")[0])
+    text = cursor.match(_COUNT, "how many humans")[0]
+    need = int(text)
     if need < 1:
+        cursor.offset -= len(text)
         cursor.fail("at least one human has to approve")
     return need
 

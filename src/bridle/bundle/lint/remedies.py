@@ -32,6 +32,7 @@ class RemedyLint:
     def __init__(self, policy: Policy, places: Places, findings: Findings) -> None:
         self.policy, self.findings = policy, findings
         self.at = places.annotation(policy, "modify")
+        self.wrong = False
 
     def check(self, covered: Iterable[Seen], detectors: frozenset[str]) -> None:
         """Report what is wrong with the operators. `covered` is what the policy applies to."""
@@ -42,7 +43,8 @@ class RemedyLint:
             for one in seen:
                 if not self._operator(operator, one):
                     break
-        self._observed()
+        if not self.wrong:
+            self._observed()
 
     def _detectors(self, operator: Redact, detectors: frozenset[str]) -> None:
         for name in operator.detectors:
@@ -127,6 +129,7 @@ class RemedyLint:
         )
 
     def _error(self, code: str, message: str, hint: str = "") -> None:
+        self.wrong = True
         self.findings.error(self.at, code, message, hint)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from cedarpy import pst
 from msgspec import Struct
@@ -17,6 +17,7 @@ from bridle.bundle.schema.cedar import (
     result_fact_keys,
 )
 from bridle.bundle.schema.shape import Record, input_typing, output_typing
+from bridle.language.plain import is_object
 from bridle.language.policy import Policy
 from bridle.model.tool import EffectClass, Tool
 
@@ -103,12 +104,15 @@ def parts(expr: Any) -> list[Any]:
     found = list[Any]()
     for field in fields(expr):
         value: Any = getattr(expr, field.name)
-        kind: Any = type(value)
-        if kind is tuple:
+        if _is_tuple(value):
             found += value
         else:
-            found += value.values() if issubclass(kind, Mapping) else [value]
+            found += value.values() if is_object(value) else [value]
     return found
+
+
+def _is_tuple(value: object) -> TypeGuard[tuple[Any, ...]]:
+    return isinstance(value, tuple)
 
 
 def named_actions(node: pst.Template) -> tuple[pst.EntityUid, ...]:
