@@ -36,7 +36,7 @@ class Ran:
 
 
 class Shell:
-    """Runs `bridle` with a state directory of its own and nothing inherited from the developer's."""
+    """Runs `bridle` with a state directory of its own and nothing of the developer's."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
