@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from bridle.engine import judge as judge_module
-from bridle.engine.case import Cause, ShadowHit
+from bridle.engine.case import Cause, Refusal, ShadowHit
 from bridle.engine.engine import Engine
 from bridle.model.reason import ReasonCode
 from bridle.model.verdict import Effect
@@ -54,6 +54,7 @@ def test_without_a_permit_everything_is_denied():
         'context.input.tone == "kind"',
         "context.input.count + 9223372036854775807 > 0",
         'User::"nobody-knows".level > 1',
+        'context.input.count < "9"',
         'principal.getTag("missing") == "x"',
     ],
 )
@@ -447,6 +448,27 @@ def test_an_unknown_tool_is_denied():
     for name in ("mail.Send", "mail.send:result", "", "write"):
         verdict = engine.judge(msgspec.structs.replace(case, tool=name))
         assert codes(verdict) == {"unknown_tool"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"to": [], "body": "a", "body": "b"}',
+        '{"to": [], "body": {"__entity": {"type": "User", "id": "ana"}}}',
+        '{"to": [], "body": {"__extn": {"fn": "ip", "arg": "10.0.0.1"}}}',
+        '{"to": [], "body": "a", "count": 1.5}',
+        '{"to": [], "body": "a", "count": 9223372036854775808}',
+        '{"to": [], "body": "a", "rate": 1e400}',
+        '{"to": [], "body": "a", "rate": NaN}',
+        '{"to": [], "body": null}',
+        "{",
+        "",
+        "null",
+    ],
+)
+def test_what_cedar_would_misread_never_reaches_it(text):
+    engine = Engine(judging.bundle(PERMIT))
+    assert isinstance(engine.normalise("mail.send", text), Refusal)
 
 
 def test_a_value_that_slipped_past_normalise_is_denied_by_cedar():
