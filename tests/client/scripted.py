@@ -1,5 +1,6 @@
 """A responder that speaks the real protocol on real sockets, and says what a test tells it to."""
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -44,6 +45,7 @@ class Scripted:
         self.heard = threading.Condition()
         self.asked: dict[str, str] = {}
         self._actions: dict[str, str] = {}
+        self._count = itertools.count()
 
     def handle(self, caller: calls.Caller, call: calls.Call) -> calls.Reply:  # noqa: PLR0911
         with self.heard:
@@ -93,7 +95,7 @@ class Scripted:
         return self._say(action, True, changes)
 
     def _say(self, action: str, start: bool, changes: dict[str, Any]) -> calls.Judged:
-        attempt = f"att_{len(self._actions)}" if start else ""
+        attempt = f"att_{next(self._count)}" if start else ""
         self._actions[attempt] = action
         fields: dict[str, Any] = {
             "action": action,
@@ -133,7 +135,7 @@ class Scripted:
 
 
 def act(call: calls.Decide) -> str:
-    return action_id(MISSION, AGENT, call.adapter, call.key)
+    return action_id(MISSION, call.session.removeprefix("ses_"), call.adapter, call.key)
 
 
 def refusal(effect: Effect, code: ReasonCode, text: str = "no", **more: Any) -> dict[str, Any]:
