@@ -8,8 +8,8 @@ workload (`bench/workload.py`):
 - governor: `Governor.handle(Decide)`, embedded, each a new action, recorded in the ledger and
   committed in the relaxed mode, that is without waiting for an fsync.
 
-And, in fresh interpreters, what `import bridle` costs. It does not measure concurrency, the
-socket, or the fsync of the strict mode (its floor, one raw `fdatasync`, is printed).
+Then the strict mode beside one raw `fdatasync`, and, in fresh interpreters, what `import bridle`
+costs. It does not measure concurrency or the socket.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 
 from bench import harness, workload
@@ -139,6 +140,21 @@ def decisions(report: harness.Report, folder: Path, *, seconds: float) -> None:
     report.notes.append(f"decisions: {len(next(iter(taken.values())))} rounds, all in turn")
 
 
+def durable(report: harness.Report, folder: Path, *, seconds: float) -> None:
+    """Time a strict decision (fsynced before it is answered) and one raw `fdatasync` in turn."""
+    root = workload.write_bundle(folder / "bundle-strict", 100, "strict")
+    governor = Governor.open(root, state=folder / "state-strict", embedded=True)
+    with closing(governor), tempfile.TemporaryFile(dir=folder) as file:
+        calls = {
+            "raw fdatasync of 4 KiB": partial(harness.write_durably, file.fileno()),
+            "governor, strict, 100": governor_call(governor),
+        }
+        taken = harness.interleave(calls, seconds=seconds)
+    floor, strict = (harness.percentile(samples, 0.5) for samples in taken.values())
+    report.add("raw fdatasync of 4 KiB", "p50", floor, "us")
+    report.add("governor, strict, 100", "p50", strict, "us", ("raw fdatasync of 4 KiB", floor))
+
+
 # --- imports --------------------------------------------------------------------------------------
 
 _TIMED = "import sys, time\nbegan = time.perf_counter()\n{}\nprint(time.perf_counter() - began)"
@@ -200,7 +216,7 @@ def measure(*, quick: bool) -> harness.Report:
     with tempfile.TemporaryDirectory(prefix="bench-decide-") as name:
         folder = Path(name)
         decisions(report, folder, seconds=12 if quick else 60)
-        report.add("raw fdatasync of 4 KiB", "p50", harness.fdatasync_us(folder), "us")
+        durable(report, folder, seconds=3 if quick else 10)
     imports(report, rounds=15 if quick else 40)
     return report
 

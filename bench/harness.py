@@ -14,7 +14,6 @@ import os
 import platform
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -173,16 +172,10 @@ def output_of(command: Sequence[str]) -> str:
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-def fdatasync_us(folder: Path, count: int = 50) -> float:
-    """Median of one raw `fdatasync` after a 4 KiB write, in microseconds: durability's floor."""
-    samples = []
-    with tempfile.TemporaryFile(dir=folder) as file:
-        for _ in range(count):
-            os.write(file.fileno(), b"x" * 4096)
-            began = time.perf_counter_ns()
-            os.fdatasync(file.fileno())
-            samples.append((time.perf_counter_ns() - began) / 1000)
-    return median(samples)
+def write_durably(descriptor: int) -> None:
+    """Write 4 KiB and `fdatasync`: the floor of every durable answer."""
+    os.write(descriptor, b"x" * 4096)
+    os.fdatasync(descriptor)
 
 
 def versions(*packages: str) -> dict[str, str]:

@@ -90,12 +90,15 @@ def sliced(count: int) -> str:
     return "".join(text for text in policies(count) if any(f"{s}," in text for s in scope))
 
 
-def write_bundle(folder: Path, count: int) -> Path:
-    """Write the bundle with `count` policies and return its folder."""
+def write_bundle(folder: Path, count: int, durability: str = "relaxed") -> Path:
+    """Write the bundle with `count` policies and return its folder.
+
+    `relaxed` (its tools only read): a commit returns before its fsync, which follows later.
+    """
     (folder / "policies").mkdir(parents=True)
     (folder / "policies" / "all.cedar").write_text("\n".join(policies(count)), "utf-8")
     for name, text in (
-        ("bridle.toml", _manifest(count)),
+        ("bridle.toml", _manifest(count, durability)),
         ("systems.toml", _systems(count)),
         ("agents.toml", _agents()),
         ("missions.toml", _missions()),
@@ -104,11 +107,10 @@ def write_bundle(folder: Path, count: int) -> Path:
     return folder
 
 
-def _manifest(count: int) -> str:
-    # `relaxed` (read tools only): the commit returns before its fsync, which follows later.
+def _manifest(count: int, durability: str) -> str:
     return (
         f'format = 1\nname = "bench-{count}"\nversion = "1"\n'
-        'durability = "relaxed"\nrelaxed_ms = 1000\n'
+        f'durability = "{durability}"\nrelaxed_ms = 1000\n'
         f'[defaults]\nmission = "{MISSION}"\nuser = "{USER}"\nagent = "{AGENT}"\n'
         f'executor = "{EXECUTOR}"\n'
     )
