@@ -27,14 +27,20 @@ def encode(value: Any) -> str:
     return _exact.encode(value).decode()
 
 
-def digest_of(tool: str, part: str, value: Any, place: Place) -> str:
-    """Return the SHA-256 (hex) over the canonical form of `{part: value, "tool": tool}`.
+def digest_of(tool: str, value: Any, place: Place) -> str:
+    """Return the SHA-256 (hex) over the canonical form of `{"args": value, "tool": tool}`.
 
-    The form is RFC 8785 with `int64` integers and all decimals as strings. `part` is `args` or
-    `output`; with the tool's name inside, no digest holds for another tool.
+    The form is RFC 8785 with `int64` integers and all decimals as strings. With the tool's name
+    inside, no digest holds for another tool.
     """
     typed = canonical(value, place) if place.special else value
-    return hashlib.sha256(_rfc8785({part: typed, "tool": tool})).hexdigest()
+    return hashlib.sha256(_rfc8785({"args": typed, "tool": tool})).hexdigest()
+
+
+def digest_of_result(tool: str, value: Any, place: Place) -> str:
+    """Return the digest of `{"output": value, "tool": tool}`; any number may stand anywhere."""
+    typed = canonical(value, place)
+    return hashlib.sha256(_rfc8785({"output": typed, "tool": tool})).hexdigest()
 
 
 def canonical(value: Any, place: Place) -> Any:

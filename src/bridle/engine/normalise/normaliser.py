@@ -16,12 +16,14 @@ from bridle.bundle.schema.json_schema import validator
 from bridle.bundle.schema.shape import Record, Typing, input_typing, output_typing
 from bridle.engine.case import Refusal, Typed
 from bridle.engine.normalise.canonical import Canon, NotCanonicalError, path_text
-from bridle.engine.normalise.encoding import digest_of
+from bridle.engine.normalise.encoding import digest_of, digest_of_result
 from bridle.engine.normalise.places import Meaning, Place, compile_places, meaning_of, place_of
 from bridle.engine.normalise.projection import UntypableError, record_projector
 from bridle.engine.strict_json import parse_arguments, parse_result
 from bridle.model.errors import BundleError
 from bridle.model.reason import ReasonCode
+
+_PASS_ON = (KeyboardInterrupt, SystemExit, GeneratorExit)
 
 
 class _Form:
@@ -33,6 +35,16 @@ class _Form:
         self.validator = validator(schema)
         self.place = compile_places(schema, meaning)
         self.project = record_projector(typing.shape) if isinstance(typing.shape, Record) else None
+
+    def conforms(self, value: Any) -> bool:
+        """Whether the schema confirms a value."""
+        # INVARIANT: I2. What it cannot confirm is refused; a panic of it is a BaseException.
+        try:
+            return self.validator.is_valid(value)
+        except BaseException as e:
+            if isinstance(e, _PASS_ON):
+                raise
+            return False
 
 
 class Normaliser:
@@ -63,10 +75,9 @@ class Normaliser:
             self._canon.check(value, form.place)
         except NotCanonicalError as e:
             return e.refusal()
-        # INVARIANT: I2. What the schema cannot confirm is refused.
-        if not form.validator.is_valid(value):
+        if not form.conforms(value):
             return _mismatch(form, value)
-        return Typed(text, value, digest_of(tool, "args", value, form.place))
+        return Typed(text, value, digest_of(tool, value, form.place))
 
     def output(self, tool: str, text: str) -> Typed | Refusal:
         """Read a result. Its strings are nobody's to refuse; its size, depth and schema are."""
@@ -77,16 +88,16 @@ class Normaliser:
         value = parse_result(text, size=limits.result_bytes, depth=limits.depth)
         if isinstance(value, Refusal):
             return value
-        if not form.validator.is_valid(value):
+        if not form.conforms(value):
             return _mismatch(form, value)
-        return Typed(text, value, digest_of(tool, "output", value, form.place))
+        return Typed(text, value, digest_of_result(tool, value, form.place))
 
     def digest(self, tool: str, value: Any) -> str:
         """Return the digest of arguments that `normalise` has let through.
 
         Raises `BundleError` for a tool that the bundle does not have.
         """
-        return digest_of(tool, "args", value, self._known(tool).place)
+        return digest_of(tool, value, self._known(tool).place)
 
     def cedar_input(self, tool: str, value: dict[str, Any]) -> dict[str, Any]:
         """Return Cedar's JSON of arguments that `normalise` has let through: its `context.input`.
@@ -151,8 +162,9 @@ def _prepared(
 
 
 def _mismatch(form: _Form, value: Any) -> Refusal:
-    error = next(iter(form.validator.iter_errors(value)), None)
-    if error is None:
+    try:
+        error = next(iter(form.validator.iter_errors(value)))
+    except Exception:
         return Refusal(ReasonCode.SCHEMA_MISMATCH, "does not fit the schema")
     place = path_text(_declared(error.instance_path, form.place))
     keyword = error.kind.name
