@@ -259,9 +259,9 @@ class Combiner(Generic[X]):
             heir = self._queue[0]
             heir.state = _State.LEADING
             self._leading = heir
-            self._queue.popleft()
             if heir.wake is not None:
                 heir.wake.release()
+            self._queue.popleft()
 
     def _abandon(self, job: _Job[X]) -> None:
         """Leave without harm to the others, from whatever state the interruption found."""

@@ -217,21 +217,26 @@ def _place(name: str, state: Path, environ: Mapping[str, str], folder: Path | No
     folder = folder or state / name
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _assert_private(folder)
-    runtime = folder
-    if len(os.fsencode(folder / "operator.sock")) > SOCKET_BYTES:
-        runtime = _runtime(name, environ)
-        runtime.mkdir(mode=0o700, exist_ok=True)
-        _assert_private(runtime)
+    if _short(folder):
+        return Place(name, folder, folder)
+    runtime = _runtime(name, environ)
+    for each in (runtime.parent, runtime):
+        each.mkdir(mode=0o700, exist_ok=True)
+        _assert_private(each)
     return Place(name, folder, runtime)
 
 
 def _runtime(name: str, environ: Mapping[str, str]) -> Path:
-    for base in (environ.get("XDG_RUNTIME_DIR", ""), environ.get("TMPDIR", "")):
-        path = Path(base) / f"bridle-{os.geteuid()}-{name}"
-        short = len(os.fsencode(path / "operator.sock")) <= SOCKET_BYTES
-        if path.is_absolute() and short and Path(base).is_dir():
-            return path
-    return Path("/tmp") / f"bridle-{os.geteuid()}-{name}"  # noqa: S108 (0700 and checked)
+    """Choose a folder for sockets: short, and the same for all who look with this environment."""
+    base = Path(environ.get("XDG_RUNTIME_DIR", ""))
+    runtime = base / "bridle" / name
+    if base.is_absolute() and base.is_dir() and _short(runtime):
+        return runtime
+    return Path("/tmp") / f"bridle-{os.geteuid()}" / name  # noqa: S108 (0700 and checked)
+
+
+def _short(folder: Path) -> bool:
+    return len(os.fsencode(folder / "operator.sock")) <= SOCKET_BYTES
 
 
 def _assert_private(folder: Path) -> None:

@@ -24,7 +24,7 @@ NETWORK = re.compile(
     r"|beegfs|orangefs|webdav|davfs|fuse\.(?!fuse-overlayfs|gocryptfs|ntfs|exfat|bindfs).+)"
 )
 _CHECKED_BYTES = 16 << 20
-_BUSY_MS = 2_000
+BUSY_MS = 2_000
 
 
 def connect(path: Path | None) -> apsw.Connection:
@@ -150,7 +150,7 @@ def _assert_own(path: Path) -> None:
 
 def _prepare(connection: apsw.Connection, path: Path | None) -> apsw.Connection:
     execute = execute_of(connection)
-    connection.set_busy_timeout(_BUSY_MS)
+    connection.set_busy_timeout(BUSY_MS)
     connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
     connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
     execute("PRAGMA mmap_size = 0; PRAGMA cell_size_check = ON")

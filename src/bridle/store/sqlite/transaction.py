@@ -6,6 +6,7 @@ Heads of chains and the frontier are read once per batch and written once, at th
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import TypeAlias, TypeVar
 
@@ -218,26 +219,28 @@ class Batch:
         """Run a job in a savepoint. What it raises passes through, its changes undone."""
         mark, changes = self._log.mark(), self._connection.total_changes()
         tx = SqliteTx(self._connection, self._log)
-        self._execute("SAVEPOINT job")
         try:
+            self._execute("SAVEPOINT job")
             result = job(tx)
             self._execute("RELEASE job")
         except BaseException:
-            self._undo_job(tx, mark)
+            tx.open = False
+            self._undo_job(mark)
             raise
         tx.open = False
         self._wrote = self._wrote or self._connection.total_changes() != changes
         return result
 
-    def _undo_job(self, tx: SqliteTx, mark: Mark) -> None:
+    def _undo_job(self, mark: Mark) -> None:
         self._broken = True
-        tx.open = False
         self._log.restore(mark)
-        # SQLite may have given up the whole transaction (a full disk): then the batch fails.
+        # SQLite may have given up the whole transaction (a full disk), or an interruption came
+        # when the savepoint was gone already: then the batch fails, and not only this job.
         if self._connection.in_transaction:
-            self._execute("ROLLBACK TO job")
-            self._execute("RELEASE job")
-            self._broken = False
+            with contextlib.suppress(apsw.SQLError):
+                self._execute("ROLLBACK TO job")
+                self._execute("RELEASE job")
+                self._broken = False
 
     @property
     def alive(self) -> bool:
