@@ -27,6 +27,14 @@ STYLES = {
     "warning": "yellow",
     "error": "red",
     "info": "blue",
+    "active": "green",
+    "approved": "green",
+    "pending": "yellow",
+    "suspended": "yellow",
+    "unknown": "yellow",
+    "denied": "red",
+    "expired": "red",
+    "retired": "red",
 }
 ICONS = {"allow": "✓", "modify": "✎", "hold": "⏸", "deny": "✗"}
 
