@@ -15,6 +15,16 @@ def desk(request: pytest.FixtureRequest, bridle_, starter: Path) -> Path:
     return starter
 
 
+def test_the_first_activation_shows_every_file_and_asks(bridle_, starter: Path) -> None:
+    refused = bridle_("activate", starter, stdin="y\n")
+    assert refused.code == 3
+    assert bridle_("audit", "verify", starter).code == 3, "nothing is made before a yes"
+    first = bridle_("activate", starter, "--yes", "--as", "me", "--json").json
+    assert first["activated"] is True
+    assert "policies/desk.dw" in first["changes"]["added"]
+    assert bridle_("audit", "verify", starter).code == 0
+
+
 def change(desk: Path) -> None:
     policies = desk / "policies" / "desk.dw"
     policies.write_text(policies.read_text("utf-8").replace("@shop.example", "@office.example"))

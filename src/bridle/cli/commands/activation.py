@@ -34,16 +34,18 @@ def activate(bundle: Path, yes: bool, as_user: str, as_json: bool) -> None:
 
     loaded = load(bundle)
     _require_scenarios(loaded)
-    with connected_or_opened(bundle) as governor:
-        changes = differences(_active_files(bundle), loaded.files)
-        already = governor.status()["active"] == loaded.digest
-        if not as_json:
-            terminal.line(f"{describe(loaded)}")
-            terminal.line(f"digest {loaded.digest}")
-            _show(changes)
-        if not already:
-            if not (yes or _agreed()):
-                raise click.Abort
+    # Looked at before anything is opened, so that no lock is held while a human thinks.
+    digest, files = _active(bundle)
+    changes = differences(files, loaded.files)
+    already = digest == loaded.digest
+    if not as_json:
+        terminal.line(describe(loaded))
+        terminal.line(f"digest {loaded.digest}")
+        _show(changes)
+    if not already:
+        if not (yes or _agreed()):
+            raise click.Abort
+        with connected_or_opened(bundle) as governor:
             governor.activate(loaded.digest, as_user=as_user)
     if as_json:
         terminal.document({"digest": loaded.digest, "activated": not already, "changes": changes})
@@ -52,15 +54,19 @@ def activate(bundle: Path, yes: bool, as_user: str, as_json: bool) -> None:
         terminal.line(f"{terminal.styled('✓', 'ok')} {loaded.digest[:12]} {word}")
 
 
-def _active_files(bundle: Path) -> dict[str, str]:
+def _active(bundle: Path) -> tuple[str, dict[str, str]]:
+    """Return digest and files of the active bundle, empty where no store was made yet."""
     from bridle.store.place import place_of
     from bridle.store.rows import BundleRow, GlobalRow
     from bridle.store.sqlite.reading import snapshot
 
-    with snapshot(place_of(bundle).database) as tx:
+    database = place_of(bundle).database
+    if not database.exists():
+        return "", {}
+    with snapshot(database) as tx:
         active = (tx.get(GlobalRow, "global") or GlobalRow()).active
         row = tx.get(BundleRow, active)
-    return row.files if row else {}
+    return active, row.files if row else {}
 
 
 def differences(active: Mapping[str, str], disk: Mapping[str, str]) -> dict[str, list[str]]:
