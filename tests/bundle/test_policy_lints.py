@@ -1,5 +1,8 @@
 """What `check` says about policies: every mistake at its place, and nothing about good ones."""
 
+# ruff: noqa: E501, ISC004
+# The tables read best with one policy on one line.
+
 from collections.abc import Callable
 
 import pytest

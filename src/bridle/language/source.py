@@ -25,7 +25,7 @@ MAX_FINDINGS = 50
 
 _OPEN, _CLOSE = {"(": ")", "[": "]", "{": "}"}, {")", "]", "}"}
 _COUNTED = {"==", "!=", "<=", ">=", "<", ">", "&&", "||", "+", "-", "*", "/", "%", "!", ".", "["}
-_COUNTED_WORDS = {"if", "has", "like", "is", "in"}
+_COUNTED_WORDS = {"if", "has", "like", "is", "in", "when", "unless"}
 _NOT_YET = "history in policies is not supported yet"
 _NOT_YET_HINT = "remove the condition over history; the rest of the policy can stay"
 

@@ -32,7 +32,10 @@ _STRING = re.compile(
 )
 _BARE = re.compile(r"[^,\]}\n#]*+")
 _LINE = re.compile(r"\(at line (\d+), column (\d+)\)")
-_DEEP_KEY = re.compile(r"""(?:(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){64}""")
+_DEEP_KEY = re.compile(
+    r"""(?m)(?:^|[][{,])[ \t]*+"""
+    r"""(?:(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){64}"""
+)
 
 
 class Document(Struct, frozen=True):
