@@ -121,6 +121,27 @@ def test_a_hold_is_shown_approved_and_runs_as_it_was_shown(
     assert used["votes"][0]["reason"] == "fine"
 
 
+def test_a_withheld_result_is_shown_to_the_approver_and_then_released(
+    bridle_, starter: Path, serving: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (starter / "policies" / "results.dw").write_text(
+        '@id("notes-are-read-by-humans-first") @reason("a human looks first") @hold("owners")\n'
+        'forbid (principal, action == Action::"notes.read:result", resource);\n'
+    )
+    serving(starter)
+    monkeypatch.setenv("XDG_STATE_HOME", bridle_.environ["XDG_STATE_HOME"])
+    with bridle.connect(starter) as gov:
+        assistant = gov.start_mission("desk", user="me").agent("assistant")
+        with pytest.raises(bridle.Held) as waiting:
+            assistant.call("notes.read", {"name": "today"}, effect=lambda name: "Call\u202e Lea.")
+        shown = bridle_("approvals", "show", waiting.value.approval_id, starter)
+        assert "the result that is withheld" in shown.out
+        assert '"Call<U+202E> Lea."' in shown.out
+        words = ("approvals", "approve", waiting.value.approval_id, starter, "--as", "me")
+        assert bridle_(*words).code == 0
+        assert waiting.value.resume() == "Call\u202e Lea."
+
+
 def test_a_denied_hold_never_runs(bridle_, desk: Path, assistant: bridle.Agent) -> None:
     sent: list[Any] = []
     waiting = held(assistant, sent)
@@ -211,7 +232,9 @@ def test_an_attempt_nobody_heard_of_is_listed_and_settled(
     assert "[attempt_state]" in refused.err
 
 
-def test_status_tells_of_a_bundle_changed_on_disk(bridle_, desk: Path) -> None:
+def test_a_bundle_changed_on_disk_is_told_and_counts_for_nothing(
+    bridle_, desk: Path, assistant: bridle.Agent
+) -> None:
     before = bridle_("status", desk, "--json").json
     assert before.keys() <= documented("status")
     assert before["changed"] is False
@@ -220,6 +243,10 @@ def test_status_tells_of_a_bundle_changed_on_disk(bridle_, desk: Path) -> None:
     assert after["changed"] is True
     assert after["on_disk"] != after["active"]
     assert re.search(r"^changed +yes$", bridle_("status", desk).out, re.MULTILINE)
+    refused = assistant.decide("notes.read", {"name": "today"})
+    assert refused.reasons[0].code == "bundle_changed"
+    assert bridle_("activate", desk, "--yes").code == 0
+    assert assistant.decide("notes.read", {"name": "today"}).effect is bridle.Effect.ALLOW
 
 
 def test_a_second_governor_for_the_store_is_refused(bridle_, desk: Path) -> None:
