@@ -87,8 +87,9 @@ class SqliteStore:
             self._level = ""
             execute_of(self._connection)(f"PRAGMA synchronous = {level}")
             self._level = level
-        done = self._timer.synced if level == "FULL" else self._timer.unsynced
-        return Batch(self._connection, done)
+        if level == "NORMAL":
+            return Batch(self._connection, self._timer.unsynced, settles=False)
+        return Batch(self._connection, self._timer.synced, settles=self._timer.pending)
 
     def _explain(self, problem: BaseException) -> StoreError | None:
         if isinstance(problem, apsw.Error):

@@ -26,6 +26,7 @@ T = TypeVar("T")
 LEAF_BYTES = 65_535
 _PAGE = 256
 _HASH = tree.HASH_BYTES
+_TOUCH = 'UPDATE "log" SET "syncs" = "syncs" + 1'
 
 Mark: TypeAlias = tuple[dict[str, ChainHead], frozenset[str], Frontier | None]
 
@@ -194,16 +195,23 @@ class SqliteTx:
     def touch(self) -> None:
         """Write something, so that the commit has a reason to sync."""
         self._check()
-        self._execute('UPDATE "log" SET "syncs" = "syncs" + 1')
+        self._execute(_TOUCH)
 
 
 class Batch:
-    """One transaction: begin, jobs in savepoints, commit or undo."""
+    """One transaction: begin, jobs in savepoints, commit or undo.
 
-    def __init__(self, connection: apsw.Connection, written: Callable[[], None]) -> None:
+    `written` is called after a commit that wrote something. With `settles` such a commit has to
+    sync what others before it left unsynced.
+    """
+
+    def __init__(
+        self, connection: apsw.Connection, written: Callable[[], None], *, settles: bool
+    ) -> None:
         self._connection = connection
         self._execute = execute_of(connection)
         self._written = written
+        self._settles = settles
         self._log = Log(connection)
         self._broken = False
         self._wrote = False
@@ -255,6 +263,9 @@ class Batch:
     def commit(self) -> None:
         """Commit all of the batch, or raise; tell `written` if something was written."""
         self._log.flush()
+        if self._wrote and self._settles:
+            # SQLite skips a page that was written as it was, and then the sync with it.
+            self._execute(_TOUCH)
         self._committing = True
         try:
             self._execute("COMMIT")
