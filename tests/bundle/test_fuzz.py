@@ -1,15 +1,17 @@
-"""Whatever a bundle's files hold, `check` answers with findings or a bundle, and with nothing else."""
+# ruff: noqa: E501, RUF001
+"""Whatever a bundle's files hold, `check` answers with findings or a bundle, nothing else."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from bridle.bundle.bundle import Bundle
 from bridle.bundle.check import check, check_files
 from bridle.model.finding import Finding, Severity
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 SPLICES = [
     "", " ", "\n", '"', "'", "\\", "\x00", "\ufeff", "\u202e", "\r", "é", "𝒳", "[", "]", "{", "}",

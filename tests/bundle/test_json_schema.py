@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from bridle.bundle.schema.json_schema import check, close, validator
 from bridle.bundle.schema.paths import find, split
 from bridle.bundle.schema.shape import input_typing, output_typing, texts

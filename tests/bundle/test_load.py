@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 
 import pytest
+
 from bridle.bundle import folder
 from bridle.bundle.check import check, check_files
 from bridle.bundle.load import digest_of, load, load_files

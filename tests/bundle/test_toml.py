@@ -3,11 +3,12 @@
 import tomllib
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from bridle.bundle.parse.toml import parse
 from bridle.language.errors import LanguageError
 from bridle.model.finding import Location
-from hypothesis import given
-from hypothesis import strategies as st
 
 TEXT = '''# [not.a.header]
 top = """
@@ -91,7 +92,9 @@ def test_prose_with_many_dots_is_no_key() -> None:
 
 KEYS = st.sampled_from(["a", "b", '"q r"', "'l'", "a.b", "c . d"])
 VALUES = st.recursive(
-    st.sampled_from(["1", '"x # ]"', "'}'", '"""\n]"""', "true", "1.5", "2026-01-01", "'''\n[x]'''"]),
+    st.sampled_from(
+        ["1", '"x # ]"', "'}'", '"""\n]"""', "true", "1.5", "2026-01-01", "'''\n[x]'''"]
+    ),
     lambda inner: st.one_of(
         st.lists(inner, max_size=3).map(lambda v: "[" + " ,\n# c ]\n".join(v) + "]"),
         st.dictionaries(KEYS, inner, max_size=3).map(

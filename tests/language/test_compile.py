@@ -116,7 +116,8 @@ PIECES = st.sampled_from(
     [
         "@id", "(", ")", '"a"', "permit", "forbid", "principal", "action", "resource", ",", ";",
         "when", "unless", "temporal", "{", "}", "context", ".", "x", "==", "1", "has", "def", "//",
-        "\n", "@modify", '"drop input.x"', "@hold", "&&", "true", " ", "[", "]", "in", "Action", "::",
+        "\n", "@modify", '"drop input.x"', "@hold", "&&", "true", " ", "[", "]", "in", "Action",
+        "::",
     ]
 )  # fmt: skip
 

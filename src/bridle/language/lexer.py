@@ -45,6 +45,7 @@ _TOKEN = re.compile(
       | (?P<punctuation>::|==|!=|<=|>=|&&|\|\||[][(){},;:.<>+\-*/%!?@=])""",
     re.VERBOSE | re.DOTALL,
 )
+_KINDS = {kind.value: kind for kind in Kind}
 _SUSPECT = re.compile(r"[^\n\t -~]")
 _ESCAPE = re.compile(r"\\(?:x([0-7][0-9A-Fa-f])|u\{([0-9A-Fa-f_]{1,8})\}|(.))", re.DOTALL)
 _SIMPLE = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", "0": "\0", "'": "'", '"': '"', "*": "*"}
@@ -73,7 +74,7 @@ def tokens(source: Source) -> list[Token]:
         if match is None:
             raise _no_token(source, offset)
         if match.lastgroup != "space":
-            found.append(Token(Kind(str(match.lastgroup)), match[0], offset, match.end()))
+            found.append(Token(_KINDS[match.lastgroup or ""], match[0], offset, match.end()))
         offset = match.end()
     return found
 

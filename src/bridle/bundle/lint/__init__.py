@@ -31,23 +31,27 @@ def _policies(
     dead = cedar.check(judged, bundle.schemas.tools, places, findings)
     dead |= cedar.check(governing, bundle.schemas.governance, places, findings)
     applies = _applies(bundle, judged, dead)
+    unused = dead | {name for name, seen in applies.items() if not seen}
     for policy in (*judged, *governing):
-        empty = policy in judged and not applies[policy.id]
-        if (policy.id in dead or empty) and not policy.id.startswith("bridle."):
+        if policy.id in unused and not policy.id.startswith("bridle."):
             reach.never_applies(policy, findings)
         if policy.has_remedy and not policy.reason:
-            findings.info(
-                policy.location,
-                "missing_reason",
-                f"{policy.id} has a remedy and no @reason",
-                "the reason is what the agent, and the human who approves, are told",
-            )
+            _missing_reason(policy, findings)
     known = frozenset({*manifest.BUILT_IN_DETECTORS, *(d.name for d in bundle.manifest.detectors)})
     for policy in judged:
         if policy.modify:
             RemedyLint(policy, places, findings).check(applies[policy.id], known)
         reach.DetectorLint(policy, places, findings).check(applies[policy.id], known)
     reach.permits(bundle, applies, documents[systems.FILE], findings)
+
+
+def _missing_reason(policy: Policy, findings: Findings) -> None:
+    findings.info(
+        policy.location,
+        "missing_reason",
+        f"{policy.id} has a remedy and no @reason",
+        "the reason is what the agent, and the human who approves, are told",
+    )
 
 
 def _of(bundle: Bundle, set_name: PolicySetName) -> list[Policy]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 
 from cedarpy import pst
@@ -63,7 +64,12 @@ class Places:
                 self._read[file] = (source, [])
         source, words = self._read[file]
         start = text.find(policy.text)
-        return source, [w for w in words if start <= w.start < start + len(policy.text)]
+        first = bisect_left(words, start, key=_start)
+        return source, words[first : bisect_left(words, start + len(policy.text), key=_start)]
+
+
+def _start(token: Token) -> int:
+    return token.start
 
 
 def _matched(words: list[Token], index: int, names: list[str]) -> int:
