@@ -1,1 +1,1 @@
-"""Joins the layers below into the path of one action, and keeps missions, holds, budgets and kills."""
+"""Joins engine, store and ledger: path, attempts, fence, missions, approvals, budgets."""

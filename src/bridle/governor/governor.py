@@ -6,28 +6,46 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from bridle.bundle.bundle import Bundle
 from bridle.bundle.load import load
-from bridle.governor.action import attempts, holds, outcomes, path, standing
+from bridle.governor.action import answers, attempts, holds, outcomes, path, standing
+from bridle.governor.ground import clear
 from bridle.governor.ground.core import Core
 from bridle.governor.ground.opening import Ground, prepare
+from bridle.governor.ground.turn import Turn
 from bridle.governor.ground.watch import DiskWatch
-from bridle.governor.oversight import activation, approvals, humans, missions, operators
+from bridle.governor.oversight import activation, approvals, humans, missions, operators, showing
+from bridle.governor.oversight.activation import By
 from bridle.model import calls
 from bridle.model.calls import Caller, Failed, Judged, Listing, Opened, Released, Reply
 from bridle.model.errors import BridleError, RefusedError, StoreError
 from bridle.model.reason import Reason, ReasonCode
 from bridle.model.verdict import Effect, Release, Verdict
-from bridle.store.base import Tx
-
-T = TypeVar("T")
 
 _log = logging.getLogger("bridle.governor")
 
 _LONGEST_WAIT_MS = 20_000
+
+# What is answered by a verdict, whatever happens.
+_ON_ACTIONS = calls.Decide | calls.Begin | calls.Redeem
+
+_ACTS: dict[type[calls.Call], Callable[..., Any]] = {
+    calls.AddPrompt: missions.add_prompt,
+    calls.CloseSession: missions.close_session,
+    calls.Unkill: operators.unkill,
+    calls.IdentityVerb: operators.identity,
+    calls.Settle: operators.settle,
+}
+_SHOWN: dict[type[calls.Call], Callable[..., list[dict[str, Any]]]] = {
+    calls.Missions: showing.missions_of,
+    calls.Agents: showing.identities,
+    calls.Approvals: showing.approvals,
+    calls.Attempts: showing.attempts,
+}
 
 
 class Governor:
@@ -37,10 +55,10 @@ class Governor:
     operation that fails is answered with `Failed`.
     """
 
-    def __init__(self, core: Core, *, root: Path | None = None) -> None:
+    def __init__(self, core: Core, *, ground: Ground | None = None) -> None:
         self._core = core
-        self._root = root
-        self._watch = DiskWatch(root) if root is not None else None
+        self._ground = ground
+        self._watch = DiskWatch(ground.root) if ground is not None else None
         if self._watch is not None:
             core.differs = self._watch.differs
         self._answered = threading.Condition()
@@ -54,8 +72,8 @@ class Governor:
         `state` overrides the folder of the store. A store that has no active bundle yet activates
         this one, on record. Raises `BundleError`, `StoreError`.
         """
-        ground: Ground = prepare(Path(bundle), state=state, embedded=embedded)
-        governor = cls(ground.core, root=ground.root)
+        ground = prepare(Path(bundle), state=state, embedded=embedded)
+        governor = cls(ground.core, ground=ground)
         try:
             governor.begin_with(lambda: load(ground.root))
         except BaseException:
@@ -76,49 +94,42 @@ class Governor:
         return self._core
 
     def begin_with(self, source: Callable[[], Bundle]) -> None:
-        """Activate the bundle if the store has none yet, and settle what an earlier process left open."""
-        if not self._core.store.write(lambda tx: self._core.globals(tx).active):
+        """Activate the bundle if the store has none, and settle what an earlier process left."""
+        if not self._core.write(lambda turn: turn.globals.active):
             bundle = source()
             self._core.adopt(bundle)
-            self._core.store.write(
-                lambda tx: activation.activate(self._core, tx, bundle, by="", method="first-open")
-            )
+            by = By(user="", method="first-open")
+            self._core.write(lambda turn: activation.activate(turn, bundle, by))
         self.tick()
 
     def handle(self, caller: Caller, call: calls.Call) -> Reply:
         """Answer one call of an authenticated caller."""
         try:
-            if isinstance(call, calls.AgentCall):
-                return self._agent(call)
-            if not caller.operator:
-                raise RefusedError(
-                    "this needs the operator's connection",
-                    code="operator_only",
-                    hint="use the operator socket of this store, as its owner",
-                )
-            return self._operator(caller, call)
+            return self._answer(caller, call)
         except StoreError as problem:
             return self._without_store(call, problem)
         except BridleError as problem:
-            return Failed(code=problem.code, message=problem.message, hint=problem.hint)
-        except Exception:
+            if isinstance(call, _ON_ACTIONS):
+                return self._broken(call, problem)
+            return _failed(problem)
+        except Exception as problem:
             # INVARIANT: I2 — whatever goes wrong on the path, the answer is no.
-            _log.exception("a call failed: %s", type(call).__name__)
-            return _no(call, ReasonCode.INTERNAL, "the governor failed; its log says how")
+            return self._broken(call, problem)
+
+    def _answer(self, caller: Caller, call: calls.Call) -> Reply:
+        if not _is_text(call):
+            return _no(call, Reason(ReasonCode.MALFORMED, "an id in this call is no text"))
+        if isinstance(call, calls.AgentCall):
+            return self._agent(call)
+        return self._operator(caller, call)
 
     def tick(self) -> int:
         """Settle what time has settled: leases, holds, missions. Returns how many."""
-        core = self._core
 
-        def settle(tx: Tx) -> int:
-            now = core.clock.now()
-            return (
-                attempts.recover(core, tx, now)
-                + holds.expire(core, tx, now)
-                + missions.expire(core, tx, now)
-            )
+        def settle(turn: Turn) -> int:
+            return attempts.recover(turn) + answers.expire(turn) + missions.expire(turn)
 
-        done = core.write(settle)
+        done = self._core.write(settle)
         if done:
             self._tell()
         return done
@@ -130,156 +141,123 @@ class Governor:
     # --- agents ---------------------------------------------------------------------------------
 
     def _agent(self, call: calls.AgentCall) -> Reply:
-        core = self._core
+        write = self._core.write
         match call:
             case calls.Decide():
-                return Judged(verdict=self._decide(call))
+                reply: Reply = Judged(verdict=self._decide(call))
             case calls.Begin():
-                return Judged(verdict=core.write(lambda tx: path.begin(core, tx, call)))
+                reply = Judged(verdict=write(partial(path.begin, call=call)))
             case calls.Observe():
-                return Released(release=core.write(lambda tx: outcomes.observe(core, tx, call)))
+                reply = Released(release=write(partial(outcomes.observe, call=call)))
             case calls.Beat():
-                return self._beat(call)
+                reply = self._beat(call)
             case calls.ApprovalOf():
-                return self._await(call)
+                reply = self._await(call)
             case calls.Redeem():
-                found = core.write(lambda tx: approvals.redeem(core, tx, call))
-                return (
-                    Released(release=found) if isinstance(found, Release) else Judged(verdict=found)
-                )
+                reply = _either(write(partial(approvals.redeem, call=call)))
             case calls.ToolsOf():
-                return Listing(rows=core.write(lambda tx: self._tools(tx, call)))
+                reply = Listing(rows=write(partial(_tools, session=call.session)))
             case _:
-                raise RefusedError(f"unknown call {type(call).__name__}", code="unknown_call")
+                raise _unknown(call)
+        return reply
 
     def _decide(self, call: calls.Decide) -> Verdict:
         core = self._core
         latest = core.latest()
         if latest is not None and path.may_relax(latest, call.tool):
             try:
-                return core.write(
-                    lambda tx: path.decide(core, tx, call, relaxed=True), relaxed=True
-                )
+                return core.write(partial(path.decide, call=call, relaxed=True), relaxed=True)
             except path.NotRelaxedError:
                 pass  # the bundle in force has changed: record it the strict way
-        return core.write(lambda tx: path.decide(core, tx, call))
+        return core.write(partial(path.decide, call=call))
 
     def _beat(self, call: calls.Beat) -> Reply:
-        core = self._core
-
-        def renew(tx: Tx) -> Reason | None:
-            return attempts.renew(core, tx, call)
-
-        problem = core.write(renew, relaxed=True)
+        problem = self._core.write(partial(attempts.renew, call=call), relaxed=True)
         if problem is None:
             return calls.Done()
         return Failed(code=problem.code, message=problem.text)
 
     def _await(self, call: calls.ApprovalOf) -> Reply:
-        """Answer how a hold stands; with `wait_ms`, once it is no longer pending or the time is up."""
-        core = self._core
+        """Answer how a hold stands; with `wait_ms`, once it is not pending or the time is up."""
         until = time.monotonic() + max(0, min(call.wait_ms, _LONGEST_WAIT_MS)) / 1000
         while True:
             with self._answered:
-                row = core.write(lambda tx: approvals.status(core, tx, call), relaxed=True)
+                row = self._core.write(partial(approvals.status, call=call), relaxed=True)
                 left = until - time.monotonic()
                 if row["status"] != holds.PENDING or left <= 0:
                     return Listing(rows=[row])
                 self._answered.wait(left)
 
-    def _tools(self, tx: Tx, call: calls.ToolsOf) -> list[dict[str, object]]:
-        at = standing.find(self._core, tx, call.session)
-        if isinstance(at, Reason):
-            raise RefusedError(at.text, code=at.code)
-        if at.template is None:
-            return []
-        rules = {name for name in at.bundle.tools if at.engine.has_release_rules(name)}
-        return missions.tools(at.bundle, at.template, rules)
-
     # --- operators ------------------------------------------------------------------------------
 
     def _operator(self, caller: Caller, call: calls.Call) -> Reply:
-        core = self._core
+        if not caller.operator:
+            raise _operator_only()
+        write = self._core.write
         match call:
             case calls.StartMission():
-                return Opened(id=core.write(lambda tx: missions.start(core, tx, caller, call)).id)
-            case calls.AddPrompt():
-                core.write(lambda tx: missions.add_prompt(core, tx, caller, call))
-            case calls.MissionVerb():
-                row = core.write(lambda tx: missions.change(core, tx, caller, call))
-                return calls.Done(note=row.status)
+                mission = write(partial(missions.start, caller=caller, call=call))
+                reply: Reply = Opened(id=mission.id)
             case calls.OpenSession():
-                return Opened(
-                    id=core.write(lambda tx: missions.open_session(core, tx, caller, call))
-                )
-            case calls.CloseSession():
-                core.write(lambda tx: missions.close_session(core, tx, call))
+                handle = write(partial(missions.open_session, caller=caller, call=call))
+                reply = Opened(id=handle)
+            case calls.MissionVerb():
+                changed = write(partial(missions.change, caller=caller, call=call))
+                reply = calls.Done(note=changed.status)
             case calls.Answer():
-                return self._answer(caller, call)
+                hold = write(partial(approvals.answer, caller=caller, call=call))
+                self._tell()
+                reply = calls.Done(note=hold.status)
             case calls.Kill():
-                return Listing(rows=core.write(lambda tx: operators.kill(core, tx, caller, call)))
-            case calls.Unkill():
-                core.write(lambda tx: operators.unkill(core, tx, caller, call))
-            case calls.IdentityVerb():
-                core.write(lambda tx: operators.identity(core, tx, caller, call))
-            case calls.Settle():
-                core.write(lambda tx: operators.settle(core, tx, caller, call))
+                reply = Listing(rows=write(partial(operators.kill, caller=caller, call=call)))
             case calls.Activate():
-                return self._activate(caller, call)
-            case _:
-                return self._show(caller, call)
-        return calls.Done()
-
-    def _show(self, caller: Caller, call: calls.Call) -> Reply:
-        core = self._core
-        match call:
-            case calls.Missions():
-                rows = core.write(lambda tx: missions.listing(core, tx, call))
-            case calls.Agents():
-                rows = core.write(lambda tx: operators.identities(core, tx, call))
-            case calls.Approvals():
-                rows = core.write(lambda tx: approvals.listing(core, tx, caller, call))
-            case calls.Attempts():
-                rows = core.write(lambda tx: operators.attempts(tx, call))
+                reply = self._activate(caller, call)
             case calls.Status():
-                rows = [core.write(lambda tx: operators.overview(core, tx))]
-                rows[0] |= self._on_disk(rows[0]["active"])
+                reply = Listing(rows=[self._status()])
             case _:
-                raise RefusedError(f"unknown call {type(call).__name__}", code="unknown_call")
-        return Listing(rows=rows)
+                reply = self._plainly(caller, call)
+        return reply
 
-    def _on_disk(self, active: str) -> dict[str, object]:
-        if self._watch is None:
-            return {"bundle": "", "on_disk": active, "changed": False}
+    def _plainly(self, caller: Caller, call: calls.Call) -> Reply:
+        """Answer what needs nothing but a turn of its own."""
+        act, show = _ACTS.get(type(call)), _SHOWN.get(type(call))
+        if act is not None:
+            self._core.write(partial(act, caller=caller, call=call))
+            return calls.Done()
+        if show is not None:
+            return Listing(rows=self._core.write(partial(show, call=call)))
+        raise _unknown(call)
+
+    def _status(self) -> dict[str, Any]:
+        row = self._core.write(showing.overview)
+        if self._watch is None or self._ground is None:
+            return {**row, "bundle": "", "on_disk": row["active"], "changed": False}
         digest = self._watch.digest()
-        return {"bundle": str(self._root), "on_disk": digest, "changed": digest != active}
-
-    def _answer(self, caller: Caller, call: calls.Answer) -> Reply:
-        row = self._core.write(lambda tx: approvals.answer(self._core, tx, caller, call))
-        self._tell()
-        return calls.Done(note=row.status)
+        changed = digest != row["active"]
+        return {**row, "bundle": str(self._ground.root), "on_disk": digest, "changed": changed}
 
     def _activate(self, caller: Caller, call: calls.Activate) -> Reply:
-        if self._root is None:
+        if self._ground is None:
             raise RefusedError("this governor has no bundle on disk", code="no_bundle")
-        bundle = load(self._root)
+        # Before the scenarios run: they are work, and this caller may not be entitled to it.
+        self._core.write(lambda turn: humans.operator(turn, caller, call.as_user))
+        bundle = load(self._ground.root)
         if bundle.digest != call.digest:
             raise RefusedError(
                 "the bundle on disk is not the one you were shown",
                 code="digest_differs",
                 hint="run `bridle check` again and activate what it shows",
             )
+        self._ground.assert_apart(bundle)
         activation.require_passing(bundle)
-        core = self._core
-        core.adopt(bundle)
+        self._core.adopt(bundle)
 
-        def job(tx: Tx) -> None:
+        def job(turn: Turn) -> None:
             # Who may activate is what the bundle in force says, not the new one.
-            current = core.engine(tx, core.globals(tx).active).bundle
-            who = humans.operator(tx, current, caller, call.as_user)
-            activation.activate(core, tx, bundle, by=who, method=caller.method)
+            who = humans.operator(turn, caller, call.as_user)
+            activation.activate(turn, bundle, By(user=who, method=caller.method))
 
-        core.write(job)
+        self._core.write(job)
         if self._watch is not None:
             self._watch.digest()
         return calls.Done(note=bundle.digest)
@@ -292,16 +270,72 @@ class Governor:
 
     def _without_store(self, call: calls.Call, problem: StoreError) -> Reply:
         _log.error("the store did not answer: %s", problem)
-        if isinstance(call, calls.Decide | calls.Begin | calls.Redeem):
+        if isinstance(call, _ON_ACTIONS):
             self._core.count_lost()
-            return _no(call, ReasonCode.STORE_UNAVAILABLE, "the record could not be written")
-        return Failed(code=problem.code, message=problem.message, hint=problem.hint)
+            text = "the record could not be written"
+            return _no(call, Reason(ReasonCode.STORE_UNAVAILABLE, text))
+        return _failed(problem)
+
+    def _broken(self, call: calls.Call, problem: Exception) -> Reply:
+        """Say no to what made the governor fail, and put that on record if there is a way."""
+        _log.error("a call failed: %s", type(call).__name__, exc_info=problem)
+        reason = Reason(ReasonCode.INTERNAL, "the governor failed; its log says how")
+        if not isinstance(call, _ON_ACTIONS):
+            return _no(call, reason)
+        session = call.session
+        try:
+            verdict = self._core.write(lambda turn: path.fail(turn, session, reason))
+        except Exception:
+            self._core.count_lost()
+            return _no(call, reason)
+        return Judged(verdict=verdict)
 
 
-def _no(call: calls.Call, code: ReasonCode, text: str) -> Reply:
-    reason = Reason(code, text)
+def _tools(turn: Turn, session: str) -> list[dict[str, Any]]:
+    at = standing.find(turn, session)
+    if isinstance(at, Reason):
+        raise RefusedError(at.text, code=at.code)
+    return showing.tools(at)
+
+
+def _either(found: Verdict | Release) -> Reply:
+    return Released(release=found) if isinstance(found, Release) else Judged(verdict=found)
+
+
+def _is_text(call: calls.Call) -> bool:
+    """Whether every id of a call can be looked up. Its other words are met where they are used."""
+    own = {"args", "prompt", "reason", "tool", "key", "adapter"}
+    return all(
+        clear.is_text(value)
+        for name in call.__struct_fields__
+        if name not in own and isinstance(value := getattr(call, name), str)
+    )
+
+
+def _operator_only() -> RefusedError:
+    return RefusedError(
+        "this needs the operator's connection",
+        code="operator_only",
+        hint="use the operator socket of this store, as its owner",
+    )
+
+
+def _unknown(call: calls.Call) -> RefusedError:
+    return RefusedError(f"unknown call {type(call).__name__}", code="unknown_call")
+
+
+def _failed(problem: BridleError) -> Failed:
+    return Failed(
+        code=problem.code,
+        message=clear.text_of(problem.message),
+        hint=clear.text_of(problem.hint),
+    )
+
+
+def _no(call: calls.Call, reason: Reason) -> Reply:
     if isinstance(call, calls.Observe):
-        return Released(release=Release(action="", effect=Effect.DENY, reasons=(reason,)))
-    if isinstance(call, calls.Decide | calls.Begin | calls.Redeem):
+        release = Release(action="", effect=Effect.DENY, reasons=(reason,))
+        return Released(release=release)
+    if isinstance(call, _ON_ACTIONS):
         return Judged(verdict=Verdict(action="", effect=Effect.DENY, reasons=(reason,)))
-    return Failed(code=code, message=text)
+    return Failed(code=reason.code, message=reason.text)

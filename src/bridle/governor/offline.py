@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from bridle.bundle.bundle import Bundle
 from bridle.bundle.load import load
@@ -31,6 +31,7 @@ from bridle.model.calls import (
 from bridle.model.errors import BridleError, UsageError
 from bridle.model.outcome import Outcome, OutcomeKind
 from bridle.model.reason import Reason, ReasonCode
+from bridle.model.verdict import Effect
 
 _LONGEST_LINE = 8 * 1024 * 1024
 
@@ -67,28 +68,23 @@ class OutcomeLine(Struct, frozen=True, forbid_unknown_fields=True, tag="outcome"
     at: str = ""
 
 
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
 _decoder = msgspec.json.Decoder(MissionLine | ActionLine | OutcomeLine)
 
 
 class Offline:
-    """Feeds lines to a throw-away governor. Without options, the bundle's `[defaults]` fill in."""
+    """Feeds lines to a throw-away governor.
 
-    def __init__(
-        self,
-        bundle: Bundle | Path | str,
-        *,
-        mission: str = "",
-        user: str = "",
-        agent: str = "",
-        executor: str = "",
-    ) -> None:
+    `mission`, `user`, `agent` and `executor` stand in for what a line does not say; without them,
+    the bundle's `[defaults]` do.
+    """
+
+    def __init__(self, bundle: Bundle | Path | str, **given: str) -> None:
         loaded = bundle if isinstance(bundle, Bundle) else load(bundle)
-        given = loaded.manifest.defaults
-        self._bundle = loaded
-        self._template = mission or given.mission
-        self._user = user or given.user
-        self._agent = agent or given.agent
-        self._executor = executor or given.executor
+        self._defaults = structs.replace(
+            loaded.manifest.defaults, **{name: value for name, value in given.items() if value}
+        )
         self._governor, self._clock = governor_over(loaded, leases=False, seed=b"bridle offline")
         self._missions: dict[str, str] = {}
         self._sessions: dict[tuple[str, str, str], str] = {}
@@ -102,9 +98,12 @@ class Offline:
             return self._answer(line)
         except BridleError as problem:
             return _refused(_name(line), problem.code, problem.message)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as problem:
+        except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as problem:
             text = str(problem).split("\n", 1)[0][:200]
             return _refused(_name(line), ReasonCode.MALFORMED, f"this line cannot be read: {text}")
+        except Exception:
+            # INVARIANT: I2 — whatever goes wrong on the path, the answer is no.
+            return _refused(_name(line), ReasonCode.INTERNAL, "judging this line failed")
 
     def close(self) -> None:
         """Drop the throw-away store."""
@@ -130,14 +129,19 @@ class Offline:
         if name in self._missions:
             raise UsageError(f"mission {name!r} was started before", code="duplicate_mission")
         call = StartMission(
-            template=template or self._template, user=user or self._user, prompt=prompt
+            template=template or self._defaults.mission,
+            user=user or self._defaults.user,
+            prompt=prompt,
         )
         self._missions[name] = self._opened(call)
 
     def _judge(self, item: ActionLine) -> dict[str, Any]:
         name = item.id or f"line-{self._lines}"
         session = self._session(item)
-        text = item.args_raw if item.args_raw is not None else bytes(item.args).decode() or "{}"
+        written = bytes(item.args).decode()
+        if written and item.args_raw is not None:
+            raise UsageError("`args` and `args_raw` exclude one another", code="malformed")
+        text = item.args_raw if item.args_raw is not None else written or "{}"
         call = Decide(
             session=session, tool=item.tool, args=text, key=name, adapter="offline", start=True
         )
@@ -148,7 +152,7 @@ class Offline:
         if verdict.attempt:
             self._started[name] = (session, verdict.attempt)
         line: dict[str, Any] = {"id": name, "effect": verdict.effect.value}
-        if verdict.effect == "modify":
+        if verdict.effect is Effect.MODIFY:
             line["args"] = json.loads(verdict.args)
         line["reasons"] = _reasons(verdict.reasons)
         if verdict.approval:
@@ -159,6 +163,8 @@ class Offline:
         started = self._started.get(item.action)
         if started is None:
             return _refused(item.action, ReasonCode.NOT_DECIDED, "no such action was started")
+        if item.error and bytes(item.output):
+            raise UsageError("`output` and `error` exclude one another", code="malformed")
         if item.error:
             outcome = Outcome(OutcomeKind.ERROR, error=item.error)
         else:
@@ -182,7 +188,8 @@ class Offline:
             if item.mission:
                 raise UsageError(f"mission {mission!r} was not started", code="out_of_mission")
             self._start(mission, "", "", "")
-        agent, executor = item.agent or self._agent, item.executor or self._executor
+        agent = item.agent or self._defaults.agent
+        executor = item.executor or self._defaults.executor
         key = (mission, agent, executor)
         if key not in self._sessions:
             call = OpenSession(mission=self._missions[mission], agent=agent, executor=executor)
@@ -211,10 +218,10 @@ def _refused(name: str, code: str, text: str) -> dict[str, Any]:
 def _name(line: bytes) -> str:
     """The id of a line that could not be used, if it can still be seen."""
     try:
-        found: Any = msgspec.json.decode(line)
+        found = msgspec.json.decode(line, type=dict[str, Any])
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return ""
-    name = found.get("id") or found.get("action") if isinstance(found, dict) else ""
+    name = found.get("id") or found.get("action")
     return name[:256] if isinstance(name, str) else ""
 
 
@@ -222,4 +229,4 @@ def _time(text: str) -> int:
     moment = dt.datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError("`at` needs a time zone")
-    return int(moment.timestamp() * 1000)
+    return (moment - _EPOCH) // dt.timedelta(milliseconds=1)

@@ -15,7 +15,6 @@ from bridle.governor.ground.clock import VirtualClock
 from bridle.governor.throwaway import OPERATOR, governor_over
 from bridle.model.calls import (
     Answer,
-    Call,
     Decide,
     Failed,
     Judged,
@@ -30,6 +29,7 @@ from bridle.model.calls import (
 from bridle.model.errors import BundleError, UsageError
 from bridle.model.finding import Location
 from bridle.model.outcome import Outcome, OutcomeKind
+from bridle.model.reason import Reason, ReasonCode
 from bridle.model.verdict import Effect, Release, Verdict
 
 # Virtual time starts here (2026-01-01T00:00:00Z), so that `advance` reads naturally in policies.
@@ -88,13 +88,12 @@ class _Stage:
     def play(self) -> tuple[StepResult, ...]:
         results: list[StepResult] = []
         scenario = self._scenario
-        try:
-            call = StartMission(
-                template=scenario.mission, user=scenario.user, prompt=scenario.prompt
-            )
-            self._mission = self._opened(call)
-        except UsageError as problem:
-            return (StepResult(scenario.location, "", problem.message),)
+        call = StartMission(template=scenario.mission, user=scenario.user, prompt=scenario.prompt)
+        reply = self._governor.handle(OPERATOR, call)
+        if not isinstance(reply, Opened):
+            why = reply.message if isinstance(reply, Failed) else "it did not start"
+            return (StepResult(scenario.location, "", f"the mission was refused: {why}"),)
+        self._mission = reply.id
         for number, step in enumerate(scenario.steps):
             try:
                 results.append(self._step(step, number))
@@ -114,6 +113,8 @@ class _Stage:
 
     def _act(self, step: Step, number: int) -> Verdict:
         session = self._session(step.agent)
+        if isinstance(session, Failed):
+            return _as_denial(session)
         reply = self._governor.handle(
             OPERATOR,
             Decide(
@@ -132,12 +133,12 @@ class _Stage:
         vote = Answer(approval=approval, approve=True, as_user=step.approve)
         answered = self._governor.handle(OPERATOR, vote)
         if isinstance(answered, Failed):
-            raise UsageError(f"the approval was refused: {answered.message}")
+            return _as_denial(answered)
         redeem = Redeem(session=session, approval=approval, start=True)
         return _judged(self._governor.handle(OPERATOR, redeem))
 
     def _end(self, step: Step, verdict: Verdict) -> str:
-        session = self._session(step.agent) if step.agent else self._held[1]
+        session = self._sessions[step.agent] if step.agent else self._held[1]
         if step.error:
             outcome = Outcome(OutcomeKind.ERROR, error=step.error)
         else:
@@ -147,24 +148,37 @@ class _Stage:
         )
         if not isinstance(reply, Released):
             return "the outcome was not accepted"
+        if reply.release.approval:
+            self._held = (reply.release.approval, session)
         return _release_message(step, reply.release)
 
-    def _session(self, agent: str) -> str:
+    def _session(self, agent: str) -> str | Failed:
         if agent not in self._sessions:
-            self._sessions[agent] = self._opened(OpenSession(mission=self._mission, agent=agent))
+            call = OpenSession(mission=self._mission, agent=agent)
+            reply = self._governor.handle(OPERATOR, call)
+            if not isinstance(reply, Opened):
+                return reply if isinstance(reply, Failed) else Failed(code="internal", message="")
+            self._sessions[agent] = reply.id
         return self._sessions[agent]
-
-    def _opened(self, call: Call) -> str:
-        reply = self._governor.handle(OPERATOR, call)
-        if isinstance(reply, Failed):
-            raise UsageError(reply.message)
-        return reply.id if isinstance(reply, Opened) else ""
 
 
 def _judged(reply: Reply) -> Verdict:
+    """The verdict in a reply; the release of a held result counts as one."""
     if isinstance(reply, Judged):
         return reply.verdict
-    raise UsageError(reply.message if isinstance(reply, Failed) else "no verdict")
+    if isinstance(reply, Released):
+        found = reply.release
+        return Verdict(action=found.action, effect=found.effect, reasons=found.reasons)
+    if isinstance(reply, Failed):
+        return _as_denial(reply)
+    raise UsageError("no verdict")
+
+
+def _as_denial(failed: Failed) -> Verdict:
+    """An operation that was refused, such as a session for an agent that has no part here."""
+    codes = {code.value for code in ReasonCode}
+    code = ReasonCode(failed.code) if failed.code in codes else ReasonCode.FORBIDDEN
+    return Verdict(action="", effect=Effect.DENY, reasons=(Reason(code, failed.message),))
 
 
 def _verdict_message(step: Step, verdict: Verdict) -> str:

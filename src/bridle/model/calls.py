@@ -70,10 +70,12 @@ class ApprovalOf(AgentCall, frozen=True, kw_only=True, tag="approval_of"):
 class Redeem(AgentCall, frozen=True, kw_only=True, tag="redeem"):
     """Judge a held action again after its approval (with `start`: and start it).
 
-    For a held result, answers the stored result's release instead.
+    For a held result, answers the stored result's release instead. Calls with the same arguments
+    share a hold: `action` says which of them is meant (empty: the one that opened it).
     """
 
     approval: str
+    action: str = ""
     start: bool = False
 
 

@@ -144,6 +144,7 @@ class ActionRow(Row, frozen=True, kw_only=True):
     sealed: bytes = b""
     leaf: int = -1
     leaf_hash: str = ""
+    durability: str = "strict"
     last_error: str = ""
     reasons: list[dict[str, str]] = []
 

@@ -1,4 +1,4 @@
-"""Starts: the gate, the lease, and what happens when a lease runs out.
+"""Starts: the gate's record, the lease, and what happens when a lease runs out.
 
     decided → started(attempt, lease) → ok | error | not_started | unknown
 
@@ -11,25 +11,30 @@ from msgspec import structs
 
 from bridle.governor.action import budgets
 from bridle.governor.action.standing import Standing, find, obstacle
-from bridle.governor.ground.core import Core
+from bridle.governor.ground.records import Entry
+from bridle.governor.ground.turn import Turn
 from bridle.model.action import ActionState, AttemptState
 from bridle.model.calls import Beat
 from bridle.model.reason import Reason, ReasonCode
 from bridle.model.record import LeafKind
 from bridle.model.tool import Tool
-from bridle.store.base import Tx
 from bridle.store.rows import ActionRow, AttemptRow
 
 # How long an allow may wait for its start (architecture §4, trust §4).
 DECISION_LEASE_MS = 5_000
 
+# How many attempts in doubt a hold names: the newest ones.
+_NAMED = 8
+_LOOKED_AT = 1_000
 
-def start(core: Core, tx: Tx, at: Standing, action: ActionRow, tool: Tool) -> AttemptRow:
-    """Commit the start of a decided action. The caller has checked everything in this transaction."""
+
+def start(at: Standing, action: ActionRow, tool: Tool) -> AttemptRow:
+    """Commit the start of a decided action. The caller has checked everything in this turn."""
     # INVARIANT: I4 — the action row leaves `decided` in the same transaction that creates the
     # attempt, so no second start can pass the gate, and a kill committed before is seen here.
+    turn = at.turn
     attempt = AttemptRow(
-        id=core.id("att"),
+        id=turn.id("att"),
         action=action.id,
         mission=action.mission,
         agent=action.agent,
@@ -37,101 +42,120 @@ def start(core: Core, tx: Tx, at: Standing, action: ActionRow, tool: Tool) -> At
         executor=at.session.executor,
         state=AttemptState.STARTED,
         started=at.now,
-        lease=at.now + tool.timeout_ms if core.leases else 0,
+        lease=at.now + tool.timeout_ms if turn.core.leases else 0,
         epoch=at.globals.epoch,
     )
-    tx.put(attempt)
-    tx.put(
+    turn.tx.put(attempt)
+    number = action.attempts + 1
+    turn.tx.put(
         structs.replace(
-            action,
-            state=ActionState.STARTED,
-            attempt=attempt.id,
-            attempts=action.attempts + 1,
-            lapses=0,
+            action, state=ActionState.STARTED, attempt=attempt.id, attempts=number, lapses=0
         )
     )
-    core.recorder.write(
-        tx,
-        LeafKind.STARTED,
-        action.mission,
-        at.now,
-        ids=at.ids(core, action=action.id, attempt=attempt.id),
-        body={"tool": action.tool, "lease_ms": tool.timeout_ms, "attempt": action.attempts + 1},
+    turn.record(
+        Entry(
+            kind=LeafKind.STARTED,
+            chain=action.mission,
+            ids=at.ids(action=action.id, attempt=attempt.id),
+            body={"tool": action.tool, "lease_ms": tool.timeout_ms, "attempt": number},
+        )
     )
     return attempt
 
 
-def renew(core: Core, tx: Tx, call: Beat) -> Reason | None:
+def renew(turn: Turn, call: Beat) -> Reason | None:
     """Renew a running attempt's lease, or say why not. A lapsed one stays `unknown`."""
-    at = find(core, tx, call.session)
+    at = find(turn, call.session)
     if isinstance(at, Reason):
         return at
-    attempt = tx.get(AttemptRow, call.attempt)
-    if attempt is None or attempt.mission != at.mission.id or attempt.agent != at.session.agent:
+    attempt = turn.tx.get(AttemptRow, call.attempt)
+    if attempt is None or not at.executes(attempt):
         return Reason(ReasonCode.NOT_DECIDED, "this attempt was not started in this session")
-    if attempt.state != AttemptState.STARTED or (core.leases and attempt.lease <= at.now):
+    if attempt.state != AttemptState.STARTED or lapsed(turn, attempt):
         return Reason(ReasonCode.LEASE_LAPSED, "the lease of this attempt has lapsed")
     tool = at.bundle.tools.get(attempt.tool)
     if tool is None:
         return Reason(ReasonCode.UNKNOWN_TOOL, "the bundle in force does not know this tool")
-    tx.put(structs.replace(attempt, lease=at.now + tool.timeout_ms))
-    return obstacle(core, tx, at, attempt.tool)
+    if turn.core.leases:
+        turn.tx.put(structs.replace(attempt, lease=at.now + tool.timeout_ms))
+    return obstacle(at, attempt.tool)
 
 
-def lapse(core: Core, tx: Tx, attempt: AttemptRow, now: int) -> None:
+def lapsed(turn: Turn, attempt: AttemptRow) -> bool:
+    """Whether the lease of a start has run out."""
+    return turn.core.leases and attempt.lease <= turn.now
+
+
+def lapse(turn: Turn, attempt: AttemptRow) -> None:
     """A started attempt whose lease ran out: nobody can say whether its effect happened."""
-    tx.put(structs.replace(attempt, state=AttemptState.UNKNOWN, ended=now))
-    action = tx.get(ActionRow, attempt.action)
+    turn.tx.put(structs.replace(attempt, state=AttemptState.UNKNOWN, ended=turn.now))
+    action = turn.tx.get(ActionRow, attempt.action)
     if action is not None and action.attempt == attempt.id:
-        tx.put(structs.replace(action, state=ActionState.ENDED, settled=True))
-    core.recorder.write(
-        tx,
-        LeafKind.OUTCOME,
-        attempt.mission,
-        now,
-        ids={
-            "action": attempt.action,
-            "attempt": attempt.id,
-            "agent": attempt.agent,
-            "level": core.level,
-        },
-        body={"tool": attempt.tool, "kind": AttemptState.UNKNOWN, "why": "lease_lapsed"},
+        turn.tx.put(structs.replace(action, state=ActionState.ENDED, settled=True))
+    turn.record(
+        Entry(
+            kind=LeafKind.OUTCOME,
+            chain=attempt.mission,
+            ids={
+                "action": attempt.action,
+                "attempt": attempt.id,
+                "agent": attempt.agent,
+                "executor": attempt.executor or attempt.agent,
+                "level": turn.core.level,
+            },
+            body={"tool": attempt.tool, "kind": AttemptState.UNKNOWN, "why": "lease_lapsed"},
+        )
     )
 
 
-def refund(tx: Tx, action: ActionRow) -> ActionRow:
+def refund(turn: Turn, action: ActionRow) -> ActionRow:
     """Give back what an action had reserved, unless an earlier attempt may have used it."""
     if action.settled or not action.charged:
         return action
-    budgets.release(tx, action.mission, action.charged)
+    budgets.release(turn.tx, action.mission, action.charged)
     return structs.replace(action, charged={})
 
 
-def forget(tx: Tx, action: ActionRow) -> ActionRow:
+def forget(turn: Turn, action: ActionRow) -> ActionRow:
     """An allow that was never started ends, and gives back what it had reserved."""
-    changed = structs.replace(refund(tx, action), state=ActionState.ENDED, lapses=0)
-    tx.put(changed)
+    changed = structs.replace(refund(turn, action), state=ActionState.ENDED, lapses=0)
+    turn.tx.put(changed)
     return changed
 
 
-def doubtful(tx: Tx, action: ActionRow, tool: Tool | None) -> str:
-    """Return the last attempt's id if it may have taken effect and is not safe to repeat, else nothing."""
-    attempt = tx.get(AttemptRow, action.attempt) if action.attempt else None
-    if attempt is None or attempt.state in (AttemptState.NOT_STARTED, AttemptState.OK):
-        return ""
-    if tool is not None and (tool.idempotent or attempt.error in tool.no_effect):
-        return ""
-    return attempt.id
+def harmless(attempt: AttemptRow, tool: Tool | None) -> bool:
+    """Whether an ended attempt is known to have had no effect."""
+    if attempt.state == AttemptState.NOT_STARTED:
+        return True
+    declared = tool.no_effect if tool is not None else ()
+    return attempt.state == AttemptState.ERROR and attempt.error in declared
 
 
-def recover(core: Core, tx: Tx, now: int) -> int:
+def in_doubt(turn: Turn, action: ActionRow, tool: Tool | None) -> tuple[str, ...]:
+    """The ended attempts of an action that may have taken effect, the newest ones, in id order."""
+    # INVARIANT: I4 — not only the last attempt counts: one that never started says nothing about
+    # those before it.
+    if not action.attempts:
+        return ()
+    found: list[AttemptRow] = []
+    for state in (AttemptState.OK, AttemptState.UNKNOWN, AttemptState.ERROR):
+        rows = turn.tx.find(
+            AttemptRow, action=action.id, state=state, newest="lease", limit=_LOOKED_AT
+        )
+        found += [row for row in rows if not harmless(row, tool)]
+    found.sort(key=lambda row: (row.started, row.id))
+    return tuple(sorted(row.id for row in found[-_NAMED:]))
+
+
+def recover(turn: Turn) -> int:
     """Settle everything whose lease ran out. Touches expired leases only; returns how many."""
-    if not core.leases:
+    if not turn.core.leases:
         return 0
-    late = tx.find(AttemptRow, state=AttemptState.STARTED, below=("lease", now))
+    # A lease that ends now has ended.
+    late = turn.tx.find(AttemptRow, state=AttemptState.STARTED, below=("lease", turn.now + 1))
     for attempt in late:
-        lapse(core, tx, attempt, now)
-    idle = tx.find(ActionRow, state=ActionState.DECIDED, below=("lapses", now))
+        lapse(turn, attempt)
+    idle = turn.tx.find(ActionRow, state=ActionState.DECIDED, below=("lapses", turn.now + 1))
     for action in idle:
-        forget(tx, action)
+        forget(turn, action)
     return len(late) + len(idle)

@@ -1,4 +1,4 @@
-"""Budgets: reserve at the decision, settle by the outcome. Amounts in ten-thousandths of the unit."""
+"""Budgets: reserve at the decision, settle by the outcome. In ten-thousandths of the unit."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import Struct, structs
 
+from bridle.governor.action.standing import Standing
 from bridle.model.mission import Budget, MissionTemplate
 from bridle.model.tool import EffectClass, Tool
 from bridle.store.base import Tx
@@ -14,12 +15,19 @@ from bridle.store.rows import BudgetRow, MissionRow
 
 SCALE = 10_000
 
+# No budget counts beyond this, whoever approves: the largest integer every JSON reader agrees on.
+MOST = 2**53 - 1
+
 
 class Overrun(Struct, frozen=True):
-    """A budget that cannot pay: by how much one action would overdraw it."""
+    """A budget that cannot pay: by how much one action would overdraw it, and who may allow that.
 
-    budget: Budget
+    `groups` is empty where nobody may.
+    """
+
+    budget: str
     amount: int
+    groups: tuple[str, ...]
 
 
 class Charge(Struct, frozen=True):
@@ -29,34 +37,36 @@ class Charge(Struct, frozen=True):
     overruns: tuple[Overrun, ...] = ()
 
 
-def price(
-    tx: Tx,
-    mission: MissionRow,
-    template: MissionTemplate,
-    tool: Tool,
-    value: dict[str, Any],
-    now: int,
-) -> Charge:
-    """Say what the action would cost in each budget of its mission, and which of them cannot pay."""
+def price(at: Standing, tool: Tool, value: dict[str, Any], paid: dict[str, int]) -> Charge:
+    """Say what the action costs in each budget of its mission, beyond what it has paid already."""
+    # INVARIANT: I4 — an action is charged once, whatever its attempts; only if it came to cost
+    # more since (another bundle, another rewriting) is the difference charged.
+    template = at.template
     amounts: dict[str, int] = {}
     overruns: list[Overrun] = []
-    for budget in template.budgets:
-        cost = _cost(budget, tool, value)
-        if not cost:
+    for budget in template.budgets if template is not None else ():
+        cost = _cost(budget, tool, value) - _paid(paid, budget.name)
+        if cost <= 0:
             continue
-        key = _key(mission, budget, now)
-        row = tx.get(BudgetRow, key)
+        key = _key(at.mission, budget, at.now)
+        row = at.turn.tx.get(BudgetRow, key)
         used = row.used if row else 0
         amounts[key] = cost
-        if used + cost > budget.limit:
-            overruns.append(Overrun(budget, cost))
+        missing = cost - max(budget.limit - used, 0)
+        if used + cost > MOST:
+            overruns.append(Overrun(budget.name, missing, ()))
+        elif missing > 0:
+            overruns.append(Overrun(budget.name, missing, budget.hold))
     return Charge(amounts, tuple(overruns))
 
 
-def reserve(tx: Tx, mission: str, charge: Charge) -> None:
-    """Take the charge. The caller has settled overruns (none, or lifted by an approval)."""
+def reserve(tx: Tx, mission: str, charge: Charge, paid: dict[str, int]) -> dict[str, int]:
+    """Take the charge, whose overruns are none or approved. Returns all the action has paid."""
+    total = dict(paid)
     for key, amount in charge.amounts.items():
         _add(tx, mission, key, amount)
+        total[key] = total.get(key, 0) + amount
+    return total
 
 
 def release(tx: Tx, mission: str, amounts: dict[str, int]) -> None:
@@ -88,6 +98,10 @@ def _key(mission: MissionRow, budget: Budget, now: int) -> str:
     return f"{mission.id}/{window}/{budget.name}"
 
 
+def _paid(paid: dict[str, int], name: str) -> int:
+    return sum(amount for key, amount in paid.items() if key.split("/", 2)[2] == name)
+
+
 def _add(tx: Tx, mission: str, key: str, amount: int) -> None:
     # INVARIANT: (budgets) rows change only inside the decision's own transaction, so concurrent
     # reservations are ordered by the one writer and can never add up to more than was checked.
@@ -110,7 +124,7 @@ def _cost(budget: Budget, tool: Tool, value: dict[str, Any]) -> int:
         return _scaled(Decimal(measure))
     found: Any = value
     for step in measure.split(".")[1:]:
-        found = found.get(step) if isinstance(found, dict) else None
+        found = found.get(step) if isinstance(found, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     # A missing amount cannot be measured. Charging the whole limit errs on the side of stopping.
     if isinstance(found, bool) or not isinstance(found, int | Decimal):
         return budget.limit + 1

@@ -1,6 +1,6 @@
 """Holds: durable requests to humans, bound to one action (or one stored result) and its causes.
 
-    pending → approved → used | void        pending → denied | expired
+    pending → approved → used | void        pending → denied | expired | void
 
 A hold reserves nothing. Its approval lifts exactly the listed causes, once.
 """
@@ -12,16 +12,11 @@ from typing import Any
 from msgspec import Struct, structs
 
 from bridle.bundle.bundle import Bundle
-from bridle.engine.case import Cause
+from bridle.engine.case import Cause, Judgement
 from bridle.governor.action.standing import Standing
-from bridle.governor.ground.core import Core
-from bridle.model.action import ActionState
-from bridle.model.errors import NotFoundError, RefusedError
-from bridle.model.identity import Status
+from bridle.governor.ground.turn import Turn
 from bridle.model.reason import Reason, ReasonCode
-from bridle.model.record import LeafKind
-from bridle.store.base import Tx
-from bridle.store.rows import ActionRow, HoldRow, IdentityRow
+from bridle.store.rows import HoldRow
 
 PENDING, APPROVED, DENIED, EXPIRED, USED, VOID = (
     "pending",
@@ -35,211 +30,114 @@ PENDING, APPROVED, DENIED, EXPIRED, USED, VOID = (
 # The group that every bundle has without declaring it: those who may operate.
 OPERATORS = "operators"
 
+ACTION, RESULT = "action", "result"
+
 
 class Wanted(Struct, frozen=True, kw_only=True):
-    """A hold to be opened. `digest` is the keyed digest of what humans are shown."""
+    """A hold to be opened. `key` says which requests are the same to a human.
 
+    `digest` is the keyed digest of what humans are shown.
+    """
+
+    key: str
     subject: str
     action: str
     tool: str
     digest: str
-    causes: tuple[Cause, ...]
-    groups: dict[str, int]
-    reasons: tuple[Reason, ...]
+    judged: Judgement
     sealed: bytes
 
 
-def bind(core: Core, at: Standing, tool: str, requested: str, subject: str) -> str:
+def bind(at: Standing, tool: str, requested: str) -> str:
     """What makes two calls the same to a human: mission, agent, tool, arguments."""
-    return core.keyed("|".join((subject, at.mission.id, at.session.agent, tool, requested)))
+    return at.turn.core.keyed(f"{ACTION}|{at.mission.id}|{at.session.agent}|{tool}|{requested}")
 
 
-def attached(tx: Tx, key: str, causes: tuple[Cause, ...]) -> HoldRow | None:
-    """Return the pending hold that an identical call attaches to."""
-    rows = tx.find(HoldRow, bind=key, status=PENDING, limit=20)
-    wanted = _plain(causes)
-    return next((row for row in rows if row.causes == wanted), None)
+def attached(at: Standing, key: str, judged: Judgement) -> HoldRow | None:
+    """Return the pending hold an identical call attaches to: it asks for all that is needed."""
+    rows = at.turn.tx.find(HoldRow, bind=key, status=PENDING, limit=20)
+    return next((row for row in rows if row.expires > at.now and _asks_for(row, judged)), None)
 
 
-def full(tx: Tx, at: Standing) -> bool:
-    """Whether this agent already has as many pending holds in its mission as the bundle allows."""
-    rows = tx.find(HoldRow, mission=at.mission.id, status=PENDING, limit=10_000)
+def _asks_for(row: HoldRow, judged: Judgement) -> bool:
+    asked, wanted = _terms(row.causes), _terms(plain(judged.causes))
+    return (
+        row.groups == judged.groups
+        and asked.keys() == wanted.keys()
+        and all(asked[cause] >= amount for cause, amount in wanted.items())
+    )
+
+
+def _terms(causes: list[dict[str, Any]]) -> dict[tuple[str, str, str], int]:
+    """Causes by what they are, with the amount that a budget is to be overdrawn by."""
+    return {(c["kind"], c["id"], c["digest"]): c["amount"] for c in causes}
+
+
+def full(at: Standing) -> bool:
+    """Whether this agent has as many pending holds in its mission as the bundle allows."""
+    rows = at.turn.tx.find(HoldRow, mission=at.mission.id, status=PENDING, limit=10_000)
     mine = sum(1 for row in rows if row.agent == at.session.agent)
     return mine >= at.bundle.manifest.limits.pending_holds
 
 
-def open_hold(core: Core, tx: Tx, at: Standing, key: str, wanted: Wanted) -> HoldRow:
-    """Create the hold. Its record is the decision (or release) that put the action on hold."""
+def open_hold(at: Standing, wanted: Wanted) -> HoldRow:
+    """Create the hold. Its record is the decision (or release) that made it necessary."""
+    judged = wanted.judged
     row = HoldRow(
-        id=core.id("hold"),
+        id=at.turn.id("hold"),
         subject=wanted.subject,
         action=wanted.action,
         mission=at.mission.id,
         agent=at.session.agent,
         tool=wanted.tool,
-        bind=key,
+        bind=wanted.key,
         digest=wanted.digest,
         status=PENDING,
         created=at.now,
         expires=at.now + at.bundle.manifest.limits.hold_expiry_ms,
         bundle=at.globals.active,
-        causes=_plain(wanted.causes),
-        groups=wanted.groups,
-        reasons=[structs.asdict(r) for r in wanted.reasons],
+        causes=plain(judged.causes),
+        groups=judged.groups,
+        reasons=[structs.asdict(r) for r in judged.record or judged.reasons],
         sealed=wanted.sealed,
     )
-    tx.put(row)
+    at.turn.tx.put(row)
     return row
 
 
-class Vote(Struct, frozen=True, kw_only=True):
-    """One human's answer."""
+def together(judged: Judgement, approval: HoldRow | None) -> Judgement:
+    """A hold that follows an approval asks for what was approved once more, beside what is new."""
+    # An approval is used up by one judgement, so what it lifted stands again in the next.
+    if approval is None:
+        return judged
+    terms = {(c["kind"], c["id"], c["digest"]): Cause(**c) for c in approval.causes}
+    terms |= {(c.kind, c.id, c.digest): c for c in judged.causes}
+    groups = dict(approval.groups)
+    for group, need in judged.groups.items():
+        groups[group] = max(need, groups.get(group, 0))
+    earlier = tuple(reason_of(r) for r in approval.reasons)
+    record = tuple(dict.fromkeys((*earlier, *(judged.record or judged.reasons))))
+    return structs.replace(judged, causes=tuple(terms.values()), groups=groups, record=record)
 
-    approval: str
-    user: str
-    approve: bool
-    reason: str
-    digest: str
-    method: str
 
-
-def answer(core: Core, tx: Tx, bundle: Bundle, vote: Vote, now: int) -> HoldRow:
-    """Count a vote. One denial settles the hold; approval needs each group's number of distinct humans."""
-    row = tx.get(HoldRow, vote.approval)
-    if row is None:
-        raise NotFoundError(
-            f"no hold {vote.approval!r}", hint="`bridle approvals` lists what is pending"
-        )
-    if row.status != PENDING or row.expires <= now:
-        status = EXPIRED if row.status == PENDING else row.status
-        raise RefusedError(
-            f"this hold is {status}", code="hold_settled", hint="the agent has to ask again"
-        )
-    if vote.digest and vote.digest != row.digest:
-        raise RefusedError(
-            "what you were shown is not what this hold is about",
-            code="digest_differs",
-            hint="show the hold again and decide on what it says now",
-        )
-    _entitled(tx, bundle, row, vote.user)
-    row = _counted(tx, bundle, row, vote, now)
-    tx.put(row)
-    _record(core, tx, row, vote, now)
-    if row.status == DENIED:
-        _close_action(tx, row, ReasonCode.APPROVAL_DENIED)
+def close(turn: Turn, row: HoldRow, status: str) -> HoldRow:
+    """Settle a hold, whatever it came to."""
+    row = structs.replace(row, status=status, settled=turn.now)
+    turn.tx.put(row)
     return row
 
 
-def _counted(tx: Tx, bundle: Bundle, row: HoldRow, vote: Vote, now: int) -> HoldRow:
-    entry = {
-        "user": vote.user,
-        "approve": vote.approve,
-        "reason": vote.reason,
-        "time": now,
-        "method": vote.method,
-    }
-    # A human who answers twice counts once: the later answer stands.
-    votes = [v for v in row.votes if v["user"] != vote.user] + [entry]
-    row = structs.replace(row, votes=votes)
-    if not vote.approve:
-        return structs.replace(row, status=DENIED, settled=now)
-    if _satisfied(tx, bundle, row):
-        return structs.replace(row, status=APPROVED, settled=now)
-    return row
+def withdraw(turn: Turn, approval: str) -> None:
+    """A hold whose action has settled by itself asks nobody for anything any more."""
+    row = turn.tx.get(HoldRow, approval) if approval else None
+    if row is not None and row.subject == ACTION and row.status in (PENDING, APPROVED):
+        close(turn, row, VOID)
 
 
-def _satisfied(tx: Tx, bundle: Bundle, row: HoldRow) -> bool:
-    yes = [v["user"] for v in row.votes if v["approve"]]
-    return all(
-        sum(1 for user in yes if member(tx, bundle, group, user)) >= need
-        for group, need in row.groups.items()
-    )
-
-
-def member(tx: Tx, bundle: Bundle, group: str, user: str) -> bool:
-    """Whether a user belongs to an approver group and is active."""
-    person = bundle.users.get(user)
-    if person is None or _inactive(tx, user):
-        return False
-    if group == OPERATORS and group not in bundle.approvers:
-        named = bundle.manifest.operators
-        return user in named if named else True
-    found = bundle.approvers.get(group)
-    if found is None:
-        return False
-    return user in found.users or any(team in found.teams for team in person.teams)
-
-
-def _inactive(tx: Tx, user: str) -> bool:
-    row = tx.get(IdentityRow, f"user:{user}")
-    return row is not None and row.status != Status.ACTIVE
-
-
-def _entitled(tx: Tx, bundle: Bundle, row: HoldRow, user: str) -> None:
-    if not any(member(tx, bundle, group, user) for group in row.groups):
-        groups = ", ".join(sorted(row.groups))
-        raise RefusedError(
-            f"{user!r} may not answer this hold",
-            code="not_an_approver",
-            hint=f"it needs an active member of: {groups}",
-        )
-
-
-def _close_action(tx: Tx, row: HoldRow, code: ReasonCode) -> None:
-    action = tx.get(ActionRow, row.action)
-    if row.subject == "action" and action is not None and action.approval == row.id:
-        reason = {"code": code, "text": "a human refused this action", "policy": ""}
-        if code is ReasonCode.APPROVAL_EXPIRED:
-            reason["text"] = "nobody answered in time"
-        tx.put(structs.replace(action, state=ActionState.DENIED, effect="deny", reasons=[reason]))
-
-
-def _record(core: Core, tx: Tx, row: HoldRow, vote: Vote, now: int) -> None:
-    core.recorder.write(
-        tx,
-        LeafKind.APPROVAL,
-        row.mission,
-        now,
-        ids={
-            "action": row.action,
-            "approval": row.id,
-            "user": vote.user,
-            "method": vote.method,
-            "level": core.level,
-        },
-        body={
-            "approve": vote.approve,
-            "status": row.status,
-            "subject": row.subject,
-            "causes": row.causes,
-        },
-        fields={"reason": vote.reason, "digest": row.digest},
-    )
-
-
-def expire(core: Core, tx: Tx, now: int) -> int:
-    """Pending and approved holds past their time come to nothing. Returns how many."""
-    rows = [
-        *tx.find(HoldRow, status=PENDING, below=("expires", now + 1)),
-        *tx.find(HoldRow, status=APPROVED, below=("expires", now + 1)),
-    ]
-    for row in rows:
-        tx.put(structs.replace(row, status=EXPIRED, settled=now))
-        _close_action(tx, row, ReasonCode.APPROVAL_EXPIRED)
-        core.recorder.write(
-            tx,
-            LeafKind.APPROVAL,
-            row.mission,
-            now,
-            ids={"action": row.action, "approval": row.id, "level": core.level},
-            body={"status": EXPIRED, "subject": row.subject},
-        )
-    return len(rows)
-
-
-def waivers(row: HoldRow) -> frozenset[tuple[str, str]]:
-    """The forbids this approval lifts, each bound to the text that was in force when it was asked."""
-    return frozenset((c["id"], c["digest"]) for c in row.causes if c["kind"] == "forbid")
+def waivers(row: HoldRow | None) -> frozenset[tuple[str, str]]:
+    """The forbids an approval lifts, each bound to the text that was in force when it was asked."""
+    causes = row.causes if row is not None else []
+    return frozenset((c["id"], c["digest"]) for c in causes if c["kind"] == "forbid")
 
 
 def void_reason(row: HoldRow, bundle: Bundle) -> Reason | None:
@@ -247,23 +145,43 @@ def void_reason(row: HoldRow, bundle: Bundle) -> Reason | None:
     # INVARIANT: an approval lifts exactly the causes that humans were shown; a changed text of a
     # listed policy voids it, an unrelated bundle change does not.
     now = {p.id: p.digest for p in bundle.policies}
-    for policy, digest in waivers(row):
+    for policy, digest in sorted(waivers(row)):
         if now.get(policy) != digest:
-            return Reason(
-                ReasonCode.APPROVAL_VOID, "the policy has changed since it was approved", policy
-            )
+            text = "the policy has changed since it was approved"
+            return Reason(ReasonCode.APPROVAL_VOID, text, policy)
     return None
 
 
-def allowance(row: HoldRow) -> dict[str, int]:
+def allowance(row: HoldRow | None) -> dict[str, int]:
     """How far an approval lets each budget be overdrawn."""
-    return {c["id"]: c["amount"] for c in row.causes if c["kind"] == "budget"}
+    causes = row.causes if row is not None else []
+    return {c["id"]: c["amount"] for c in causes if c["kind"] == "budget"}
 
 
-def settled_attempts(row: HoldRow) -> frozenset[str]:
+def settled_attempts(row: HoldRow | None) -> frozenset[str]:
     """The attempts whose doubt a human has taken upon themselves."""
-    return frozenset(c["id"] for c in row.causes if c["kind"] == "attempt")
+    causes = row.causes if row is not None else []
+    return frozenset(c["id"] for c in causes if c["kind"] == "attempt")
 
 
-def _plain(causes: tuple[Cause, ...]) -> list[dict[str, Any]]:
+def outcome_of(row: HoldRow, now: int) -> Reason | None:
+    """Say what an unfavourable end a hold has come to, or None while it may still be of use."""
+    if row.status == DENIED:
+        return Reason(ReasonCode.APPROVAL_DENIED, "a human refused this")
+    if row.status == USED:
+        return Reason(ReasonCode.APPROVAL_VOID, "this approval has been used")
+    if row.status == VOID:
+        return Reason(ReasonCode.APPROVAL_VOID, "this approval no longer counts")
+    if row.status == EXPIRED or row.expires <= now:
+        return Reason(ReasonCode.APPROVAL_EXPIRED, "nobody answered in time")
+    return None
+
+
+def reason_of(kept: dict[str, str]) -> Reason:
+    """Read a reason back from a row."""
+    return Reason(ReasonCode(kept["code"]), kept["text"], kept["policy"])
+
+
+def plain(causes: tuple[Cause, ...]) -> list[dict[str, Any]]:
+    """Causes as rows and records keep them."""
     return [structs.asdict(c) for c in causes]

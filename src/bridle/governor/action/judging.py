@@ -1,69 +1,69 @@
-"""Steps 3 to 8 of the way of one action: what stands in the way, policy, remedies, budgets, doubt."""
+"""Steps 3 to 8 of the way of one action: what stands in the way, policy, budgets, doubt."""
 
 from __future__ import annotations
 
 from msgspec import structs
 
-from bridle.engine.case import Cause, Judgement
+from bridle.engine.case import Cause, Judgement, Refusal, Typed
 from bridle.governor.action import attempts, budgets, holds, rulings
 from bridle.governor.action.rulings import Asked
-from bridle.governor.action.standing import obstacle
+from bridle.governor.action.standing import PASSING, obstacle
 from bridle.model.reason import Reason, ReasonCode
 from bridle.model.verdict import Effect, Verdict
 
 
 def judge(asked: Asked) -> Verdict:
     """Judge an action now, and act on the judgement."""
-    unusable = _unusable(asked)
-    if unusable is not None:
-        return rulings.deny(asked, (unusable,))
-    if asked.typed is None:
-        return rulings.deny(asked, (Reason(ReasonCode.MALFORMED),))
-    if asked.approval is not None:
-        void = holds.void_reason(asked.approval, asked.at.bundle)
-        state = holds.VOID if void else holds.USED
-        asked.tx.put(structs.replace(asked.approval, status=state, settled=asked.at.now))
-        if void:
-            return rulings.deny(asked, (void,))
-    waived = holds.waivers(asked.approval) if asked.approval else frozenset[tuple[str, str]]()
-    judged = asked.at.engine.judge(asked.at.case(asked.call.tool, asked.typed, waived))
+    # A broken request is named before a missing right.
+    found = asked.found
+    if isinstance(found, Refusal):
+        return rulings.deny(asked, (Reason(found.code, found.text),))
+    stop = obstacle(asked.at, asked.call.tool)
+    if stop is not None:
+        # What stands in the way only for now (a kill, a suspension) does not use up an approval.
+        kept = asked.approval is not None and stop.code in PASSING
+        return rulings.deny(asked, (stop,), keep_row=kept)
+    void = _use_up(asked)
+    return rulings.deny(asked, (void,)) if void is not None else _by_policy(asked, found)
+
+
+def _by_policy(asked: Asked, found: Typed) -> Verdict:
+    case = asked.at.case(asked.call.tool, found, holds.waivers(asked.approval))
+    judged = asked.at.engine.judge(case)
     if not judged.effect.runs and judged.effect is not Effect.HOLD:
         return rulings.deny(asked, judged.reasons, judged=judged)
-    if _differs_from_approved(asked, judged):
+    if judged.typed is None:
+        return rulings.deny(asked, (Reason(ReasonCode.INTERNAL, "nothing was judged"),))
+    if _differs_from_approved(asked, judged.typed):
         text = "what would run now is not what was approved"
         return rulings.deny(asked, (Reason(ReasonCode.APPROVAL_VOID, text),), judged=judged)
-    return _pay(asked, judged)
+    return _pay(asked, judged, judged.typed)
 
 
-def _differs_from_approved(asked: Asked, judged: Judgement) -> bool:
+def _use_up(asked: Asked) -> Reason | None:
+    """An approval is good for one judgement. Says why it is void, if it is."""
+    if asked.approval is None:
+        return None
+    void = holds.void_reason(asked.approval, asked.at.bundle)
+    holds.close(asked.turn, asked.approval, holds.VOID if void else holds.USED)
+    return void
+
+
+def _differs_from_approved(asked: Asked, typed: Typed) -> bool:
     # INVARIANT: I3 — an approval is for the arguments that humans were shown, and for no others.
-    if asked.approval is None or judged.typed is None:
-        return False
-    return asked.core.keyed(judged.typed.digest) != asked.approval.digest
+    return (
+        asked.approval is not None and asked.turn.core.keyed(typed.digest) != asked.approval.digest
+    )
 
 
-def _unusable(asked: Asked) -> Reason | None:
-    """What refuses the action before policy is asked. A broken request is named before a missing right."""
-    if asked.refusal is not None:
-        return Reason(asked.refusal.code, asked.refusal.text)
-    return obstacle(asked.core, asked.tx, asked.at, asked.call.tool)
-
-
-def _pay(asked: Asked, judged: Judgement) -> Verdict:
-    """Step 8: a verdict that runs needs its budgets; an exhausted one denies or adds its own hold."""
-    at, typed = asked.at, judged.typed or asked.typed
-    template = at.template
-    if template is None or typed is None:
-        return rulings.deny(asked, (Reason(ReasonCode.INTERNAL, "no arguments to price"),))
-    if asked.row is not None and asked.row.charged:
-        charge = budgets.Charge({})  # the same action is charged once
-    else:
-        charge = budgets.price(asked.tx, at.mission, template, asked.tool, typed.value, at.now)
-    lifted = holds.allowance(asked.approval) if asked.approval else {}
-    short = tuple(o for o in charge.overruns if lifted.get(o.budget.name, -1) < o.amount)
-    final = next((o for o in short if not o.budget.hold), None)
+def _pay(asked: Asked, judged: Judgement, typed: Typed) -> Verdict:
+    """Step 8: a verdict that runs needs its budgets; an exhausted one denies or asks humans."""
+    charge = budgets.price(asked.at, asked.tool, typed.value, asked.paid)
+    lifted = holds.allowance(asked.approval)
+    short = tuple(o for o in charge.overruns if lifted.get(o.budget, 0) < o.amount or not o.groups)
+    final = next((o for o in short if not o.groups), None)
     if final is not None:
-        text = f"the budget {final.budget.name!r} of this mission is exhausted"
+        text = f"the budget {final.budget!r} of this mission is exhausted"
         reason = Reason(ReasonCode.BUDGET_EXHAUSTED, text)
         return rulings.deny(asked, (reason,), judged=judged)
     judged = _with_budget_holds(asked, judged, short)
@@ -79,38 +79,40 @@ def _with_budget_holds(
     if not short:
         return judged
     groups = dict(judged.groups)
-    for over in short:
-        for group in over.budget.hold:
-            declared = asked.at.bundle.approvers.get(group)
-            groups[group] = max(groups.get(group, 0), declared.need if declared else 1)
+    for group in (group for over in short for group in over.groups):
+        declared = asked.at.bundle.approvers.get(group)
+        groups[group] = max(groups.get(group, 0), declared.need if declared else 1)
     reasons = tuple(
-        Reason(ReasonCode.HELD, f"the budget {o.budget.name!r} would be overdrawn") for o in short
+        Reason(ReasonCode.HELD, f"the budget {o.budget!r} would be overdrawn") for o in short
     )
-    causes = tuple(Cause("budget", o.budget.name, amount=o.amount) for o in short)
+    causes = tuple(Cause("budget", o.budget, amount=o.amount) for o in short)
+    return _held(judged, reasons, causes, groups)
+
+
+def _with_doubt(asked: Asked, judged: Judgement) -> Judgement:
+    """Earlier attempts that may have taken effect need a human before the next one."""
+    # INVARIANT: I4 — work that is not idempotent never runs twice without a human.
+    if asked.row is None or asked.tool.idempotent:
+        return judged
+    doubt = attempts.in_doubt(asked.turn, asked.row, asked.tool)
+    if holds.settled_attempts(asked.approval).issuperset(doubt):
+        return judged
+    reason = Reason(ReasonCode.NEEDS_HUMAN, "an earlier attempt may have taken effect")
+    causes = tuple(Cause("attempt", attempt) for attempt in doubt)
+    return _held(judged, (reason,), causes, {**judged.groups, holds.OPERATORS: 1})
+
+
+def _held(
+    judged: Judgement,
+    reasons: tuple[Reason, ...],
+    causes: tuple[Cause, ...],
+    groups: dict[str, int],
+) -> Judgement:
     return structs.replace(
         judged,
         effect=Effect.HOLD,
         groups=groups,
         reasons=(*judged.reasons, *reasons),
-        record=(*judged.record, *reasons),
+        record=(*(judged.record or judged.reasons), *reasons),
         causes=(*judged.causes, *causes),
-    )
-
-
-def _with_doubt(asked: Asked, judged: Judgement) -> Judgement:
-    """An earlier attempt that may have taken effect needs a human before the next one."""
-    # INVARIANT: I4 — work that is not idempotent never runs twice without a human.
-    doubt = attempts.doubtful(asked.tx, asked.row, asked.tool) if asked.row else ""
-    if not doubt or (
-        asked.approval is not None and doubt in holds.settled_attempts(asked.approval)
-    ):
-        return judged
-    reason = Reason(ReasonCode.NEEDS_HUMAN, "an earlier attempt may have taken effect")
-    return structs.replace(
-        judged,
-        effect=Effect.HOLD,
-        groups={**judged.groups, holds.OPERATORS: 1},
-        reasons=(*judged.reasons, reason),
-        record=(*judged.record, reason),
-        causes=(*judged.causes, Cause("attempt", doubt)),
     )

@@ -1,107 +1,140 @@
-"""What a judgement does: allow, hold or deny, each with its record and its row, in one transaction."""
+"""What a judgement does: allow, hold or deny, each with its record and its row, in one turn."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from msgspec import Struct, structs
 
-from bridle.engine.case import Cause, Judgement, Refusal, Typed
+from bridle.engine.case import Judgement, Refusal, Typed
 from bridle.governor.action import attempts, budgets, holds
 from bridle.governor.action.standing import Standing
-from bridle.governor.ground import vault
-from bridle.governor.ground.core import Core
+from bridle.governor.ground import clear, vault
+from bridle.governor.ground.records import Entry
+from bridle.governor.ground.turn import Turn
 from bridle.model.action import ActionState
 from bridle.model.calls import Decide
 from bridle.model.reason import Reason, ReasonCode
 from bridle.model.record import LeafKind
 from bridle.model.tool import Tool
 from bridle.model.verdict import Effect, Receipt, Verdict
-from bridle.store.base import Tx
 from bridle.store.rows import ActionRow, HoldRow
 
 _LISTED = 64
-_NAME = 256
 _KEPT = 1_048_576
+_STATE = {
+    Effect.ALLOW: ActionState.DECIDED,
+    Effect.MODIFY: ActionState.DECIDED,
+    Effect.HOLD: ActionState.HELD,
+    Effect.DENY: ActionState.DENIED,
+}
+
+_encode = msgspec.json.Encoder().encode
 
 
 class Asked(Struct, frozen=True, kw_only=True):
     """One request to judge: the call, the action's id, who asks, and the arguments once normalised.
 
     `row` is what is known of the action already; `approval` is what humans have lifted for it.
+    An empty `id` is a request that names no action: it is recorded, and no row kept of it.
     """
 
-    core: Core
-    tx: Tx
+    at: Standing
     call: Decide
     id: str
-    at: Standing
+    found: Typed | Refusal
     relaxed: bool = False
-    typed: Typed | None = None
-    refusal: Refusal | None = None
     row: ActionRow | None = None
     approval: HoldRow | None = None
+
+    @property
+    def turn(self) -> Turn:
+        """The turn it is judged in."""
+        return self.at.turn
+
+    @property
+    def typed(self) -> Typed | None:
+        """The arguments, where they could be read."""
+        return self.found if isinstance(self.found, Typed) else None
 
     @property
     def tool(self) -> Tool:
         """The tool, where it is known."""
         return self.at.bundle.tools[self.call.tool]
 
+    @property
+    def paid(self) -> dict[str, int]:
+        """What budgets hold for this action already."""
+        return self.row.charged if self.row is not None else {}
+
+    def fingerprint(self) -> str:
+        """What the arguments are compared by when the action is asked for again, keyed."""
+        if isinstance(self.found, Typed):
+            return self.turn.core.keyed(self.found.digest)
+        return as_written(self.turn, self.call)
+
+
+def as_written(turn: Turn, call: Decide) -> str:
+    """The fingerprint of arguments that could not be read: of their very text."""
+    return "text:" + turn.core.keyed(f"{call.tool}|{call.args}")
+
+
+class Ruling(Struct, frozen=True, kw_only=True):
+    """What was decided, before it is written down."""
+
+    effect: Effect
+    reasons: tuple[Reason, ...]
+    judged: Judgement
+    typed: Typed | None = None
+    approval: str = ""
+
 
 def allow(asked: Asked, judged: Judgement, typed: Typed, charge: budgets.Charge) -> Verdict:
     """Record an allow or modify, take its budgets, and start it if the call says so."""
-    at = asked.at
-    budgets.reserve(asked.tx, at.mission.id, charge)
-    receipt = _record(asked, judged.effect, judged, typed)
-    row = _row(asked, judged.effect, ActionState.DECIDED, typed, receipt, judged.reasons)
-    lease = at.now + attempts.DECISION_LEASE_MS if asked.core.leases else 0
-    row = structs.replace(row, charged=row.charged or charge.amounts, lapses=lease)
-    verdict = _verdict(asked, judged.effect, judged.reasons, receipt, args=typed.text)
+    turn, at = asked.turn, asked.at
+    charged = budgets.reserve(turn.tx, at.mission.id, charge, asked.paid)
+    ruling = Ruling(effect=judged.effect, reasons=judged.reasons, judged=judged, typed=typed)
+    receipt = _record(asked, ruling)
+    lease = at.now + attempts.DECISION_LEASE_MS if turn.core.leases else 0
+    row = structs.replace(_row(asked, ruling, receipt), charged=charged, lapses=lease)
+    verdict = structs.replace(_verdict(asked, ruling, receipt), args=typed.text)
     if not asked.call.start:
-        asked.tx.put(row)
+        turn.tx.put(row)
         return verdict
-    attempt = attempts.start(asked.core, asked.tx, at, row, asked.tool)
+    attempt = attempts.start(at, row, asked.tool)
     return structs.replace(verdict, attempt=attempt.id, lease_ms=asked.tool.timeout_ms)
 
 
 def hold(asked: Asked, judged: Judgement, typed: Typed) -> Verdict:
     """Put the action before humans, or attach it to the request that already is."""
-    core, tx, at, requested = asked.core, asked.tx, asked.at, asked.typed or typed
-    judged = _with_earlier_causes(asked, judged)
-    key = holds.bind(core, at, asked.call.tool, requested.digest, "action")
-    pending = holds.attached(tx, key, judged.causes)
-    if pending is None and holds.full(tx, at):
+    at, requested = asked.at, asked.typed or typed
+    judged = holds.together(judged, asked.approval)
+    key = holds.bind(at, asked.call.tool, requested.digest)
+    pending = holds.attached(at, key, judged)
+    if pending is None and holds.full(at):
         text = "this agent has too many actions waiting for humans"
         return deny(asked, (Reason(ReasonCode.LIMIT_EXCEEDED, text),), judged=judged)
     if pending is None:
         kept = vault.Kept(requested=requested.text, args=typed.text)
         wanted = holds.Wanted(
-            subject="action",
+            key=key,
+            subject=holds.ACTION,
             action=asked.id,
             tool=asked.call.tool,
-            digest=core.keyed(typed.digest),
-            causes=judged.causes,
-            groups=judged.groups,
-            reasons=judged.record or judged.reasons,
-            sealed=vault.put(core.recorder, asked.id, kept),
+            digest=asked.turn.core.keyed(typed.digest),
+            judged=judged,
+            sealed=asked.turn.seal(asked.id, kept),
         )
-        pending = holds.open_hold(core, tx, at, key, wanted)
-    receipt = _record(asked, Effect.HOLD, judged, typed, approval=pending.id)
-    row = _row(asked, Effect.HOLD, ActionState.HELD, typed, receipt, judged.reasons)
-    tx.put(structs.replace(row, approval=pending.id))
-    return _verdict(asked, Effect.HOLD, judged.reasons, receipt, approval=pending.id)
-
-
-def _with_earlier_causes(asked: Asked, judged: Judgement) -> Judgement:
-    """A hold that follows an approval asks for what was approved once more, beside what is new."""
-    if asked.approval is None:
-        return judged
-    earlier = tuple(Cause(**c) for c in asked.approval.causes)
-    causes = tuple(dict.fromkeys((*earlier, *judged.causes)))
-    groups = dict(asked.approval.groups)
-    for group, need in judged.groups.items():
-        groups[group] = max(need, groups.get(group, 0))
-    return structs.replace(judged, causes=causes, groups=groups)
+        pending = holds.open_hold(at, wanted)
+    ruling = Ruling(
+        effect=Effect.HOLD,
+        reasons=judged.reasons,
+        judged=judged,
+        typed=typed,
+        approval=pending.id,
+    )
+    return _write(asked, ruling)
 
 
 def deny(
@@ -111,107 +144,126 @@ def deny(
     judged: Judgement | None = None,
     keep_row: bool = False,
 ) -> Verdict:
-    """Record a denial. With `keep_row` the action itself stays as it was: only this request is refused."""
+    """Record a denial. With `keep_row` the action stays as it was: only this request is refused."""
     shown = judged or Judgement(effect=Effect.DENY)
-    record = structs.replace(shown, record=shown.record or reasons)
-    receipt = _record(asked, Effect.DENY, record, asked.typed)
-    if not keep_row:
-        if asked.row is not None:
-            asked = structs.replace(asked, row=attempts.refund(asked.tx, asked.row))
-        row = _row(asked, Effect.DENY, ActionState.DENIED, asked.typed, receipt, reasons)
-        asked.tx.put(row)
-    return _verdict(asked, Effect.DENY, reasons, receipt)
+    record = tuple(dict.fromkeys((*reasons, *shown.record)))
+    ruling = Ruling(
+        effect=Effect.DENY, reasons=reasons, judged=structs.replace(shown, record=record)
+    )
+    if keep_row or not asked.id:
+        return _verdict(asked, ruling, _record(asked, ruling))
+    if asked.row is not None:
+        asked = structs.replace(asked, row=attempts.refund(asked.turn, asked.row))
+    return _write(asked, ruling)
 
 
-def _verdict(
-    asked: Asked,
-    effect: Effect,
-    reasons: tuple[Reason, ...],
-    receipt: Receipt,
-    *,
-    args: str = "",
-    approval: str = "",
-) -> Verdict:
+def _write(asked: Asked, ruling: Ruling) -> Verdict:
+    receipt = _record(asked, ruling)
+    asked.turn.tx.put(_row(asked, ruling, receipt))
+    return _verdict(asked, ruling, receipt)
+
+
+def _verdict(asked: Asked, ruling: Ruling, receipt: Receipt) -> Verdict:
     return Verdict(
         action=asked.id,
-        effect=effect,
-        reasons=reasons,
-        args=args,
-        approval=approval,
+        effect=ruling.effect,
+        reasons=ruling.reasons,
+        approval=ruling.approval,
         receipt=receipt,
         bundle=asked.at.globals.active,
     )
 
 
-def _row(
-    asked: Asked,
-    effect: Effect,
-    state: ActionState,
-    typed: Typed | None,
-    receipt: Receipt,
-    reasons: tuple[Reason, ...],
-) -> ActionRow:
-    at, before = asked.at, asked.row
-    core, given = asked.core, asked.typed or typed
-    requested = core.keyed(given.digest) if given is not None else ""
-    if before is not None and before.requested:
-        requested = before.requested
-    sealed = b""
-    if effect.runs and typed is not None:
-        kept = vault.Kept(requested=asked.call.args, args=typed.text)
-        sealed = vault.put(core.recorder, asked.id, kept)
+def _row(asked: Asked, ruling: Ruling, receipt: Receipt) -> ActionRow:
+    at, turn, before = asked.at, asked.turn, asked.row
+    sealed = before.sealed if before is not None else b""
+    if ruling.effect.runs and ruling.typed is not None:
+        kept = vault.Kept(requested=asked.call.args, args=ruling.typed.text)
+        sealed = turn.seal(asked.id, kept)
     return ActionRow(
         id=asked.id,
         mission=at.mission.id,
         agent=at.session.agent,
-        tool=asked.call.tool[:_NAME],
+        tool=_named(asked),
         executor=at.session.executor,
-        state=state,
-        requested=requested,
-        judged=core.keyed(typed.digest) if typed else "",
-        effect=effect,
+        state=_STATE[ruling.effect],
+        requested=_requested(asked),
+        judged=turn.core.keyed(ruling.typed.digest) if ruling.typed else "",
+        effect=ruling.effect,
         bundle=at.globals.active,
         decided=at.now,
         attempts=before.attempts if before else 0,
         attempt=before.attempt if before else "",
-        charged=before.charged if before else {},
+        approval=ruling.approval,
+        charged=asked.paid,
         settled=before.settled if before else False,
         sealed=sealed,
         leaf=receipt.index,
         leaf_hash=receipt.hash,
-        reasons=[structs.asdict(r) for r in reasons[:_LISTED]],
+        durability=receipt.durability,
+        last_error=before.last_error if before else "",
+        reasons=[structs.asdict(r) for r in ruling.reasons[:_LISTED]],
     )
 
 
-def _record(
-    asked: Asked, effect: Effect, judged: Judgement, typed: Typed | None, *, approval: str = ""
-) -> Receipt:
+def _requested(asked: Asked) -> str:
+    """What was first asked for. Arguments that can be read now take the place of their text."""
+    before = asked.row.requested if asked.row is not None else ""
+    if before and not (before.startswith("text:") and asked.typed is not None):
+        return before
+    return asked.fingerprint()
+
+
+def _named(asked: Asked) -> str:
+    """The tool's name where it is one; what else a caller wrote there lies sealed in the record."""
+    tool = asked.call.tool
+    return tool if tool in asked.at.bundle.tools else clear.token(tool)
+
+
+def _record(asked: Asked, ruling: Ruling) -> Receipt:
     # INVARIANT: I1, I7 — the decision's leaf is appended in the decision's own transaction; the
     # verdict leaves only after that transaction has been committed at the mode the receipt names.
-    at, call = asked.at, asked.call
+    call, judged = asked.call, ruling.judged
     durability = "relaxed" if asked.relaxed else "strict"
+    record = judged.record or ruling.reasons
     body: dict[str, Any] = {
-        "effect": effect,
-        "tool": call.tool[:_NAME],
-        "codes": sorted({r.code for r in judged.record}),
-        "policies": sorted({r.policy for r in judged.record if r.policy})[:_LISTED],
+        "effect": ruling.effect,
+        "tool": _named(asked),
+        "codes": sorted({r.code for r in record}),
+        "policies": sorted({r.policy for r in record if r.policy}),
         "durability": durability,
     }
     if judged.shadow:
-        body["shadow"] = [structs.asdict(s) for s in judged.shadow[:_LISTED]]
-    fields = {"args": _bounded(call.args)}
-    if effect is Effect.MODIFY and typed is not None:
-        fields["modified"] = typed.text
-    more = {"action": asked.id, "adapter": call.adapter[:_NAME]}
-    if approval or asked.approval is not None:
-        more["approval"] = approval or (asked.approval.id if asked.approval else "")
-    ids = at.ids(asked.core, **more)
-    written = asked.core.recorder.write(
-        asked.tx, LeafKind.DECISION, at.mission.id, at.now, ids=ids, body=body, fields=fields
+        body["shadow"] = [structs.asdict(s) for s in judged.shadow]
+    ids = asked.at.ids(action=asked.id, adapter=clear.token(call.adapter))
+    approval = ruling.approval or (asked.approval.id if asked.approval is not None else "")
+    if approval:
+        ids["approval"] = approval
+    entry = Entry(
+        kind=LeafKind.DECISION,
+        chain=asked.at.mission.id,
+        ids=ids,
+        body=body,
+        fields=_fields(asked, ruling, record),
     )
+    written = asked.turn.record(entry)
     return Receipt(written.index, written.hash, durability)
 
 
-def _bounded(args: str) -> str:
-    """What is kept of arguments that no limit let through: their beginning, marked as cut."""
-    return args if len(args) <= _KEPT else args[:_KEPT] + "…[cut]"
+def _fields(asked: Asked, ruling: Ruling, record: tuple[Reason, ...]) -> dict[str, str]:
+    call = asked.call
+    fields = {"args": bounded(call.args)}
+    if ruling.effect is Effect.MODIFY and ruling.typed is not None:
+        fields["modified"] = ruling.typed.text
+    if record:
+        fields["reasons"] = _encode([structs.asdict(r) for r in record]).decode()
+    if _named(asked) != call.tool:
+        fields["tool"] = bounded(call.tool)
+    if clear.token(call.adapter) != call.adapter:
+        fields["adapter"] = bounded(call.adapter)
+    return fields
+
+
+def bounded(text: str, longest: int = _KEPT) -> str:
+    """What is kept of a text that no limit let through: its beginning, marked as cut."""
+    return text if len(text) <= longest else text[:longest] + "…[cut]"

@@ -6,28 +6,71 @@ mission, registry, kill switch and scope. Everything is read inside the transact
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from msgspec import Struct
 
 from bridle.bundle.bundle import Bundle
 from bridle.engine.case import Case, MissionView, Typed
 from bridle.engine.engine import Engine
-from bridle.governor.ground.core import Core
+from bridle.governor.ground.turn import Turn
 from bridle.model.identity import Status
 from bridle.model.mission import MissionStatus, MissionTemplate, matches
 from bridle.model.reason import Reason, ReasonCode
 from bridle.model.tool import Tool
-from bridle.store.base import Tx
-from bridle.store.rows import GlobalRow, IdentityRow, KillRow, MissionRow, SessionRow
+from bridle.store.rows import GlobalRow, KillRow, MissionRow, SessionRow
+
+# Denials that say something about the moment, not about the action: asking again later is fine.
+PASSING = frozenset(
+    {
+        ReasonCode.KILLED,
+        ReasonCode.SUSPENDED,
+        ReasonCode.MISSION_NOT_ACTIVE,
+        ReasonCode.BUNDLE_CHANGED,
+        ReasonCode.BUDGET_EXHAUSTED,
+        ReasonCode.LIMIT_EXCEEDED,
+        ReasonCode.APPROVAL_VOID,
+        ReasonCode.INTERNAL,
+    }
+)
+
+
+class Owned(Protocol):
+    """A row that belongs to an agent in a mission."""
+
+    @property
+    def mission(self) -> str:
+        """Return the mission's id."""
+        ...
+
+    @property
+    def agent(self) -> str:
+        """Return the deciding agent."""
+        ...
+
+
+class Executed(Owned, Protocol):
+    """A row that one workload was judged to carry out, or carries out."""
+
+    @property
+    def executor(self) -> str:
+        """Return the workload's id, empty where the agent acts itself."""
+        ...
 
 
 class Standing(Struct, frozen=True):
     """A session that was found: its mission, and the bundle in force now."""
 
+    turn: Turn
     session: SessionRow
     mission: MissionRow
     globals: GlobalRow
     engine: Engine
-    now: int
+
+    @property
+    def now(self) -> int:
+        """The moment of this turn."""
+        return self.turn.now
 
     @property
     def bundle(self) -> Bundle:
@@ -38,6 +81,14 @@ class Standing(Struct, frozen=True):
     def template(self) -> MissionTemplate | None:
         """The mission's template, if the bundle in force still has it."""
         return self.bundle.missions.get(self.mission.template)
+
+    def owns(self, row: Owned) -> bool:
+        """Whether a row belongs to this session's agent in its mission."""
+        return row.mission == self.mission.id and row.agent == self.session.agent
+
+    def executes(self, row: Executed) -> bool:
+        """Whether it also is for this session's workload: no other starts it or reports on it."""
+        return self.owns(row) and row.executor == self.session.executor
 
     def case(
         self, tool: str, typed: Typed, waived: frozenset[tuple[str, str]] = frozenset()
@@ -60,8 +111,8 @@ class Standing(Struct, frozen=True):
             waived=waived,
         )
 
-    def ids(self, core: Core, **more: str) -> dict[str, str]:
-        """The identities that every record of an action carries: who decided, who executes, for whom."""
+    def ids(self, **more: str) -> dict[str, str]:
+        """The identities on every record of an action: who decided, who executes, for whom."""
         who = self.session
         executor = who.executor or who.agent
         return {
@@ -73,34 +124,29 @@ class Standing(Struct, frozen=True):
             "session": who.id[:16],
             "epoch": str(self.globals.epoch),
             "bundle": self.globals.active,
-            "level": core.level,
+            "level": self.turn.core.level,
             **more,
         }
 
 
-def find(core: Core, tx: Tx, handle: str) -> Standing | Reason:
+def find(turn: Turn, handle: str) -> Standing | Reason:
     """Resolve a session handle, or say why it is worth nothing."""
-    session = tx.get(SessionRow, core.handle_hash(handle))
+    session = turn.tx.get(SessionRow, turn.core.handle_hash(handle))
     if session is None or session.closed:
         return Reason(ReasonCode.NO_SESSION, "this session is not known or has been closed")
-    mission = tx.get(MissionRow, session.mission)
+    mission = turn.tx.get(MissionRow, session.mission)
     if mission is None:
         return Reason(ReasonCode.NO_SESSION, "the session's mission does not exist")
-    state = core.globals(tx)
-    return Standing(session, mission, state, core.engine(tx, state.active), core.clock.now())
+    state = turn.globals
+    return Standing(turn, session, mission, state, turn.core.engine(turn.tx, state.active))
 
 
-def obstacle(core: Core, tx: Tx, at: Standing, tool: str) -> Reason | None:
-    """Return what forbids this session to act with this tool now, whatever policies say, or None."""
-    if core.differs(at.globals.active):
+def obstacle(at: Standing, tool: str) -> Reason | None:
+    """Return what forbids this session to act with this tool now, whatever policies say."""
+    if at.turn.core.differs(at.globals.active):
         text = "the bundle on disk is not the one a human activated"
         return Reason(ReasonCode.BUNDLE_CHANGED, text)
-    return (
-        _mission_obstacle(at)
-        or _killed(tx, at, tool)
-        or _suspended(tx, at)
-        or _out_of_scope(at, tool)
-    )
+    return _mission_obstacle(at) or _killed(at, tool) or _suspended(at) or _out_of_scope(at, tool)
 
 
 def _mission_obstacle(at: Standing) -> Reason | None:
@@ -112,25 +158,25 @@ def _mission_obstacle(at: Standing) -> Reason | None:
     return Reason(ReasonCode.MISSION_NOT_ACTIVE, f"the mission is {mission.status}")
 
 
-def _killed(tx: Tx, at: Standing, tool: str) -> Reason | None:
+def _killed(at: Standing, tool: str) -> Reason | None:
     if not at.globals.kills:
         return None
     scopes = ("all:", f"tool:{tool}", f"agent:{at.session.agent}", f"mission:{at.mission.id}")
     for scope in scopes:
-        if tx.get(KillRow, scope) is not None:
+        if at.turn.tx.get(KillRow, scope) is not None:
             what = scope.partition(":")[0]
             return Reason(ReasonCode.KILLED, f"stopped by the kill switch ({what})")
     return None
 
 
-def _suspended(tx: Tx, at: Standing) -> Reason | None:
+def _suspended(at: Standing) -> Reason | None:
     if not at.globals.suspended:
         return None
     parts = {"agent": at.session.agent, "user": at.mission.user, "workload": at.session.executor}
     for kind, name in parts.items():
-        row = tx.get(IdentityRow, f"{kind}:{name}") if name else None
-        if row is not None and row.status != Status.ACTIVE:
-            return Reason(ReasonCode.SUSPENDED, f"the {kind} is {row.status}")
+        status = at.turn.status(kind, name) if name else Status.ACTIVE
+        if status is not Status.ACTIVE:
+            return Reason(ReasonCode.SUSPENDED, f"the {kind} is {status}")
     return None
 
 
@@ -138,20 +184,20 @@ def _out_of_scope(at: Standing, name: str) -> Reason | None:
     template, bundle = at.template, at.bundle
     tool = bundle.tools.get(name)
     if template is None or tool is None:
-        return Reason(
-            ReasonCode.OUT_OF_MISSION, "the bundle in force does not know this mission or tool"
-        )
+        return _outside("the bundle in force does not know this mission or tool")
     if at.session.agent not in template.agents or at.session.agent not in bundle.agents:
-        return Reason(ReasonCode.OUT_OF_MISSION, "this agent has no part in this mission")
+        return _outside("this agent has no part in this mission")
     if not in_scope(bundle, template, tool):
-        return Reason(
-            ReasonCode.OUT_OF_MISSION, "this tool is outside the mission's tools and domains"
-        )
+        return _outside("this tool is outside the mission's tools and domains")
     executor = at.session.executor
     workload = bundle.workloads.get(executor)
     if executor and (workload is None or not matches(workload.tools, name)):
-        return Reason(ReasonCode.OUT_OF_MISSION, "this workload may not execute this tool")
+        return _outside("this workload may not execute this tool")
     return None
+
+
+def _outside(text: str) -> Reason:
+    return Reason(ReasonCode.OUT_OF_MISSION, text)
 
 
 def in_scope(bundle: Bundle, template: MissionTemplate, tool: Tool) -> bool:

@@ -24,7 +24,7 @@ class SystemChance:
 
 
 class SeededChance:
-    """Bytes that follow from a seed: for throw-away stores whose output must be repeatable. Not secret."""
+    """Bytes that follow from a seed: for throw-away stores that must be repeatable. Not secret."""
 
     def __init__(self, seed: bytes) -> None:
         self._seed = seed

@@ -1,4 +1,4 @@
-"""What every part of the governor shares: store, clock, records, the bundle in force, who runs it."""
+"""What every part of the governor shares: store, clock, records, bundle in force, level."""
 
 from __future__ import annotations
 
@@ -8,49 +8,59 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
+from msgspec import Struct
+
 from bridle.bundle.bundle import Bundle
 from bridle.bundle.load import load_files
 from bridle.engine.engine import Engine
 from bridle.governor.ground.chance import Chance, new_id
 from bridle.governor.ground.clock import Clock
-from bridle.governor.ground.records import Recorder
+from bridle.governor.ground.records import Entry, Recorder
+from bridle.governor.ground.turn import Turn
+from bridle.ledger.seal import Sealer
 from bridle.model.errors import StoreError
 from bridle.model.record import SYSTEM_CHAIN, LeafKind
 from bridle.store.base import Store, Tx
-from bridle.store.rows import BundleRow, GlobalRow
+from bridle.store.rows import BundleRow
 
 T = TypeVar("T")
 
 _ENGINES = 4
 
 
-class Core:
-    """Shared ground of one governor.
+class Keys(Struct, frozen=True):
+    """`payload` seals what records and rows keep, `digest` keys what is compared. 32 bytes each."""
+
+    payload: bytes
+    digest: bytes
+
+
+class Setting(Struct, frozen=True):
+    """How this governor runs.
 
     `level` says how far the separation of agent and governor goes (`embedded`, `same-uid`,
     `separate`, `offline`) and stands on every record. `leases` is false only offline, where an
     action without an outcome counts as started for ever.
     """
 
+    level: str
+    leases: bool = True
+
+
+class Core:
+    """Shared ground of one governor. Safe for use by many threads."""
+
     def __init__(
-        self,
-        *,
-        store: Store,
-        recorder: Recorder,
-        clock: Clock,
-        chance: Chance,
-        secret: bytes,
-        level: str,
-        leases: bool = True,
+        self, store: Store, keys: Keys, setting: Setting, *, clock: Clock, chance: Chance
     ) -> None:
         self.store = store
-        self.recorder = recorder
+        self.recorder = Recorder(Sealer(keys.payload), chance)
         self.clock = clock
-        self.chance = chance
-        self.level = level
-        self.leases = leases
+        self.level = setting.level
+        self.leases = setting.leases
         self.differs: Callable[[str], bool] = lambda _active: False
-        self._secret = secret
+        self._chance = chance
+        self._secret = keys.digest
         self._engines: dict[str, Engine] = {}
         self._latest = ""
         self._lock = threading.Lock()
@@ -58,23 +68,23 @@ class Core:
 
     def id(self, prefix: str) -> str:
         """Return a fresh id."""
-        return new_id(self.chance, prefix)
+        return new_id(self._chance, prefix)
+
+    def handle(self) -> str:
+        """Return a fresh session handle."""
+        return f"ses_{self._chance.draw(32).hex()}"
 
     def keyed(self, text: str) -> str:
-        """Return the HMAC (hex) of `text` under the store's key: safe to keep, useless to guess against."""
-        return hmac.digest(self._secret, text.encode(), "sha256").hex()
+        """Return the HMAC (hex) of `text` under the store's key: safe to keep, useless to guess."""
+        return hmac.digest(self._secret, text.encode("utf-8", "surrogatepass"), "sha256").hex()
 
     @staticmethod
     def handle_hash(handle: str) -> str:
-        """Return the form in which a session handle is stored. Handles are random, so a bare hash is safe."""
+        """Return the form a handle is stored in. Handles are random, so a bare hash is safe."""
         return hashlib.sha256(handle.encode("utf-8", "surrogatepass")).hexdigest()
 
-    def globals(self, tx: Tx) -> GlobalRow:
-        """Read the global row inside the transaction, never from a cache."""
-        return tx.get(GlobalRow, "global") or GlobalRow()
-
     def engine(self, tx: Tx, digest: str) -> Engine:
-        """Return the engine of an activated bundle, building it from the store's own copy if need be."""
+        """Return the engine of an activated bundle, from the store's own copy if need be."""
         with self._lock:
             self._latest = digest
             known = self._engines.get(digest)
@@ -98,24 +108,26 @@ class Core:
             return engine
 
     def latest(self) -> Bundle | None:
-        """The bundle last seen in force. A hint for what to prepare, never the ground of a decision."""
+        """The bundle last seen in force. A hint for what to prepare, no ground to decide on."""
         with self._lock:
             engine = self._engines.get(self._latest)
         return engine.bundle if engine is not None else None
 
-    def write(self, job: Callable[[Tx], T], *, relaxed: bool = False) -> T:
-        """Run a job in a write transaction. Decisions that an earlier failure lost are owned up to first."""
+    def write(self, job: Callable[[Turn], T], *, relaxed: bool = False) -> T:
+        """Run a job in a write transaction. What a failure lost before is owned up to first."""
         with self._lock:
             lost, self._lost = self._lost, 0
+
+        def turn(tx: Tx) -> T:
+            turn = Turn(self, tx)
+            if lost:
+                _own_up(turn, lost)
+            return job(turn)
+
         if not lost:
-            return self.store.write(job, relaxed=relaxed)
-
-        def with_gap(tx: Tx) -> T:
-            self._own_up(tx, lost)
-            return job(tx)
-
+            return self.store.write(turn, relaxed=relaxed)
         try:
-            return self.store.write(with_gap)
+            return self.store.write(turn)
         except BaseException:
             with self._lock:
                 self._lost += lost
@@ -126,12 +138,13 @@ class Core:
         with self._lock:
             self._lost += 1
 
-    def _own_up(self, tx: Tx, lost: int) -> None:
-        self.recorder.write(
-            tx,
-            LeafKind.DEGRADED,
-            SYSTEM_CHAIN,
-            self.clock.now(),
-            ids={"level": self.level},
+
+def _own_up(turn: Turn, lost: int) -> None:
+    turn.record(
+        Entry(
+            kind=LeafKind.DEGRADED,
+            chain=SYSTEM_CHAIN,
+            ids={"level": turn.core.level},
             body={"denied_unrecorded": lost},
         )
+    )

@@ -7,13 +7,11 @@ from pathlib import Path
 from msgspec import Struct
 
 from bridle.bundle.bundle import Bundle
-from bridle.bundle.load import load
+from bridle.bundle.load import load, load_files
 from bridle.governor.ground.chance import SystemChance
 from bridle.governor.ground.clock import WallClock
-from bridle.governor.ground.core import Core
-from bridle.governor.ground.records import Recorder
+from bridle.governor.ground.core import Core, Keys, Setting
 from bridle.ledger import leaf
-from bridle.ledger.seal import Sealer
 from bridle.model.errors import BundleError, StoreError
 from bridle.store import keys
 from bridle.store.base import Store, Tx
@@ -29,6 +27,10 @@ class Ground(Struct, frozen=True):
     root: Path
     place: Place
 
+    def assert_apart(self, bundle: Bundle) -> None:
+        """Refuse (`StoreError`) a bundle whose tools could write store, keys or bundle."""
+        _assert_apart(self.place, self.root, bundle)
+
 
 def prepare(bundle: Path, *, state: Path | None, embedded: bool) -> Ground:
     """Open the store of a bundle, made on first use, and check that nobody else can reach it.
@@ -43,10 +45,9 @@ def prepare(bundle: Path, *, state: Path | None, embedded: bool) -> Ground:
         place.database, relaxed_ms=loaded.manifest.relaxed_ms if loaded else RELAXED_MS
     )
     try:
-        active = store.write(_active_files)
-        if active is None and problem is not None:
-            raise problem
-        _assert_apart(place, root, loaded)
+        files = store.write(_active_files)
+        for each in _concerned(files, loaded, problem):
+            _assert_apart(place, root, each)
         core = _core(place, store, embedded=embedded)
     except BaseException:
         store.close()
@@ -54,6 +55,22 @@ def prepare(bundle: Path, *, state: Path | None, embedded: bool) -> Ground:
     if loaded is not None:
         core.adopt(loaded)
     return Ground(core=core, root=root, place=place)
+
+
+def _concerned(
+    files: dict[str, str] | None, loaded: Bundle | None, problem: BundleError | None
+) -> list[Bundle]:
+    """The bundle on disk, and the one in force where that is another. Raises if there is none."""
+    if files is None and problem is not None:
+        raise problem
+    found = [loaded] if loaded is not None else []
+    if files is None or (loaded is not None and loaded.files == files):
+        return found
+    try:
+        return [*found, load_files(files)]
+    except BundleError:
+        # An earlier version let it pass: nothing is decided under it, but it can be replaced.
+        return found
 
 
 def _try_load(root: Path) -> tuple[Bundle | None, BundleError | None]:
@@ -70,29 +87,28 @@ def _active_files(tx: Tx) -> dict[str, str] | None:
     return row.files if row is not None else None
 
 
-def _assert_apart(place: Place, root: Path, bundle: Bundle | None) -> None:
+def _assert_apart(place: Place, root: Path, bundle: Bundle) -> None:
     # INVARIANT: I9 — store, keys and bundle lie where no governed tool can write.
-    writes = [w for system in (bundle.systems.values() if bundle else ()) for w in system.writes]
-    assert_apart(place, root, writes)
+    assert_apart(place, root, [w for system in bundle.systems.values() for w in system.writes])
 
 
 def _core(place: Place, store: Store, *, embedded: bool) -> Core:
     place.payload_key.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    payload = keys.load_or_create(place.payload_key)
-    secret = keys.load_or_create(place.payload_key.with_name("digest.key"))
-    chance = SystemChance()
+    held = Keys(
+        payload=keys.load_or_create(place.payload_key),
+        digest=keys.load_or_create(place.payload_key.with_name("digest.key")),
+    )
     return Core(
-        store=store,
-        recorder=Recorder(Sealer(payload), chance),
+        store,
+        held,
+        Setting("embedded" if embedded else "same-uid"),
         clock=WallClock(store.write(_latest_time)),
-        chance=chance,
-        secret=secret,
-        level="embedded" if embedded else "same-uid",
+        chance=SystemChance(),
     )
 
 
 def _latest_time(tx: Tx) -> int:
-    """The time of the log's last leaf: a clock stepped back between two runs must not go below it."""
+    """The time of the log's last leaf: a clock stepped back since must not go below it."""
     size = tx.frontier().size
     last = next(iter(tx.leaves(size - 1)), None) if size else None
     if size and last is None:

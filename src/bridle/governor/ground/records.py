@@ -8,15 +8,29 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from bridle.governor.ground.chance import Chance
+from bridle.governor.ground.clear import plain
 from bridle.ledger import leaf, seal
+from bridle.ledger.errors import LedgerError
 from bridle.model.record import LeafKind
 from bridle.store.base import Tx
 
 _SALT = 32
 _NONCE = 12
+# What strings and lists shrink to in a record that would not fit into a leaf.
+_SHORT, _FEW = 64, 16
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """What is to be recorded. `fields` are committed to and sealed; empty ones are left out."""
+
+    kind: LeafKind
+    chain: str
+    ids: dict[str, str]
+    body: dict[str, Any]
+    fields: dict[str, str] = {}
 
 
 class Written(Struct, frozen=True):
@@ -33,34 +47,34 @@ class Recorder:
         self._sealer = sealer
         self._chance = chance
 
-    def write(
-        self,
-        tx: Tx,
-        kind: LeafKind,
-        chain: str,
-        time: int,
-        *,
-        ids: dict[str, str],
-        body: dict[str, Any],
-        fields: dict[str, str] | None = None,
-    ) -> Written:
-        """Append one leaf to `chain`. `fields` are committed to and sealed; empty ones are left out."""
-        secret = {k: v.encode() for k, v in (fields or {}).items() if v}
+    def write(self, tx: Tx, time: int, entry: Entry) -> Written:
+        """Append one leaf to its chain.
+
+        A record can always be written: strings are cut, and lists where they do not fit (`cut`).
+        """
+        secret = {
+            name: value.encode("utf-8", "backslashreplace")
+            for name, value in entry.fields.items()
+            if value
+        }
         entropy = self._chance.draw(_SALT * len(secret) + _NONCE)
-        head = tx.head(chain)
-        data, digest, openings = leaf.build(
-            kind=kind,
-            chain=chain,
-            seq=head.seq + 1,
-            prev=head.hash,
-            time=time,
-            ids=ids,
-            body=body,
-            fields=secret,
-            salts=entropy[_NONCE:],
-        )
+        head = tx.head(entry.chain)
+
+        def build(ids: dict[str, str], body: dict[str, Any]) -> Any:
+            place = (entry.chain, head.seq + 1, head.hash, time)
+            return leaf.build(entry.kind, *place, ids, body, secret, entropy[_NONCE:])
+
+        try:
+            data, digest, openings = build(plain(entry.ids), plain(entry.body))
+        except LedgerError as problem:
+            if problem.code != "leaf_too_large":
+                raise
+            cut = structs.replace(entry, body={**entry.body, "cut": True})
+            data, digest, openings = build(
+                plain(cut.ids, longest=_SHORT), plain(cut.body, longest=_SHORT, items=_FEW)
+            )
         sealed = self._sealer.seal(openings, digest, entropy[:_NONCE]) if openings else b""
-        index = tx.append(chain, head.seq + 1, data, digest, sealed)
+        index = tx.append(entry.chain, head.seq + 1, data, digest, sealed)
         return Written(index, digest.hex())
 
     def seal(self, value: bytes, context: str) -> bytes:

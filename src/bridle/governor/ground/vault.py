@@ -9,7 +9,11 @@ from bridle.governor.ground.records import Recorder
 
 
 class Kept(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """`args` may execute; `output` is the result as the effect returned it, `released` as the agent may see it."""
+    """What was asked for and what came of it, as texts.
+
+    `args` may execute; `output` is the result as the effect returned it, `released` as the agent
+    may see it where a release rewrote it.
+    """
 
     requested: str = ""
     args: str = ""

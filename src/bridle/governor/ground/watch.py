@@ -15,11 +15,10 @@ from pathlib import Path
 from bridle.bundle import folder
 from bridle.bundle.load import digest_of
 from bridle.bundle.parse.table import Findings
-from bridle.model.errors import BridleError
 
 _EVERY_S = 0.25
 
-Signature = tuple[tuple[str, int, int, int], ...]
+Signature = tuple[tuple[str, int, int, int, int], ...]
 
 
 class DiskWatch:
@@ -33,7 +32,7 @@ class DiskWatch:
         self._digest = ""
 
     def differs(self, active: str) -> bool:
-        """Whether the folder holds anything but the bundle of this digest. Unreadable counts as different."""
+        """Whether the folder holds anything but this bundle. Unreadable counts as different."""
         with self._lock:
             if time.monotonic() >= self._next:
                 self._look()
@@ -53,7 +52,8 @@ class DiskWatch:
             if signature != self._seen:
                 self._digest = _digest(self._root)
                 self._seen = signature
-        except (OSError, BridleError):
+        except Exception:
+            # INVARIANT: I2 — a folder that cannot be looked at is not the one that was activated.
             self._seen, self._digest = None, ""
 
 
@@ -64,12 +64,17 @@ def _digest(root: Path) -> str:
 
 
 def _signature(root: Path) -> Signature:
-    found: list[tuple[str, int, int, int]] = []
-    for folder, names, files in os.walk(root):
+    """What changes whenever a file does. Hidden files are no part of a bundle."""
+    found: list[tuple[str, int, int, int, int]] = []
+    for place, names, files in os.walk(root, onerror=_unreadable):
         names[:] = sorted(n for n in names if not n.startswith("."))
-        for name in sorted(files):
-            state = os.stat(os.path.join(folder, name))
-            found.append(
-                (os.path.join(folder, name), state.st_mtime_ns, state.st_size, state.st_ino)
-            )
+        for name in sorted(n for n in files if not n.startswith(".")):
+            path = f"{place}/{name}"
+            state = os.stat(path)  # noqa: PTH116 (a Path for each file would double the cost)
+            times = (state.st_mtime_ns, state.st_ctime_ns)
+            found.append((path, *times, state.st_size, state.st_ino))
     return tuple(found)
+
+
+def _unreadable(problem: OSError) -> None:
+    raise problem

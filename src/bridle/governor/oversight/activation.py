@@ -2,62 +2,68 @@
 
 from __future__ import annotations
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from bridle.bundle.bundle import Bundle
-from bridle.governor.ground.core import Core
+from bridle.governor.action import answers
+from bridle.governor.ground.records import Entry
+from bridle.governor.ground.turn import Turn
 from bridle.model.errors import BundleError, RefusedError
 from bridle.model.identity import Status
 from bridle.model.record import SYSTEM_CHAIN, LeafKind
-from bridle.store.base import Tx
-from bridle.store.rows import BundleRow, IdentityRow
+from bridle.store.rows import BundleRow
 
 
-def activate(core: Core, tx: Tx, bundle: Bundle, *, by: str, method: str) -> None:
-    """Put a checked bundle in force, in this transaction."""
-    _keeps_humans_in(tx, bundle)
-    state = core.globals(tx)
-    now = core.clock.now()
-    if tx.get(BundleRow, bundle.digest) is None:
-        tx.put(
+class By(Struct, frozen=True):
+    """Who activates, and how that was established. Nobody (empty) at the very first opening."""
+
+    user: str
+    method: str
+
+
+def activate(turn: Turn, bundle: Bundle, by: By) -> None:
+    """Put a checked bundle in force, in this turn."""
+    _keeps_humans_in(turn, bundle)
+    state = turn.globals
+    if turn.tx.get(BundleRow, bundle.digest) is None:
+        turn.tx.put(
             BundleRow(
                 digest=bundle.digest,
                 name=bundle.manifest.name,
                 version=bundle.manifest.version,
-                activated=now,
+                activated=turn.now,
                 files=bundle.files,
             )
         )
-    core.recorder.write(
-        tx,
-        LeafKind.POLICY,
-        SYSTEM_CHAIN,
-        now,
-        ids={"by": by, "method": method, "level": core.level},
-        body={
-            "what": "activate",
-            "digest": bundle.digest,
-            "before": state.active,
-            "name": bundle.manifest.name,
-            "version": bundle.manifest.version,
-        },
+    turn.record(
+        Entry(
+            kind=LeafKind.POLICY,
+            chain=SYSTEM_CHAIN,
+            ids={"by": by.user, "method": by.method, "level": turn.core.level},
+            body={
+                "what": "activate",
+                "digest": bundle.digest,
+                "before": state.active,
+                "name": bundle.manifest.name,
+                "version": bundle.manifest.version,
+            },
+        )
     )
-    tx.put(structs.replace(state, active=bundle.digest, epoch=state.epoch + 1))
+    turn.tx.put(structs.replace(state, active=bundle.digest, epoch=state.epoch + 1))
 
 
-def _keeps_humans_in(tx: Tx, bundle: Bundle) -> None:
+def _keeps_humans_in(turn: Turn, bundle: Bundle) -> None:
     """Refuse a bundle under which nobody could approve, revoke or resume."""
     # INVARIANT: a bundle in force always leaves an active human for every group a hold can name.
-    if not any(_active(tx, user) for user in bundle.manifest.operators or tuple(bundle.users)):
+    operators = bundle.manifest.operators or tuple(bundle.users)
+    if not any(turn.status("user", user) is Status.ACTIVE for user in operators):
         raise RefusedError(
             "no active human could operate under this bundle",
             code="locks_out",
             hint="name an active user in `operators` of bridle.toml",
         )
     for group, need in _groups(bundle).items():
-        able = sum(
-            1 for user in bundle.users if _active(tx, user) and _belongs(bundle, group, user)
-        )
+        able = sum(answers.member(turn, bundle, group, user) for user in bundle.users)
         if able < need:
             raise RefusedError(
                 f"approver group {group!r} needs {need} active human(s) and has {able}",
@@ -67,27 +73,16 @@ def _keeps_humans_in(tx: Tx, bundle: Bundle) -> None:
 
 
 def _groups(bundle: Bundle) -> dict[str, int]:
+    """Every group that a hold can name, with the most distinct humans it can ask for."""
+    asked = [g for policy in bundle.policies for g in policy.hold]
+    budgets = [b for template in bundle.missions.values() for b in template.budgets]
+    asked += [(group, 0) for budget in budgets for group in budget.hold]
     needs: dict[str, int] = {}
-    for policy in bundle.policies:
-        for group, need in policy.hold:
-            needs[group] = max(needs.get(group, 1), need)
-    for template in bundle.missions.values():
-        for budget in template.budgets:
-            for group in budget.hold:
-                declared = bundle.approvers.get(group)
-                needs[group] = max(needs.get(group, 1), declared.need if declared else 1)
+    for group, need in asked:
+        declared = bundle.approvers.get(group)
+        least = need or (declared.need if declared is not None else 1)
+        needs[group] = max(needs.get(group, 1), least)
     return needs
-
-
-def _belongs(bundle: Bundle, group: str, user: str) -> bool:
-    found = bundle.approvers.get(group)
-    teams = bundle.users[user].teams
-    return found is not None and (user in found.users or any(t in found.teams for t in teams))
-
-
-def _active(tx: Tx, user: str) -> bool:
-    row = tx.get(IdentityRow, f"user:{user}")
-    return row is None or row.status == Status.ACTIVE
 
 
 def require_passing(bundle: Bundle) -> None:

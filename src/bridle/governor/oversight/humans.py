@@ -7,17 +7,17 @@ record says so.
 
 from __future__ import annotations
 
-from bridle.bundle.bundle import Bundle
+from bridle.governor.ground.turn import Turn
 from bridle.model.calls import Caller
 from bridle.model.errors import RefusedError
 from bridle.model.identity import Status
-from bridle.store.base import Tx
-from bridle.store.rows import IdentityRow
+from bridle.store.rows import MissionRow
 
 
-def name(tx: Tx, bundle: Bundle, caller: Caller, as_user: str) -> str:
+def name(turn: Turn, caller: Caller, as_user: str) -> str:
     """Return the acting user's id, or refuse. A lone operator need not say who they are."""
     _operator(caller)
+    bundle = turn.bundle
     if not as_user:
         operators = bundle.manifest.operators
         if len(operators) == 1:
@@ -34,16 +34,16 @@ def name(tx: Tx, bundle: Bundle, caller: Caller, as_user: str) -> str:
             code="unknown_user",
             hint="declare it in agents.toml",
         )
-    row = tx.get(IdentityRow, f"user:{as_user}")
-    if row is not None and row.status != Status.ACTIVE:
-        raise RefusedError(f"{as_user!r} is {row.status}", code="suspended")
+    status = turn.status("user", as_user)
+    if status is not Status.ACTIVE:
+        raise RefusedError(f"{as_user!r} is {status}", code="suspended")
     return as_user
 
 
-def operator(tx: Tx, bundle: Bundle, caller: Caller, as_user: str) -> str:
+def operator(turn: Turn, caller: Caller, as_user: str) -> str:
     """Return the acting operator's id. Where the bundle names operators, only they qualify."""
-    who = name(tx, bundle, caller, as_user)
-    named = bundle.manifest.operators
+    who = name(turn, caller, as_user)
+    named = turn.bundle.manifest.operators
     if named and who not in named:
         raise RefusedError(
             f"{who!r} is not an operator of this bundle",
@@ -51,6 +51,12 @@ def operator(tx: Tx, bundle: Bundle, caller: Caller, as_user: str) -> str:
             hint=f"operators are: {', '.join(named)} (bridle.toml)",
         )
     return who
+
+
+def owner_or_operator(turn: Turn, caller: Caller, as_user: str, mission: MissionRow) -> str:
+    """Return the acting user's id: the one the mission runs for, or an operator."""
+    who = as_user or mission.user
+    return name(turn, caller, who) if who == mission.user else operator(turn, caller, who)
 
 
 def _operator(caller: Caller) -> None:

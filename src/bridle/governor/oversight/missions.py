@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import structs
+from msgspec import Struct, structs
 
-from bridle.bundle.bundle import Bundle
 from bridle.engine.case import GovernanceCase, MissionView
-from bridle.governor.action import budgets
-from bridle.governor.action.standing import in_scope
-from bridle.governor.ground.core import Core
+from bridle.governor.ground.records import Entry
+from bridle.governor.ground.turn import Turn
 from bridle.governor.oversight import humans
-from bridle.model.action import AttemptState
 from bridle.model.calls import (
     AddPrompt,
     Caller,
     CloseSession,
-    Missions,
     MissionVerb,
     OpenSession,
     StartMission,
@@ -27,8 +23,7 @@ from bridle.model.identity import Status
 from bridle.model.mission import MissionStatus, MissionTemplate
 from bridle.model.record import LeafKind
 from bridle.model.verdict import Effect
-from bridle.store.base import Tx
-from bridle.store.rows import AttemptRow, HoldRow, IdentityRow, MissionRow, SessionRow
+from bridle.store.rows import MissionRow, SessionRow
 
 _NEXT = {
     "suspend": (MissionStatus.ACTIVE, MissionStatus.SUSPENDED),
@@ -36,47 +31,49 @@ _NEXT = {
 }
 
 
-def start(core: Core, tx: Tx, caller: Caller, call: StartMission) -> MissionRow:
-    """Start a mission on behalf of a user, if governance permits. The prompt is sealed in its record."""
-    state = core.globals(tx)
-    engine = core.engine(tx, state.active)
-    template = _template(engine.bundle, call.template)
-    user = humans.name(tx, engine.bundle, caller, call.user)
-    now = core.clock.now()
+class Act(Struct, frozen=True):
+    """One human's act on a mission, for its record."""
+
+    mission: MissionRow
+    by: str
+    method: str
+
+
+def start(turn: Turn, caller: Caller, call: StartMission) -> MissionRow:
+    """Start a mission on behalf of a user, if governance permits. The prompt is sealed."""
+    template = _template(turn, call.template)
+    user = humans.name(turn, caller, call.user)
     mission = MissionRow(
-        id=core.id("mis"),
+        id=turn.id("mis"),
         template=template.id,
         user=user,
         status=MissionStatus.ACTIVE,
-        started=now,
-        expires=now + template.expires_ms,
+        started=turn.now,
+        expires=turn.now + template.expires_ms,
         started_by=user,
         method=caller.method,
     )
-    _governed(core, tx, "start_mission", mission, template, user)
-    tx.put(mission)
-    _record(
-        core, tx, mission, caller, {"what": "start", "template": template.id}, user, call.prompt
-    )
+    act = Act(mission, user, caller.method)
+    _governed(turn, "start_mission", act, template)
+    turn.tx.put(mission)
+    _record(turn, act, {"what": "start", "template": template.id}, call.prompt)
     return mission
 
 
-def add_prompt(core: Core, tx: Tx, caller: Caller, call: AddPrompt) -> None:
+def add_prompt(turn: Turn, caller: Caller, call: AddPrompt) -> None:
     """Add what the user said next, authenticated as that user."""
-    mission = get(tx, call.mission)
-    engine = core.engine(tx, core.globals(tx).active)
-    user = humans.name(tx, engine.bundle, caller, call.user)
-    if mission.status != MissionStatus.ACTIVE:
-        raise RefusedError(f"the mission is {mission.status}", code="mission_not_active")
-    _governed(core, tx, "add_prompt", mission, _template(engine.bundle, mission.template), user)
-    _record(core, tx, mission, caller, {"what": "prompt"}, user, call.prompt)
+    mission = get(turn, call.mission)
+    user = humans.name(turn, caller, call.user)
+    _assert_running(turn, mission)
+    act = Act(mission, user, caller.method)
+    _governed(turn, "add_prompt", act, _template(turn, mission.template))
+    _record(turn, act, {"what": "prompt"}, call.prompt)
 
 
-def change(core: Core, tx: Tx, caller: Caller, call: MissionVerb) -> MissionRow:
-    """Suspend, resume or close a mission. Closing is final and closes its sessions."""
-    mission = get(tx, call.mission)
-    bundle = core.engine(tx, core.globals(tx).active).bundle
-    who = humans.name(tx, bundle, caller, call.as_user or mission.user)
+def change(turn: Turn, caller: Caller, call: MissionVerb) -> MissionRow:
+    """Suspend, resume or close a mission. Closing is final; its sessions only report outcomes."""
+    mission = get(turn, call.mission)
+    who = humans.owner_or_operator(turn, caller, call.as_user, mission)
     if call.verb == "close":
         final = mission.status in (MissionStatus.CLOSED, MissionStatus.EXPIRED)
         target = None if final else MissionStatus.CLOSED
@@ -85,41 +82,42 @@ def change(core: Core, tx: Tx, caller: Caller, call: MissionVerb) -> MissionRow:
         target = after if mission.status == before else None
     if target is None:
         raise RefusedError(
-            f"cannot {call.verb} a mission that is {mission.status}", code="mission_state"
+            f"cannot {call.verb!r} a mission that is {mission.status}", code="mission_state"
         )
-    now = core.clock.now()
-    ended = now if target is MissionStatus.CLOSED else 0
+    ended = turn.now if target is MissionStatus.CLOSED else 0
     mission = structs.replace(mission, status=target, ended=ended)
-    tx.put(mission)
-    _record(core, tx, mission, caller, {"what": call.verb}, who)
+    turn.tx.put(mission)
+    _record(turn, Act(mission, who, caller.method), {"what": call.verb})
     return mission
 
 
-def expire(core: Core, tx: Tx, now: int) -> int:
-    """Mark missions whose time is over. Decisions check the time themselves; this is for the record."""
-    rows = tx.find(MissionRow, status=MissionStatus.ACTIVE, below=("expires", now + 1))
+def expire(turn: Turn) -> int:
+    """Mark missions whose time is over. Decisions check the time themselves; this is on record."""
+    rows = [
+        row
+        for status in (MissionStatus.ACTIVE, MissionStatus.SUSPENDED)
+        for row in turn.tx.find(MissionRow, status=status, below=("expires", turn.now + 1))
+    ]
     for mission in rows:
-        changed = structs.replace(mission, status=MissionStatus.EXPIRED, ended=now)
-        tx.put(changed)
-        core.recorder.write(
-            tx,
-            LeafKind.MISSION,
-            mission.id,
-            now,
-            ids={"user": mission.user, "level": core.level},
-            body={"what": "expire"},
+        changed = structs.replace(mission, status=MissionStatus.EXPIRED, ended=turn.now)
+        turn.tx.put(changed)
+        turn.record(
+            Entry(
+                kind=LeafKind.MISSION,
+                chain=mission.id,
+                ids={"user": mission.user, "level": turn.core.level},
+                body={"what": "expire"},
+            )
         )
     return len(rows)
 
 
-def open_session(core: Core, tx: Tx, caller: Caller, call: OpenSession) -> str:
+def open_session(turn: Turn, caller: Caller, call: OpenSession) -> str:
     """Bind an agent to a mission. Returns the random handle; the store keeps its hash only."""
-    mission = get(tx, call.mission)
-    bundle = core.engine(tx, core.globals(tx).active).bundle
-    humans.name(tx, bundle, caller, call.as_user or mission.user)
-    template = _template(bundle, mission.template)
-    if mission.status != MissionStatus.ACTIVE or mission.expires <= core.clock.now():
-        raise RefusedError(f"the mission is {mission.status} or over", code="mission_not_active")
+    mission, bundle = get(turn, call.mission), turn.bundle
+    who = humans.owner_or_operator(turn, caller, call.as_user, mission)
+    template = _template(turn, mission.template)
+    _assert_running(turn, mission)
     if call.agent not in bundle.agents or call.agent not in template.agents:
         raise RefusedError(
             f"agent {call.agent!r} has no part in a {template.id!r} mission",
@@ -128,127 +126,92 @@ def open_session(core: Core, tx: Tx, caller: Caller, call: OpenSession) -> str:
         )
     if call.executor and call.executor not in bundle.workloads:
         raise RefusedError(f"workload {call.executor!r} is not declared", code="unknown_workload")
-    _active(tx, "agent", call.agent)
-    handle = "ses_" + core.chance.draw(32).hex()
+    _assert_active(turn, "agent", call.agent)
+    if call.executor:
+        _assert_active(turn, "workload", call.executor)
+    handle = turn.core.handle()
     row = SessionRow(
-        id=core.handle_hash(handle),
+        id=turn.core.handle_hash(handle),
         mission=mission.id,
         agent=call.agent,
         executor=call.executor,
-        opened=core.clock.now(),
+        opened=turn.now,
         method=caller.method,
     )
-    tx.put(row)
-    body = {"what": "open_session", "agent": call.agent, "executor": call.executor}
-    _record(core, tx, mission, caller, body, mission.user)
+    turn.tx.put(row)
+    _record(turn, Act(mission, who, caller.method), _of(row, "open_session"))
     return handle
 
 
-def close_session(core: Core, tx: Tx, call: CloseSession) -> None:
+def close_session(turn: Turn, caller: Caller, call: CloseSession) -> None:
     """Make a handle worthless. An unknown one already is."""
-    row = tx.get(SessionRow, core.handle_hash(call.session))
-    if row is not None and not row.closed:
-        tx.put(structs.replace(row, closed=core.clock.now()))
+    row = turn.tx.get(SessionRow, turn.core.handle_hash(call.session))
+    if row is None or row.closed:
+        return
+    turn.tx.put(structs.replace(row, closed=turn.now))
+    # Whoever holds the handle may end it: that takes authority away and gives none.
+    act = Act(get(turn, row.mission), call.as_user, caller.method)
+    _record(turn, act, _of(row, "close_session"))
 
 
-def get(tx: Tx, mission: str) -> MissionRow:
+def get(turn: Turn, mission: str) -> MissionRow:
     """Return a mission or say that there is none."""
-    row = tx.get(MissionRow, mission)
+    row = turn.tx.get(MissionRow, mission)
     if row is None:
         raise NotFoundError(f"no mission {mission!r}", hint="`bridle missions list` shows them")
     return row
 
 
-def listing(core: Core, tx: Tx, call: Missions) -> list[dict[str, Any]]:
-    """Rows for humans: all missions, or one with what it spent and what is open in it."""
-    if not call.mission:
-        rows = tx.find(MissionRow, newest="started", limit=max(1, min(call.limit, 1000)))
-        return [structs.asdict(row) for row in rows]
-    mission = get(tx, call.mission)
-    bundle = core.engine(tx, core.globals(tx).active).bundle
-    template = bundle.missions.get(mission.template)
-    sessions = tx.find(SessionRow, mission=mission.id)
-    open_attempts = [
-        a for a in tx.find(AttemptRow, state=AttemptState.STARTED) if a.mission == mission.id
-    ]
-    return [
-        {
-            **structs.asdict(mission),
-            "budgets": budgets.spent(tx, mission, template, core.clock.now()) if template else [],
-            "sessions": [
-                {"agent": s.agent, "executor": s.executor, "opened": s.opened, "closed": s.closed}
-                for s in sessions
-            ],
-            "started_attempts": [structs.asdict(a) for a in open_attempts],
-            "pending_holds": tx.count(HoldRow, mission=mission.id, status="pending"),
-        }
-    ]
+def _of(row: SessionRow, what: str) -> dict[str, Any]:
+    return {"what": what, "agent": row.agent, "executor": row.executor, "session": row.id[:16]}
 
 
-def tools(
-    bundle: Bundle, template: MissionTemplate, release_rules: set[str]
-) -> list[dict[str, Any]]:
-    """The tools a mission of this template can ever use, as an agent may see them."""
-    return [
-        {
-            "name": tool.name,
-            "description": tool.description,
-            "effect": tool.effect.value,
-            "system": tool.system,
-            "input": tool.input,
-            "release_rules": tool.name in release_rules,
-        }
-        for tool in bundle.tools.values()
-        if in_scope(bundle, template, tool)
-    ]
-
-
-def _template(bundle: Bundle, name: str) -> MissionTemplate:
-    template = bundle.missions.get(name)
+def _template(turn: Turn, name: str) -> MissionTemplate:
+    templates = turn.bundle.missions
+    template = templates.get(name)
     if template is None:
-        known = ", ".join(sorted(bundle.missions)) or "none"
+        known = ", ".join(sorted(templates)) or "none"
         raise NotFoundError(f"no mission template {name!r}", hint=f"the bundle declares: {known}")
     return template
 
 
-def _active(tx: Tx, kind: str, name: str) -> None:
-    row = tx.get(IdentityRow, f"{kind}:{name}")
-    if row is not None and row.status != Status.ACTIVE:
-        raise RefusedError(f"{kind} {name!r} is {row.status}", code="suspended")
+def _assert_running(turn: Turn, mission: MissionRow) -> None:
+    if mission.status != MissionStatus.ACTIVE or mission.expires <= turn.now:
+        status = mission.status if mission.status != MissionStatus.ACTIVE else "over"
+        raise RefusedError(f"the mission is {status}", code="mission_not_active")
 
 
-def _governed(
-    core: Core, tx: Tx, action: str, mission: MissionRow, template: MissionTemplate, user: str
-) -> None:
-    engine = core.engine(tx, core.globals(tx).active)
-    view = MissionView(mission.id, template.id, template.purpose, template.labels)
-    judged = engine.governance(
-        GovernanceCase(action=action, user=user, mission=view, now=core.clock.now())
-    )
+def _assert_active(turn: Turn, kind: str, name: str) -> None:
+    status = turn.status(kind, name)
+    if status is not Status.ACTIVE:
+        raise RefusedError(f"{kind} {name!r} is {status}", code="suspended")
+
+
+def _governed(turn: Turn, action: str, act: Act, template: MissionTemplate) -> None:
+    view = MissionView(act.mission.id, template.id, template.purpose, template.labels)
+    case = GovernanceCase(action=action, user=act.by, mission=view, now=turn.now)
+    judged = turn.engine.governance(case)
     if judged.effect is not Effect.ALLOW:
         text = "; ".join(r.text or r.code.value for r in judged.reasons) or "not permitted"
         raise RefusedError(
-            f"governance refuses {action} for {user!r}: {text}",
+            f"governance refuses {action} for {act.by!r}: {text}",
             code="governance_denied",
             hint="see governance/ in the bundle",
         )
 
 
-def _record(
-    core: Core,
-    tx: Tx,
-    mission: MissionRow,
-    caller: Caller,
-    body: dict[str, Any],
-    by: str,
-    prompt: str = "",
-) -> None:
-    core.recorder.write(
-        tx,
-        LeafKind.MISSION,
-        mission.id,
-        core.clock.now(),
-        ids={"user": mission.user, "by": by, "method": caller.method, "level": core.level},
-        body=body,
-        fields={"prompt": prompt},
+def _record(turn: Turn, act: Act, body: dict[str, Any], prompt: str = "") -> None:
+    turn.record(
+        Entry(
+            kind=LeafKind.MISSION,
+            chain=act.mission.id,
+            ids={
+                "user": act.mission.user,
+                "by": act.by,
+                "method": act.method,
+                "level": turn.core.level,
+            },
+            body=body,
+            fields={"prompt": prompt},
+        )
     )

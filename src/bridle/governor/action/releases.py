@@ -1,0 +1,181 @@
+"""Whether, and as what, a result may reach the agent: at once, or once a human has approved it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct, structs
+
+from bridle.engine.case import Judgement, Refusal
+from bridle.governor.action import holds
+from bridle.governor.action.standing import Standing, obstacle
+from bridle.governor.ground import vault
+from bridle.governor.ground.records import Entry
+from bridle.model.action import ActionState
+from bridle.model.outcome import Outcome
+from bridle.model.reason import Reason, ReasonCode
+from bridle.model.record import LeafKind
+from bridle.model.verdict import Effect, Receipt, Release
+from bridle.store.rows import ActionRow, HoldRow
+
+
+class Result(Struct, frozen=True):
+    """A result on its way to the agent, with the approval that may let it pass."""
+
+    at: Standing
+    action: ActionRow
+    kept: vault.Kept
+    approval: HoldRow | None = None
+
+
+def first(at: Standing, action: ActionRow, outcome: Outcome, receipt: Receipt) -> Release:
+    """Judge the result of an action that has just ended `ok`, and keep it with its judgement."""
+    kept = structs.replace(
+        at.turn.unseal(action.id, action.sealed), output=outcome.output, opaque=outcome.opaque
+    )
+    if action.state == ActionState.HELD:
+        holds.withdraw(at.turn, action.approval)
+    result = Result(at, action, kept)
+    judged = _judge(result)
+    release = structs.replace(_release(result, judged), receipt=receipt)
+    if judged.objected or judged.effect is not Effect.ALLOW or judged.shadow:
+        _record(result, release, judged)
+    _keep(result, release)
+    return release
+
+
+def redeem(at: Standing, action: ActionRow, hold: HoldRow) -> Release:
+    """Release a stored result after its approval: judged again, now, with what that lifts."""
+    stop = obstacle(at, action.tool)
+    if stop is not None:
+        return refused(action.id, stop)
+    void = holds.void_reason(hold, at.bundle)
+    holds.close(at.turn, hold, holds.VOID if void else holds.USED)
+    kept = at.turn.unseal(action.id, action.sealed)
+    # Without a valid approval the result is simply judged anew; what still objects holds it again.
+    result = Result(at, action, kept, None if void else hold)
+    judged = _judge(result)
+    release = _release(result, judged)
+    if judged.effect is Effect.ALLOW:
+        release = structs.replace(release, output=kept.output)
+    receipt = _record(result, release, judged)
+    _keep(result, release)
+    return structs.replace(release, receipt=receipt)
+
+
+def stored(at: Standing, action: ActionRow, outcome: Outcome) -> Release:
+    """The same result reported twice gets the same answer; another one gets none."""
+    kept = at.turn.unseal(action.id, action.sealed)
+    if (outcome.output, outcome.opaque) != (kept.output, kept.opaque) and kept.release != "deny":
+        text = "this attempt's result was reported before, and is another one"
+        return refused(action.id, Reason(ReasonCode.NEEDS_HUMAN, text))
+    effect = Effect(kept.release or Effect.ALLOW)
+    return Release(
+        action=action.id,
+        effect=effect,
+        reasons=tuple(holds.reason_of(r) for r in kept.reasons),
+        output=kept.released if effect.runs else "",
+        approval=action.approval if effect is Effect.HOLD else "",
+    )
+
+
+def refused(action: str, reason: Reason) -> Release:
+    """A result that is withheld, with the reason."""
+    return Release(action=action, effect=Effect.DENY, reasons=(reason,))
+
+
+def _judge(result: Result) -> Judgement:
+    found = _judged(result)
+    if isinstance(found, Judgement):
+        return found
+    reasons = (Reason(found.code, found.text),)
+    return Judgement(effect=Effect.DENY, reasons=reasons, record=reasons)
+
+
+def _judged(result: Result) -> Judgement | Refusal:
+    at, action, kept = result.at, result.action, result.kept
+    if len(kept.output.encode()) > at.bundle.manifest.limits.result_bytes:
+        return Refusal(ReasonCode.LIMIT_EXCEEDED, "the result is larger than the bundle allows")
+    if action.tool not in at.bundle.tools:
+        return Refusal(ReasonCode.UNKNOWN_TOOL, "the bundle in force does not know this tool")
+    if not at.engine.has_release_rules(action.tool):
+        return Judgement(effect=Effect.ALLOW)
+    if kept.opaque:
+        text = "a release policy applies, and the result cannot be read"
+        return Refusal(ReasonCode.RESULT_OPAQUE, text)
+    typed = at.engine.normalise(action.tool, kept.args)
+    if isinstance(typed, Refusal):
+        return typed
+    case = at.case(action.tool, typed, holds.waivers(result.approval))
+    return at.engine.release(case, kept.output or "null")
+
+
+def _release(result: Result, judged: Judgement) -> Release:
+    approval = _hold(result, judged).id if judged.effect is Effect.HOLD else ""
+    rewritten = judged.typed if judged.effect is Effect.MODIFY else None
+    return Release(
+        action=result.action.id,
+        effect=judged.effect,
+        reasons=judged.reasons,
+        output=rewritten.text if rewritten is not None else "",
+        approval=approval,
+    )
+
+
+def _hold(result: Result, judged: Judgement) -> HoldRow:
+    at, action = result.at, result.action
+    wanted = holds.Wanted(
+        key=at.turn.core.keyed(f"{holds.RESULT}|{action.id}"),
+        subject=holds.RESULT,
+        action=action.id,
+        tool=action.tool,
+        digest=at.turn.core.keyed(f"{action.id}|{result.kept.output}"),
+        judged=holds.together(judged, result.approval),
+        sealed=at.turn.seal(action.id, result.kept),
+    )
+    return holds.open_hold(at, wanted)
+
+
+def _keep(result: Result, release: Release) -> None:
+    turn, action = result.at.turn, result.action
+    kept = structs.replace(
+        result.kept,
+        release=release.effect.value,
+        released=release.output if release.effect is Effect.MODIFY else "",
+        reasons=[structs.asdict(r) for r in release.reasons],
+    )
+    turn.tx.put(
+        structs.replace(
+            action,
+            state=ActionState.OK,
+            settled=True,
+            lapses=0,
+            approval=release.approval,
+            sealed=turn.seal(action.id, kept),
+        )
+    )
+
+
+def _record(result: Result, release: Release, judged: Judgement) -> Receipt:
+    more = {"action": result.action.id}
+    approval = release.approval or (result.approval.id if result.approval is not None else "")
+    if approval:
+        more["approval"] = approval
+    body: dict[str, Any] = {
+        "tool": result.action.tool,
+        "effect": release.effect,
+        "codes": sorted({r.code for r in judged.record}),
+        "policies": sorted({r.policy for r in judged.record if r.policy}),
+    }
+    if judged.shadow:
+        body["shadow"] = [structs.asdict(s) for s in judged.shadow]
+    written = result.at.turn.record(
+        Entry(
+            kind=LeafKind.RELEASE,
+            chain=result.at.mission.id,
+            ids=result.at.ids(**more),
+            body=body,
+            fields={"released": release.output},
+        )
+    )
+    return Receipt(written.index, written.hash)

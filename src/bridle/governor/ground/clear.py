@@ -1,0 +1,45 @@
+"""What may stand in clear text on a record: names. Whatever could carry a payload is sealed."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+_LONGEST = 256
+_MOST_ITEMS = 64
+_TOKEN = re.compile(r"[A-Za-z0-9_.:/@+-]{1,128}")
+
+# Stands where a caller's word was no name; the word itself lies sealed beside the record.
+UNPRINTED = "?"
+
+
+def is_text(value: str) -> bool:
+    """Whether a string is Unicode text: half a surrogate pair cannot be written down anywhere."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def text_of(value: str) -> str:
+    """Return the string with every half of a surrogate pair spelt out: so it can be written."""
+    return value if is_text(value) else value.encode("utf-8", "backslashreplace").decode()
+
+
+def token(value: str) -> str:
+    """Return a caller's word if it looks like a name, else `?`: prose and data are not for all."""
+    return value if not value or _TOKEN.fullmatch(value) else UNPRINTED
+
+
+def plain(value: Any, *, longest: int = _LONGEST, items: int = _MOST_ITEMS) -> Any:
+    """Return a value of a record's body, bounded: strings and lists are cut, nothing fails."""
+    if isinstance(value, str):
+        return text_of(value[:longest])
+    if isinstance(value, dict):
+        pairs: list[tuple[Any, Any]] = list(value.items())[:items]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return {text_of(str(k)[:longest]): plain(v, longest=longest, items=items) for k, v in pairs}
+    if isinstance(value, list | tuple):
+        listed: list[Any] = list(value)[:items]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return [plain(item, longest=longest, items=items) for item in listed]
+    return value

@@ -1,0 +1,66 @@
+"""One turn of the governor: a write transaction, the one moment it happens at, what is in force.
+
+Everything read through it is read inside the transaction, never from a cache.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridle.bundle.bundle import Bundle
+from bridle.engine.engine import Engine
+from bridle.governor.ground import vault
+from bridle.governor.ground.records import Entry, Written
+from bridle.model.identity import Status
+from bridle.store.base import Tx
+from bridle.store.rows import GlobalRow, IdentityRow
+
+if TYPE_CHECKING:
+    from bridle.governor.ground.core import Core
+
+
+class Turn:
+    """What one job sees. It lives as long as its transaction and no longer."""
+
+    __slots__ = ("core", "now", "tx")
+
+    def __init__(self, core: Core, tx: Tx) -> None:
+        self.core = core
+        self.tx = tx
+        self.now = core.clock.now()
+
+    @property
+    def globals(self) -> GlobalRow:
+        """The global row."""
+        return self.tx.get(GlobalRow, "global") or GlobalRow()
+
+    @property
+    def engine(self) -> Engine:
+        """The engine of the bundle in force."""
+        return self.core.engine(self.tx, self.globals.active)
+
+    @property
+    def bundle(self) -> Bundle:
+        """The bundle in force."""
+        return self.engine.bundle
+
+    def status(self, kind: str, name: str) -> Status:
+        """Return an identity's status in the registry. One that nobody touched is active."""
+        row = self.tx.get(IdentityRow, f"{kind}:{name}")
+        return Status(row.status) if row is not None else Status.ACTIVE
+
+    def id(self, prefix: str) -> str:
+        """Return a fresh id."""
+        return self.core.id(prefix)
+
+    def record(self, entry: Entry) -> Written:
+        """Append a record to its chain."""
+        return self.core.recorder.write(self.tx, self.now, entry)
+
+    def seal(self, action: str, kept: vault.Kept) -> bytes:
+        """Seal what an action keeps, bound to its id."""
+        return vault.put(self.core.recorder, action, kept)
+
+    def unseal(self, action: str, sealed: bytes) -> vault.Kept:
+        """Open what an action keeps."""
+        return vault.get(self.core.recorder, action, sealed)

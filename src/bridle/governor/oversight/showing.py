@@ -1,0 +1,148 @@
+"""What humans and agents are shown: missions, identities, holds, attempts, tools, the whole."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from msgspec import structs
+
+from bridle.bundle.bundle import Bundle
+from bridle.governor.action import budgets, holds
+from bridle.governor.action.standing import Standing, in_scope
+from bridle.governor.ground.turn import Turn
+from bridle.governor.oversight import missions
+from bridle.model.action import AttemptState
+from bridle.model.calls import Agents, Approvals, Attempts, Missions
+from bridle.model.errors import NotFoundError, UsageError
+from bridle.model.mission import MissionStatus
+from bridle.store.rows import AttemptRow, HoldRow, KillRow, MissionRow, SessionRow
+
+_EVERY = 1_000_000
+
+
+def missions_of(turn: Turn, call: Missions) -> list[dict[str, Any]]:
+    """All missions, newest first, or one with what it spent and what is open in it."""
+    if not call.mission:
+        rows = turn.tx.find(MissionRow, newest="started", limit=_limit(call.limit))
+        return [structs.asdict(row) for row in rows]
+    mission = missions.get(turn, call.mission)
+    template = turn.bundle.missions.get(mission.template)
+    sessions = turn.tx.find(SessionRow, mission=mission.id)
+    return [
+        {
+            **structs.asdict(mission),
+            "budgets": budgets.spent(turn.tx, mission, template, turn.now) if template else [],
+            "sessions": [
+                {"agent": s.agent, "executor": s.executor, "opened": s.opened, "closed": s.closed}
+                for s in sessions
+            ],
+            "started_attempts": [
+                structs.asdict(a) for a in running(turn) if a.mission == mission.id
+            ],
+            "pending_holds": turn.tx.count(HoldRow, mission=mission.id, status=holds.PENDING),
+        }
+    ]
+
+
+def running(turn: Turn) -> list[AttemptRow]:
+    """Every attempt that has started and not ended."""
+    return turn.tx.find(AttemptRow, state=AttemptState.STARTED, limit=_EVERY)
+
+
+def identities(turn: Turn, call: Agents) -> list[dict[str, Any]]:
+    """Declared identities of a kind with their status."""
+    return [
+        {**structs.asdict(item), "status": turn.status(call.kind, name).value}
+        for name, item in sorted(declared(turn.bundle, call.kind).items())
+    ]
+
+
+def declared(bundle: Bundle, kind: str) -> dict[str, Any]:
+    """The identities of a kind that the bundle declares."""
+    kinds: dict[str, dict[str, Any]] = {
+        "agent": dict(bundle.agents),
+        "user": dict(bundle.users),
+        "workload": dict(bundle.workloads),
+    }
+    if kind not in kinds:
+        raise UsageError(f"unknown kind {kind!r}", hint="agent, user or workload")
+    return kinds[kind]
+
+
+def approvals(turn: Turn, call: Approvals) -> list[dict[str, Any]]:
+    """Holds, oldest first; one asked for by id comes with its arguments (or withheld result)."""
+    if call.approval:
+        return [_one_hold(turn, call.approval)]
+    search = partial(turn.tx.find, HoldRow, newest="expires", limit=_limit(call.limit))
+    rows = search() if call.all else search(status=holds.PENDING)
+    return [_hold(row) for row in sorted(rows, key=lambda r: (r.created, r.id))]
+
+
+def hold(turn: Turn, approval: str) -> HoldRow:
+    """Return a hold or say that there is none."""
+    row = turn.tx.get(HoldRow, approval)
+    if row is None:
+        hint = "`bridle approvals` lists what is pending"
+        raise NotFoundError(f"no hold {approval!r}", hint=hint)
+    return row
+
+
+def _one_hold(turn: Turn, approval: str) -> dict[str, Any]:
+    row = hold(turn, approval)
+    kept = turn.unseal(row.action, row.sealed)
+    shown = {**_hold(row), "args": kept.args, "requested": kept.requested}
+    return {**shown, "output": kept.output} if row.subject == holds.RESULT else shown
+
+
+def _hold(row: HoldRow) -> dict[str, Any]:
+    shown = structs.asdict(row)
+    del shown["sealed"], shown["bind"]
+    return shown
+
+
+def attempts(turn: Turn, call: Attempts) -> list[dict[str, Any]]:
+    """Attempts in a state, the one whose lease ends last first."""
+    limit = _limit(call.limit)
+    rows = turn.tx.find(AttemptRow, state=call.state, newest="lease", limit=limit)
+    return [structs.asdict(row) for row in rows]
+
+
+def overview(turn: Turn) -> dict[str, Any]:
+    """The governor's state in one row."""
+    state, bundle = turn.globals, turn.bundle
+    return {
+        "name": bundle.manifest.name,
+        "version": bundle.manifest.version,
+        "active": state.active,
+        "durability": bundle.manifest.durability,
+        "level": turn.core.level,
+        "epoch": state.epoch,
+        "kills": [structs.asdict(k) for k in turn.tx.find(KillRow)] if state.kills else [],
+        "active_missions": turn.tx.count(MissionRow, status=MissionStatus.ACTIVE),
+        "pending_holds": turn.tx.count(HoldRow, status=holds.PENDING),
+        "unknown_attempts": turn.tx.count(AttemptRow, state=AttemptState.UNKNOWN),
+        "running_attempts": turn.tx.count(AttemptRow, state=AttemptState.STARTED),
+        "leaves": turn.tx.frontier().size,
+    }
+
+
+def tools(at: Standing) -> list[dict[str, Any]]:
+    """The tools a session's mission can ever use, as an agent may see them."""
+    template = at.template
+    return [
+        {
+            "name": tool.name,
+            "description": tool.description,
+            "effect": tool.effect.value,
+            "system": tool.system,
+            "input": tool.input,
+            "release_rules": at.engine.has_release_rules(tool.name),
+        }
+        for tool in at.bundle.tools.values()
+        if template is not None and in_scope(at.bundle, template, tool)
+    ]
+
+
+def _limit(asked: int) -> int:
+    return max(1, min(asked, 1000))
