@@ -164,7 +164,7 @@ def stored(verdict: Verdict, outcome: Outcome) -> Any:
 
 def refusal(verdict: Verdict | Release, resumable: Resumable | None = None) -> Denied | Held:
     """Return the exception for a verdict or release that stops here."""
-    code = verdict.reasons[0].code.value if verdict.reasons else None
+    code = _code(verdict)
     text = verdict.text or "refused without a reason"
     if verdict.effect is Effect.HOLD and verdict.approval:
         return Held(
@@ -183,6 +183,14 @@ def refusal(verdict: Verdict | Release, resumable: Resumable | None = None) -> D
         reasons=verdict.reasons,
         receipt=verdict.receipt,
     )
+
+
+def _code(verdict: Verdict | Release) -> str | None:
+    """The code of the first reason that stops; what was also rewritten on the way does not."""
+    codes = [reason.code for reason in verdict.reasons]
+    stopping = (code for code in codes if code is not ReasonCode.MODIFIED)
+    first = next(stopping, codes[0] if codes else None)
+    return first.value if first else None
 
 
 def report(channel: Channel, intent: Intent, attempt: str, outcome: Outcome) -> Release:

@@ -8,13 +8,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+import threading
 import time
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from bridle.client.transport import wire
 from bridle.client.transport.embedded import Handler
 from bridle.model.calls import (
+    ApprovalOf,
     Begin,
     Call,
     Caller,
@@ -29,6 +31,9 @@ from bridle.model.errors import ProtocolError
 from bridle.model.outcome import Outcome, OutcomeKind
 
 _log = logging.getLogger("bridle.server")
+
+_LONGEST_POLL_MS = 20_000
+_POLL_TURN_MS = 500
 
 
 class Unread(Struct, frozen=True):
@@ -59,6 +64,7 @@ class Connection:
         self._welcome = welcome
         self._patience = patience
         self._unread: Unread | None = None
+        self._stopping = threading.Event()
 
     def serve(self) -> None:
         """Answer until the peer leaves, errs, or `stop` is called."""
@@ -78,6 +84,7 @@ class Connection:
 
     def stop(self) -> None:
         """Let the call under way finish and take no other."""
+        self._stopping.set()
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RD)
 
@@ -97,10 +104,12 @@ class Connection:
         return True
 
     def _one(self) -> bool:
-        body = wire.receive_frame(self._socket, deadline=None, within=self._patience)
-        # Its next frame shows that it has read our last one.
+        self._socket.settimeout(None)
+        another = self._socket.recv(1, socket.MSG_PEEK)
+        # Whoever goes on, or hangs up without a reset, has read our last answer.
         self._unread = None
-        if body is None:
+        body = wire.receive_frame(self._socket, deadline=None, within=self._patience)
+        if not another or body is None:
             return False
         call = wire.decode_call(body, operator=self._caller.operator)
         reply = self._handle(call)
@@ -110,11 +119,26 @@ class Connection:
 
     def _handle(self, call: Call) -> Reply:
         try:
+            if isinstance(call, ApprovalOf):
+                return self._poll(call)
             return self._handler.handle(self._caller, call)
         except Exception:
             # INVARIANT: I2 — an answer that fails is a refusal.
             _log.exception("a call failed: %s", type(call).__name__)
             return Failed(code="internal", message="the governor failed; its log says how")
+
+    def _poll(self, call: ApprovalOf) -> Reply:
+        """Wait in short turns, so that a server that stops need not wait for the longest poll."""
+        left = min(call.wait_ms, _LONGEST_POLL_MS)
+        while True:
+            turn = max(0, min(left, _POLL_TURN_MS))
+            began = time.monotonic()
+            reply = self._handler.handle(self._caller, structs.replace(call, wait_ms=turn))
+            waited = (time.monotonic() - began) * 1000
+            left -= _POLL_TURN_MS
+            # An answer before its turn is over is news, whatever it says.
+            if left <= 0 or waited < turn or self._stopping.is_set():
+                return reply
 
     def _send(self, body: bytes) -> None:
         wire.send_frame(self._socket, body, time.monotonic() + self._patience)

@@ -18,17 +18,16 @@ from bridle.model.errors import (
 
 A = TypeVar("A", bound=Reply)
 
+# By the beginning of the code; whatever else an operation fails with is a refusal of it.
 _BY_CODE: dict[str, type[BridleError]] = {
-    kind.code: kind
-    for kind in (
-        BundleError,
-        NotFoundError,
-        ProtocolError,
-        RefusedError,
-        StoreError,
-        UnreachableError,
-        UsageError,
-    )
+    "bundle_": BundleError,
+    "governor_": UnreachableError,
+    "internal": BridleError,
+    "not_found": NotFoundError,
+    "place_": StoreError,
+    "protocol_": ProtocolError,
+    "store_": StoreError,
+    "usage": UsageError,
 }
 
 
@@ -60,5 +59,6 @@ def ask(channel: Channel, call: Call, kind: type[A]) -> A:
 
 def error_of(failed: Failed) -> BridleError:
     """Return the exception that says what `failed` says."""
-    kind = _BY_CODE.get(failed.code, BridleError)
+    found = (kind for start, kind in _BY_CODE.items() if failed.code.startswith(start))
+    kind = next(found, RefusedError)
     return kind(failed.message, code=failed.code, hint=failed.hint)
