@@ -15,6 +15,14 @@ _HANDLER = "bridle.one_octet"
 _ERROR = cast("type[Exception]", cast("Any", _re2).error)
 
 
+MAX_CANDIDATES = 20_000
+"""Places in one view that a detector looks at closely."""
+
+
+class TooManyError(Exception):
+    """A view has more candidates than are looked at. Never leaves this package."""
+
+
 class PatternError(ValueError):
     """A pattern that the linear-time engine does not accept."""
 
@@ -63,6 +71,20 @@ class Expression:
         """Return the span of the first match at or behind a place."""
         found = self._compiled.search(octets, place)
         return found.span() if found else None
+
+    def candidates(self, octets: bytes) -> Iterator[tuple[int, int]]:
+        """Yield a match from every place where one starts, overlapping ones too.
+
+        Raises `TooManyError` when there are more than `MAX_CANDIDATES`.
+        """
+        place = 0
+        for _ in range(MAX_CANDIDATES):
+            found = self.find(octets, place)
+            if found is None:
+                return
+            place = found[0] + 1
+            yield found
+        raise TooManyError
 
     def text_spans(self, text: str) -> list[tuple[int, int]]:
         """Return the spans in code points of all matches that are not empty."""

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from bridle.bundle.bundle import Bundle, Detector
-from bridle.engine.detect.expression import Expression, PatternError, octets
+from bridle.engine.detect.expression import Expression, PatternError, TooManyError, octets
 from bridle.engine.detect.facts import Facts, Texts
 from bridle.engine.detect.structured import ibans, ip_addresses, payment_cards
 from bridle.engine.detect.views import View, views
@@ -43,7 +43,7 @@ BUILT_IN = tuple(_BUILT_IN)
 # Nothing built in can be found, in the open or encoded, in a text without any of these.
 _SIGN = Expression(
     rb"[@0-9%&=:\\\xff]|[A-Za-z+/_-][A-Z]|//|[Ww]{3}"
-    rb"|(?:[^\s][ \t\n\-_.*|/,~+]{1,3}){5}"
+    rb"|(?:^|[^A-Za-z0-9])(?:[^\n][ \t\n\-_.*|/,~+]{1,5}){5}"
 )
 
 
@@ -138,7 +138,11 @@ class Detectors:
             if budget < 0:
                 yield from _unsearched(text, names)
                 return
-            yield from self._in_view(view, wanted)
+            try:
+                yield from self._in_view(view, wanted)
+            except TooManyError:
+                yield from _unsearched(text, names)
+                return
 
     def _in_view(self, view: View, names: list[str]) -> Iterator[Span]:
         for name in names:

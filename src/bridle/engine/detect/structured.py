@@ -15,6 +15,7 @@ Found = Iterator[tuple[int, int]]
 _DIGITS = Expression(rb"[0-9](?:[ \t._/-]{0,3}[0-9]){12,}")
 _GROUPS = Expression(rb"[0-9]+")
 _LONGEST, _SHORTEST = 19, 13
+_ENDLESS = 16_384  # octets of one run
 
 
 def payment_cards(data: bytes) -> Found:
@@ -22,9 +23,13 @@ def payment_cards(data: bytes) -> Found:
 
     A run of exactly that many digits counts when it starts with 2 to 6 (the digits of banking and
     finance, ISO/IEC 7812-1). Inside a longer run a number must have an issuer's prefix and usual
-    length, begin and end where a group does, and keep one separator.
+    length, begin and end where a group does, and keep one separator. In thousands of digits
+    there is always one, so such a run is found as a whole.
     """
     for start, end in _DIGITS.spans(data):
+        if end - start > _ENDLESS:
+            yield start, end
+            continue
         run = _Run(data, start, end)
         if run.is_card():
             yield start, end
@@ -93,11 +98,12 @@ class _Run:
         return first in self.starts or self.places[first] - self.places[first - 1] == 1
 
     def _may_stop(self, first: int, stop: int) -> bool:
-        whole = first in self.starts and stop in self.stops
-        bare = self.places[stop - 1] - self.places[first] == stop - 1 - first
-        if not (bare or (whole and self._one_separator(first, stop))):
+        if not self.valid(first, stop):
             return False
-        return self.valid(first, stop)
+        if self.places[stop - 1] - self.places[first] == stop - 1 - first:
+            return True
+        whole = first in self.starts and stop in self.stops
+        return whole and self._one_separator(first, stop)
 
     def _one_separator(self, first: int, stop: int) -> bool:
         inner = [i for i in range(first + 1, stop) if i in self.starts]
@@ -134,7 +140,6 @@ def _lengths(prefix: bytes) -> tuple[int, ...]:
 
 # --- IBAN (ISO 13616) ---------------------------------------------------------------------------
 
-_IBAN_START = Expression(rb"[A-Za-z][ \t._-]{0,2}[A-Za-z](?:[ \t._-]{0,2}[0-9]){2}")
 _SEPARATORS = b" \t._-/"
 
 # Country:length (IBAN registry). In the countries of _NUMERIC only digits follow the check digits.
@@ -154,14 +159,25 @@ _LENGTHS = {pair[:2]: int(pair[3:]) for pair in _COUNTRIES.split()}
 _NUMERIC = frozenset(_DIGITS_ONLY.split())
 
 
+def _starts() -> bytes:
+    """Return the pattern of a known country and two check digits."""
+    second: dict[str, str] = {}
+    for country in _LENGTHS:
+        second[country[0]] = second.get(country[0], "") + country[1]
+    countries = "|".join(rf"{a}[ \t._-]{{0,2}}[{b}]" for a, b in second.items())
+    return rf"(?i)(?:{countries})(?:[ \t._-]{{0,2}}[0-9]){{2}}".encode()
+
+
+_IBAN_START = Expression(_starts())
+
+
 def ibans(data: bytes) -> Found:
     """Yield account numbers of a known country with its length and a valid check (mod 97)."""
-    place = 0
-    while (found := _IBAN_START.find(data, place)) is not None:
-        start, place = found[0], found[0] + 1
-        if end := _iban_end(data, start):
+    done = 0
+    for start, _ in _IBAN_START.candidates(data):
+        if start >= done and (end := _iban_end(data, start)):
             yield start, end
-            place = end
+            done = end
 
 
 def _iban_end(data: bytes, start: int) -> int:

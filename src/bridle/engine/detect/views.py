@@ -30,18 +30,18 @@ _ESCAPES = Expression(
 _BASE64 = Expression(rb"[A-Za-z0-9+/_-]{8,}(?:\r?\n[A-Za-z0-9+/_-]{4,})*={0,2}")
 # No '@', ':' or '=' and hardly a digit encodes without one of these; prose has few such words.
 _ENCODED = Expression(rb"[A-Za-z0-9+/_-](?:[A-Z0-9+/]|\n)")
-_HEX = Expression(rb"(?:(?:0[xX]|\\x)?[0-9A-Fa-f]{2}[ :,-]{0,2}){6,}")
+_HEX = Expression(rb"(?:(?:0[xX]|\\x)?[0-9A-Fa-f]{2}[ :,-]{0,2}){5,}(?:0[xX]|\\x)?[0-9A-Fa-f]{2,3}")
 _SPACED = {
     separators: Expression(
-        rb"(?:^|[^A-Za-z0-9])((?:[^\s%(s)b][%(s)b]{1,3}){5,}[^\s%(s)b])(?:[^A-Za-z0-9]|$)"
-        % {b"s": escaped}
+        rb"(?:^|[^A-Za-z0-9])((?:[^%(no)b][%(s)b]{1,5}){5,}[^%(no)b])(?:[^A-Za-z0-9]|$)"
+        % {b"s": escaped, b"no": rb"\s" if separators == b" \t\n" else rb"\n" + escaped}
     )
     for separators, escaped in (
         (b" \t\n", rb" \t\n"), (b"-", rb"\-"), (b"_", b"_"), (b".", rb"\."), (b"*", rb"\*"),
         (b"|", rb"\|"), (b"/", b"/"), (b",", b","), (b"~", b"~"), (b"+", rb"\+"),
     )
 }  # fmt: skip
-_ANY_SPACED = Expression(rb"(?:[^A-Za-z0-9\s]|\b)(?:\S[ \t\n\-_.*|/,~+]{1,3}){5}")
+_ANY_SPACED = Expression(rb"(?:^|[^A-Za-z0-9])(?:[^\n][ \t\n\-_.*|/,~+]{1,5}){5}")
 _READABLE = Expression(r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x{fffd}]{5,}")
 
 

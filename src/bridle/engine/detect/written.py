@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 
-from bridle.engine.detect.expression import FOREIGN, Expression
+from bridle.engine.detect.expression import FOREIGN, MAX_CANDIDATES, Expression, TooManyError
 
 Found = Iterator[tuple[int, int]]
 
@@ -64,13 +64,11 @@ _NOT_BEFORE = _WORD | frozenset(b".,:+-_/=")
 
 def phones(data: bytes) -> Found:
     """Yield phone numbers: international, national with a leading 0, or North American."""
-    place = 0
-    while (found := _PHONE.find(data, place)) is not None:
-        start, end = found
-        place = start + 1
-        if _is_phone(data, start, end):
+    done = 0
+    for start, end in _PHONE.candidates(data):
+        if start >= done and _is_phone(data, start, end):
             yield start, end
-            place = end
+            done = end
 
 
 def _is_phone(data: bytes, start: int, end: int) -> bool:
@@ -115,7 +113,9 @@ def secrets(data: bytes) -> Found:
     for start, end in _KEY.spans(data):
         if not _DIGITS.isdisjoint(data[start:end]) or data[start : start + 5] == b"-----":
             yield start, end
-    for start, end in _ASSIGNED.spans(data, 1):
+    for count, (start, end) in enumerate(_ASSIGNED.spans(data, 1)):
+        if count == MAX_CANDIDATES:
+            raise TooManyError
         value = data[start:end]
         if not _LABEL.matches(value) and _looks_random(value):
             yield start, end
