@@ -42,7 +42,9 @@ def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def command(*words: str | Path, stdin: bytes = b"", **more: Any) -> subprocess.CompletedProcess[bytes]:
+def command(
+    *words: str | Path, stdin: bytes = b"", **more: Any
+) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
         [sys.executable, "-m", "bridle", *map(str, words)],
         input=stdin,
@@ -66,7 +68,10 @@ def refusal(ran: subprocess.CompletedProcess[bytes], code: str) -> str:
 
 BROKEN = {
     "bridle.toml": ("name = [", "toml_syntax"),
-    "policies/broken.dw": ('@id("x") permit (principal action, resource);', "policies/broken.dw:1:"),
+    "policies/broken.dw": (
+        '@id("x") permit (principal action, resource);',
+        "policies/broken.dw:1:",
+    ),
     "policies/typo.dw": (
         '@id("y") permit (principal, action, resource) when { context.input.nope == 1 };',
         "policies/typo.dw:1:",
@@ -156,7 +161,7 @@ def first_run(office: Path) -> Place:
     """Use the store once, so that it exists with a record in it."""
     with bridle.open(office, embedded=True) as governor:
         agent = governor.start_mission(MISSION, user=PERSON).agent(AGENT)
-        assert agent.call("desk.read_ticket", {"id": 41}, effect=lambda id: {}) == {}
+        assert agent.call("desk.read_ticket", {"id": 41}, effect=lambda **_: {}) == {}
     return place_of(office)
 
 
@@ -228,9 +233,9 @@ def test_a_full_disk_denies_loses_nothing_and_is_owned_up_to(office: Path) -> No
     place = place_of(office)
     ran: list[int] = []
 
-    def read_ticket(id: int) -> dict[str, int]:
-        ran.append(id)
-        return {"id": id}
+    def read_ticket(**given: int) -> dict[str, int]:
+        ran.append(given["id"])
+        return given
 
     with bridle.open(office, embedded=True) as governor:
         agent = governor.start_mission(MISSION, user=PERSON).agent(AGENT)
@@ -256,6 +261,10 @@ def test_a_full_disk_denies_loses_nothing_and_is_owned_up_to(office: Path) -> No
 
 def test_a_dead_governor_allows_nothing_and_its_successor_knows_everything(office: Path) -> None:
     ran: list[int] = []
+
+    def read_ticket(**given: int) -> None:
+        ran.append(given["id"])
+
     serving = subprocess.Popen(
         [sys.executable, "-m", "bridle", "serve", str(office), "--json"], stdout=subprocess.PIPE
     )
@@ -265,11 +274,11 @@ def test_a_dead_governor_allows_nothing_and_its_successor_knows_everything(offic
         governor = bridle.connect(office)
         mission = governor.start_mission(MISSION, user=PERSON)
         agent = mission.agent(AGENT)
-        agent.call("desk.read_ticket", {"id": 1}, effect=lambda id: ran.append(id))
+        agent.call("desk.read_ticket", {"id": 1}, effect=read_ticket)
         serving.kill()
         serving.wait(timeout=10)
         with pytest.raises(bridle.BridleError) as dead:
-            agent.call("desk.read_ticket", {"id": 2}, effect=lambda id: ran.append(id))
+            agent.call("desk.read_ticket", {"id": 2}, effect=read_ticket)
         assert dead.value.code in ("governor_unreachable", "store_unavailable")
         assert ran == [1]
         governor.close()
@@ -280,7 +289,7 @@ def test_a_dead_governor_allows_nothing_and_its_successor_knows_everything(offic
             serving.stdout.close()
     with bridle.open(office, embedded=True) as successor:
         again = successor.mission(mission.id).agent(AGENT)
-        again.call("desk.read_ticket", {"id": 3}, effect=lambda id: ran.append(id))
+        again.call("desk.read_ticket", {"id": 3}, effect=read_ticket)
     assert ran == [1, 3]
     report = json.loads(command("audit", "verify", office, "--json").stdout)
     assert report["findings"] == []

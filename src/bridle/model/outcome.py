@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
 
 class OutcomeKind(StrEnum):
@@ -29,3 +30,7 @@ class Outcome(Struct, frozen=True, forbid_unknown_fields=True):
     opaque: bool = False
     error: str = ""
     message: str = ""
+
+    def __post_init__(self) -> None:
+        """Accept the kind's text, as callers in Python write it. Raises `ValueError` for another."""
+        force_setattr(self, "kind", OutcomeKind(self.kind))
