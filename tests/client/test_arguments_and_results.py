@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridle.client import arguments, results
-from bridle.client.arguments import ArgumentError
+from bridle.client.attempt import arguments, results
+from bridle.client.attempt.arguments import ArgumentError
 from bridle.model.outcome import Outcome, OutcomeKind
 
 VALUES = st.recursive(

@@ -9,12 +9,15 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
-from bridle.client import arguments, binding, gate, guard
+from msgspec import Struct
+
+from bridle.client import binding, guard
+from bridle.client.attempt import arguments, gate
 from bridle.client.errors import Denied, Held
 from bridle.client.transport.channel import Channel, ask
 from bridle.model.action import action_id
 from bridle.model.calls import Begin, Decide, Listing, ToolsOf
-from bridle.model.errors import BridleError, UsageError
+from bridle.model.errors import UsageError
 from bridle.model.outcome import Outcome
 from bridle.model.reason import Reason, ReasonCode
 from bridle.model.verdict import Effect, Release, Verdict
@@ -29,8 +32,26 @@ _ADAPTER = "python"
 _acting: ContextVar[tuple[Agent, ...]] = ContextVar("bridle_acting", default=())
 
 
+class Asked(Struct, frozen=True):
+    """One intended action, fixed: the tool, the text of its arguments, the key, the action's id."""
+
+    tool: str
+    args: str
+    key: str
+    action: str
+
+
 class Session(Protocol):
     """Where an agent's calls go, and the handle that names its session."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether `handle` is there without asking the governor."""
+        ...
+
+    def open(self) -> str:
+        """Return the handle, asking the governor for one if need be."""
+        ...
 
     @property
     def channel(self) -> Channel:
@@ -84,15 +105,18 @@ class Agent:
         _check(effect, on_denied, stream=stream)
         if guard.needs_loop(effect):
             raise UsageError(f"the effect of {tool!r} is async", hint="use `await agent.acall(…)`")
-        asked: list[str] = []
+        asked = self._freeze(tool, args, key)
+        if isinstance(asked, Denied):
+            return _refuse(asked, on_denied)
+        if stream:
+            self._assert_streams(tool)
+            return guard.stream(self._session.channel, self._intent(asked), effect)
         try:
-            intent = self._intent(tool, args, key, asked)
-            if stream:
-                self._assert_streams(tool)
-                return guard.stream(self._session.channel, intent, effect)
-            return guard.guard(self._session.channel, intent, effect)
+            return guard.guard(self._session.channel, self._intent(asked), effect)
         except (Denied, Held) as refusal:
-            return _returned(refusal, on_denied, asked)
+            if refusal.action != asked.action:
+                raise  # it came from a call inside the effect
+            return _refuse(refusal, on_denied)
 
     async def acall(  # noqa: PLR0913 - as `call`
         self,
@@ -108,33 +132,40 @@ class Agent:
 
         With `stream=True` the result is an async iterator.
         """
-        from bridle.client import waiting
+        from bridle.client.attempt import waiting
 
         _check(effect, on_denied, stream=stream)
-        asked: list[str] = []
+        asked = self._freeze(tool, args, key)
+        if isinstance(asked, Denied):
+            return _refuse(asked, on_denied)
+        if not self._session.is_open:
+            await waiting.to_the_end(self._session.open)
+        if stream:
+            await waiting.to_the_end(self._assert_streams, tool)
+            return guard.astream(self._session.channel, self._intent(asked), effect)
         try:
-            intent = await waiting.to_the_end(self._intent, tool, args, key, asked)
-            if stream:
-                await waiting.to_the_end(self._assert_streams, tool)
-                return guard.astream(self._session.channel, intent, effect)
-            return await guard.aguard(self._session.channel, intent, effect)
+            return await guard.aguard(self._session.channel, self._intent(asked), effect)
         except (Denied, Held) as refusal:
-            return _returned(refusal, on_denied, asked)
+            if refusal.action != asked.action:
+                raise  # as in `call`
+            return _refuse(refusal, on_denied)
 
     def decide(self, tool: str, args: Args = None, *, key: str | None = None) -> Verdict:
         """Judge an action and record the decision, without running anything.
 
         Never raises for a refusal: a governor that cannot be asked is a `deny` too.
         """
+        asked = self._freeze(tool, args, key)
+        if isinstance(asked, Denied):
+            return _unasked(asked)
         try:
-            intent = self._intent(tool, args, key, [], start=False)
-            return gate.judge(self._session.channel, intent)
+            return gate.judge(self._session.channel, self._intent(asked, start=False))
         except Denied as refusal:
             return _unasked(refusal)
 
     async def adecide(self, tool: str, args: Args = None, *, key: str | None = None) -> Verdict:
         """The async twin of `decide`."""
-        from bridle.client import waiting
+        from bridle.client.attempt import waiting
 
         return await waiting.to_the_end(lambda: self.decide(tool, args, key=key))
 
@@ -211,29 +242,30 @@ class Agent:
 
     # --- inside ---------------------------------------------------------------------------------
 
-    def _intent(
-        self, tool: str, args: Args, key: str | None, asked: list[str], *, start: bool = True
-    ) -> gate.Intent:
-        """Freeze what is asked. `asked` is told the action's id as soon as there is one."""
+    def _freeze(self, tool: str, args: Args, key: str | None) -> Asked | Denied:
+        """Fix what is asked, or say that it cannot be asked at all."""
         key = os.urandom(16).hex() if key is None else key
+        action = ""
         try:
             action = action_id(self.mission.id, self.name, _ADAPTER, key)
-            asked.append(action)
             # INVARIANT: I3 — from here on only this text counts, whatever becomes of the objects.
-            text = arguments.to_text(args)
-        except (BridleError, UnicodeEncodeError) as problem:
-            why = problem.message if isinstance(problem, BridleError) else "the key is no text"
-            action = asked[0] if asked else ""
-            raise Denied(why, code=ReasonCode.MALFORMED.value, action=action) from problem
+            return Asked(tool, arguments.to_text(args), key, action)
+        except arguments.ArgumentError as problem:
+            return Denied(problem.message, code=problem.code, action=action)
+        except UnicodeEncodeError:
+            code = ReasonCode.MALFORMED.value
+            return Denied("the key is no valid Unicode", code=code, action=action)
+
+    def _intent(self, asked: Asked, *, start: bool = True) -> gate.Intent:
         call = Decide(
             session=self._session.handle,
-            tool=tool,
-            args=text,
-            key=key,
+            tool=asked.tool,
+            args=asked.args,
+            key=asked.key,
             adapter=_ADAPTER,
             start=start,
         )
-        return gate.Intent(call, action)
+        return gate.Intent(call, asked.action)
 
     def _assert_streams(self, tool: str) -> None:
         with self._lock:
@@ -269,9 +301,8 @@ def _check(effect: Callable[..., Any], on_denied: str, *, stream: bool) -> None:
         raise UsageError("a stream is judged at its first item, so its refusal can only be raised")
 
 
-def _returned(refusal: Denied | Held, on_denied: str, asked: list[str]) -> Denied | Held:
-    """Return the refusal of this action; one that came from inside the effect is raised."""
-    if on_denied == "return" and refusal.action in asked:
+def _refuse(refusal: Denied | Held, on_denied: str) -> Denied | Held:
+    if on_denied == "return":
         return refusal
     raise refusal
 

@@ -11,7 +11,7 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from bridle.client import results
+from bridle.client.attempt import results
 from bridle.model.errors import UsageError
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from typing import Any
 
 from msgspec import structs
 
-from bridle.client import gate, results
-from bridle.client.gate import Intent, Started, Stored
+from bridle.client.attempt import gate, results
+from bridle.client.attempt.gate import Intent, Started, Stored
 from bridle.client.transport.channel import Channel, ask
 from bridle.model.calls import ApprovalOf, Listing, Redeem
 from bridle.model.errors import NotFoundError, UsageError
@@ -52,7 +52,7 @@ def guard(channel: Channel, intent: Intent, effect: EffectFunction) -> Any:
 
 async def aguard(channel: Channel, intent: Intent, effect: EffectFunction) -> Any:
     """Do what `guard` does without blocking the event loop. A sync `effect` runs in a thread."""
-    from bridle.client import waiting
+    from bridle.client.attempt import waiting
 
     resumable = functools.partial(HeldEffect, channel, intent, effect)
     admitted = await waiting.or_undo(_undo, gate.admit, channel, intent, resumable)
@@ -97,7 +97,7 @@ async def astream(
     channel: Channel, intent: Intent, effect: EffectFunction
 ) -> AsyncGenerator[Any, None]:
     """Do what `stream` does for an async generator."""
-    from bridle.client import waiting
+    from bridle.client.attempt import waiting
 
     resumable = functools.partial(HeldEffect, channel, intent, effect)
     admitted = await waiting.or_undo(_undo, gate.admit, channel, intent, resumable)
@@ -145,7 +145,7 @@ class HeldEffect:
 
     async def await_(self, timeout: float | None) -> str:  # noqa: ASYNC109 - see `Held.await_`
         """See `Held.await_`."""
-        from bridle.client import waiting
+        from bridle.client.attempt import waiting
 
         end = _end(timeout)
         while True:
@@ -197,7 +197,7 @@ def _finished(result: Any, intent: Intent) -> Any:
 
 
 async def _arun(effect: EffectFunction, started: Started) -> Any:
-    from bridle.client import waiting
+    from bridle.client.attempt import waiting
 
     intent = started.intent
     if needs_loop(effect):

@@ -87,6 +87,11 @@ class Session:
         """The session's secret handle."""
         return self._handle or self.open()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the handle is there already."""
+        return bool(self._handle)
+
     def open(self) -> str:
         """Return the handle, asking the governor for one the first time."""
         with self._lock:

@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from bridle.client import arguments, results
-from bridle.client.beats import Pulse
+from bridle.client.attempt import arguments, results
+from bridle.client.attempt.beats import Pulse
 from bridle.client.errors import Denied, Held, Resumption
 from bridle.client.transport.channel import Channel
 from bridle.model.calls import Begin, Decide, Failed, Judged, Observe, Redeem, Released, Reply

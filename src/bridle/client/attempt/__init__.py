@@ -1,0 +1,1 @@
+"""Around one attempt of an effect: what is asked before, renewed meanwhile, reported after."""
