@@ -6,8 +6,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 # What goes in, and exactly what comes out (approval ids follow from input and bundle).
 GOLDEN: list[tuple[Any, Any]] = [
     (
@@ -140,33 +138,34 @@ def test_options_go_before_the_bundles_defaults(bridle_, office: Path) -> None:
     assert refunds.lines[0]["effect"] == "allow"
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        b"",
-        b"not json",
-        b"[]",
-        b'{"type":"action"}',
-        b'{"type":"nothing","id":"x"}',
-        b'{"type":"action","id":"x","tool":"mail.send","args":{},"at":"yesterday"}',
-        b'{"type":"action","id":"x","tool":"mail.send","sudo":true}',
-        b'{"type":"outcome","action":"never"}',
-        b"\xff\xfe",
-        b'{"type":"action","id":"x","tool":"desk.read_ticket","args_raw":"{\\"id\\":1,\\"id\\":2}"}',
-        b'{"type":"action","id":"x","tool":"no.such","args":{}}',
-        b"[" * 100_000,
-    ],
-)
-def test_a_line_that_cannot_be_read_is_denied_and_the_next_one_judged(
-    bridle_, office: Path, line: bytes
+UNREADABLE = [
+    b"",
+    b"not json",
+    b"[]",
+    b'{"type":"action"}',
+    b'{"type":"nothing","id":"x"}',
+    b'{"type":"action","id":"x","tool":"mail.send","args":{},"at":"yesterday"}',
+    b'{"type":"action","id":"x","tool":"mail.send","sudo":true}',
+    b'{"type":"outcome","action":"never"}',
+    b"\xff\xfe",
+    b'{"type":"action","id":"x","tool":"desk.read_ticket","args_raw":"{\\"id\\":1,\\"id\\":2}"}',
+    b'{"type":"action","id":"x","tool":"no.such","args":{}}',
+    b"[" * 100_000,
+]
+
+
+def test_lines_that_cannot_be_read_are_denied_and_the_next_ones_judged(
+    bridle_, office: Path
 ) -> None:
-    good = json.dumps(GOLDEN[0][0]).encode()
-    ran = bridle_("decide", office, stdin=line + b"\n" + good + b"\n")
+    # Without an id each line is an action of its own.
+    good = json.dumps({k: v for k, v in GOLDEN[0][0].items() if k != "id"}).encode()
+    ran = bridle_("decide", office, stdin=b"".join(b"%s\n%s\n" % (bad, good) for bad in UNREADABLE))
     assert ran.code == 0
-    denied, allowed = ran.lines
-    assert denied["effect"] == "deny"
-    assert denied["reasons"][0]["code"]
-    assert allowed["effect"] == "allow"
+    assert len(ran.lines) == 2 * len(UNREADABLE)
+    for line, denied in zip(UNREADABLE, ran.lines[::2], strict=True):
+        assert denied["effect"] == "deny", line[:80]
+        assert denied["reasons"][0]["code"], line[:80]
+    assert {judged["effect"] for judged in ran.lines[1::2]} == {"allow"}
 
 
 def test_a_line_without_end_is_cut_off_and_denied(bridle_, office: Path) -> None:
