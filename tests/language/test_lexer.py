@@ -80,9 +80,9 @@ def test_an_escape_that_means_nothing_is_refused(escape: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ['"' * 1_000_001, "(" * 65_536, "\\" * 500_000, '"\\' * 500_000, "@" * 500_000, "a." * 500_000],
+    ['"' * 300_001, "(" * 65_536, "\\" * 300_000, '"\\' * 150_000, "@" * 300_000, "a." * 150_000],
 )
-def test_a_megabyte_of_anything_takes_linear_time(text: str) -> None:
+def test_a_huge_file_of_anything_takes_linear_time(text: str) -> None:
     def cost(size: int) -> float:
         start = time.process_time()
         with suppress(LanguageError):
