@@ -35,7 +35,22 @@ LOCAL = re.compile(
     )
 )
 
-EXPORTS: set[str] = set()
+EXPORTS = {
+    "Agent",
+    "Bridle",
+    "BridleError",
+    "Denied",
+    "Effect",
+    "Held",
+    "Mission",
+    "Outcome",
+    "Verdict",
+    "__version__",
+    "connect",
+    "current",
+    "govern",
+    "open",
+}
 
 
 def files() -> Iterator[Path]:
