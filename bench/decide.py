@@ -215,7 +215,7 @@ def measure(*, quick: bool) -> harness.Report:
     report = harness.Report("decide", harness.versions("bridle", *_DISTRIBUTIONS))
     with tempfile.TemporaryDirectory(prefix="bench-decide-") as name:
         folder = Path(name)
-        decisions(report, folder, seconds=12 if quick else 60)
+        decisions(report, folder, seconds=8 if quick else 60)
         durable(report, folder, seconds=3 if quick else 10)
     imports(report, rounds=15 if quick else 40)
     return report

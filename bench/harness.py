@@ -14,6 +14,7 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -157,19 +158,33 @@ def paired(over: Sequence[float], under: Sequence[float]) -> float:
 
 
 def subprocess_seconds(commands: Mapping[str, Sequence[str]], *, rounds: int) -> Samples:
-    """Run programs in turn; each prints one number of seconds, returned as microseconds by name."""
+    """Run programs in turn; each prints one number of seconds, returned as microseconds by name.
+
+    Bytecode is kept between runs, in a folder of its own, whatever the caller's environment says:
+    otherwise an import would mostly time the compiler.
+    """
+    with tempfile.TemporaryDirectory(prefix="bench-bytecode-") as folder:
+        environ = {**os.environ, "PYTHONPYCACHEPREFIX": folder}
+        environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        return _in_turn(commands, rounds, environ)
+
+
+def _in_turn(
+    commands: Mapping[str, Sequence[str]], rounds: int, environ: Mapping[str, str]
+) -> Samples:
     taken: Samples = {name: [] for name in commands}
     for done in range(-1, rounds):
         for name, command in commands.items():
-            seconds = float(output_of(command))
+            seconds = float(output_of(command, environ))
             if done >= 0:  # the first round only fills caches
                 taken[name].append(seconds * 1e6)
     return taken
 
 
-def output_of(command: Sequence[str]) -> str:
+def output_of(command: Sequence[str], environ: Mapping[str, str] = os.environ) -> str:
     """Run a program and return what it printed; what it complained of goes to our stderr."""
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    run = subprocess.run(command, env=environ, check=True, stdout=subprocess.PIPE, text=True)
+    return run.stdout
 
 
 def write_durably(descriptor: int) -> None:
