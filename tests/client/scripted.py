@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -166,6 +167,14 @@ def attached(folder: Path, *, timeout: float = 10.0) -> tuple[Bridle, Agent]:
     """Connect as an agent whose session an operator opened."""
     bridle = connect(folder / "agents.sock", role="agent", timeout=timeout)
     return bridle, bridle.attach("ses_triage", mission=MISSION, agent=AGENT)
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Wait until `true`, which nothing tells us of."""
+    end = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < end
+        threading.Event().wait(0.01)
 
 
 class Sink:

@@ -22,7 +22,7 @@ from bridle.model import calls
 from bridle.model.errors import ProtocolError, UnreachableError
 from bridle.model.verdict import Effect, Verdict
 from client.raw import WELCOME, Peer, frame, listening
-from client.scripted import AGENT, MISSION, Scripted, Sink, act, served
+from client.scripted import AGENT, MISSION, Scripted, Sink, act, served, until
 
 Behaviour = Callable[[Peer, socket.socket], None]
 
@@ -283,8 +283,7 @@ def test_a_governor_that_dies_while_the_effect_runs_withholds_the_result(
 
         def effect(a: int) -> str:
             server.stop()
-            while (tmp_path / "agents.sock").exists():
-                pass
+            until(lambda: not server._running and not (tmp_path / "agents.sock").exists())
             return "the secret"
 
         with pytest.raises(UnreachableError) as caught:

@@ -18,7 +18,7 @@ import bridle
 from bridle.client.transport.peer import peer_of
 from bridle.model.errors import BundleError, StoreError, UnreachableError
 from client.desk import Served, copied, end_governor, environment, serving, wait_for_exit
-from client.scripted import Sink
+from client.scripted import Sink, until
 
 COMMENT = {"id": 7, "body": "hello"}
 
@@ -181,8 +181,7 @@ def test_a_client_killed_while_its_effect_runs_leaves_an_unknown_attempt(bundle:
             assert governor.status()["running_attempts"] == 1
             client.kill()
         # Its lease is one second; nothing but time tells that it will not come back.
-        while governor.status()["running_attempts"]:
-            pass
+        until(lambda: not governor.status()["running_attempts"])
         assert governor.status()["unknown_attempts"] == 1
 
 

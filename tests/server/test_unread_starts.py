@@ -11,7 +11,7 @@ from bridle.client.errors import Denied
 from bridle.client.transport import wire
 from bridle.model import calls
 from client.raw import connected, frame, hello, read_frame
-from client.scripted import Scripted, Sink, attached, served
+from client.scripted import Scripted, Sink, attached, served, until
 
 DECIDE = frame(
     wire.encode(calls.Decide(session="ses_triage", tool="t", args="{}", key="k", start=True))
@@ -44,8 +44,7 @@ def test_a_client_that_read_its_answer_and_died_may_have_run_it(
             read_frame(client)
             client.sendall(DECIDE)
             assert b"att_0" in read_frame(client)
-        while server._running:
-            pass
+        until(lambda: not server._running)
     assert governor.of(calls.Observe) == []
 
 
@@ -78,15 +77,14 @@ def test_a_denial_that_nobody_read_settles_nothing(governor: Scripted, tmp_path:
             read_frame(client)
             client.sendall(DECIDE)
             assert client.recv(1, socket.MSG_PEEK)
-        while server._running:
-            pass
+        until(lambda: not server._running)
     assert governor.of(calls.Observe) == []
 
 
 def test_a_client_that_stalls_in_its_next_frame_had_read_its_answer(
     governor: Scripted, tmp_path: Path
 ) -> None:
-    with served(governor, tmp_path, patience=0.1), connected(tmp_path) as client:
+    with served(governor, tmp_path, patience=1.0), connected(tmp_path) as client:
         client.sendall(hello())
         read_frame(client)
         client.sendall(DECIDE)
@@ -107,6 +105,5 @@ def test_a_broken_frame_after_an_answer_that_was_read_settles_nothing(
             read_frame(client)
             client.sendall(struct.pack(">I", 2**31))
             assert b"protocol_error" in read_frame(client)
-        while server._running:
-            pass
+        until(lambda: not server._running)
     assert governor.of(calls.Observe) == []
