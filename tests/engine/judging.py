@@ -81,6 +81,13 @@ def _tool_actions() -> str:
     return "\n".join(lines)
 
 
+def lean(schema: str) -> str:
+    """Make what every context shares optional, as the generator's lean form does."""
+    for name in ("facts", "mission", "user", "chain", "system"):
+        schema = schema.replace(f'"{name}": ', f'"{name}"?: ')
+    return schema
+
+
 TOOLS_SCHEMA = ENTITY_TYPES + GROUPS + _tool_actions()
 GOVERNANCE_SCHEMA = (
     ENTITY_TYPES
@@ -215,7 +222,9 @@ def bundle(text: str | tuple[Policy, ...], governance: str = "", **change: Any) 
         },
         "missions": {},
         "policies": (*tools, prelude(), *rules),
-        "schemas": Schemas(tools=TOOLS_SCHEMA, governance=GOVERNANCE_SCHEMA),
+        "schemas": Schemas(
+            tools=TOOLS_SCHEMA, governance=GOVERNANCE_SCHEMA, judging=lean(TOOLS_SCHEMA)
+        ),
     }
     return Bundle(**{**fields, **change})
 

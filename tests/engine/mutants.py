@@ -390,7 +390,7 @@ def a_modify_is_called_an_allow(patch):
 def _case(patch, **change):
     real = stages.action_context
     patch.setattr(
-        stages, "action_context", lambda c, v: real(msgspec.structs.replace(c, **change), v)
+        stages, "action_context", lambda c, v, r: real(msgspec.structs.replace(c, **change), v, r)
     )
 
 
@@ -417,7 +417,137 @@ def policies_see_another_time(patch):
 @mutant
 def policies_see_no_facts(patch):
     real = stages.action_context
-    patch.setattr(stages, "action_context", lambda c, v: real(c, {**v, "facts": {}}))
+    patch.setattr(stages, "action_context", lambda c, v, r: real(c, {**v, "facts": {}}, r))
+
+
+@mutant
+def what_shadow_policies_read_is_left_out(patch):
+    real = parties.context_reads
+    patch.setattr(parties, "context_reads", lambda p: frozenset() if p.shadow else real(p))
+
+
+@mutant
+def only_the_first_change_applies(patch):
+    real = judge.Judge._changed
+    patch.setattr(
+        judge.Judge, "_changed", lambda self, s, t, typed, c: real(self, s, t, typed, c[:1])
+    )
+
+
+@mutant
+def a_remedy_beside_an_unmet_objection_is_enough(patch):
+    patch.setattr(judge.verdicts, "met_by_remedy", lambda policy: True)
+
+
+@mutant
+def an_unmet_objection_blames_all(patch):
+    real = verdicts.forbidden
+    patch.setattr(judge.verdicts, "forbidden", lambda t, unmet, every: real(t, every, ()))
+
+
+@mutant
+def groups_need_the_least(patch):
+    def least(holds, approvers):
+        needs = {}
+        for name, need in (g for p in holds for g in p.hold):
+            wanted = need or approvers[name].need
+            needs[name] = min(needs.get(name, wanted), wanted)
+        return needs
+
+    patch.setattr(verdicts, "_groups", least)
+
+
+@mutant
+def a_policys_count_is_ignored(patch):
+    def declared(holds, approvers):
+        return {name: approvers[name].need for p in holds for name, _ in p.hold}
+
+    patch.setattr(verdicts, "_groups", declared)
+
+
+@mutant
+def the_first_hold_alone_is_asked(patch):
+    real = verdicts.hold
+    patch.setattr(judge.verdicts, "hold", lambda t, typed, holds, a: real(t, typed, holds[:1], a))
+
+
+@mutant
+def a_hold_shows_the_arguments_as_requested(patch):
+    real = judge.Judge._settle
+    patch.setattr(
+        judge.Judge,
+        "_settle",
+        lambda self, t, requested, typed, holds: real(
+            self, t, requested, requested if holds else typed, holds
+        ),
+    )
+
+
+@mutant
+def causes_name_no_text(patch):
+    patch.setattr(verdicts, "Cause", lambda kind, name, digest: Cause(kind, name))
+
+
+@mutant
+def a_modify_is_called_an_allow(patch):
+    real = verdicts.passed
+    patch.setattr(judge.verdicts, "passed", lambda t, requested, final: real(t, final, final))
+
+
+# --- what policies see ---------------------------------------------------------------------------
+
+
+def _case(patch, **change):
+    real = stages.action_context
+    patch.setattr(
+        stages, "action_context", lambda c, v, r: real(msgspec.structs.replace(c, **change), v, r)
+    )
+
+
+@mutant
+def policies_see_no_chain(patch):
+    _case(patch, chain=())
+
+
+@mutant
+def policies_see_another_user(patch):
+    _case(patch, user="cyd")
+
+
+@mutant
+def policies_see_no_executor(patch):
+    _case(patch, executor="")
+
+
+@mutant
+def policies_see_another_time(patch):
+    _case(patch, now=0)
+
+
+@mutant
+def policies_see_no_facts(patch):
+    real = stages.action_context
+    patch.setattr(stages, "action_context", lambda c, v, r: real(c, {**v, "facts": {}}, r))
+
+
+@mutant
+def what_shadow_policies_read_is_left_out(patch):
+    real = parties.Parties.reads
+    enforced = lambda p: context_reads(p) if not p.shadow else frozenset()  # noqa: E731
+    context_reads = parties.context_reads
+    patch.setattr(parties, "context_reads", enforced)
+    patch.setattr(parties.Parties, "reads", real)
+
+
+@mutant
+def only_the_first_attribute_a_policy_reads_counts(patch):
+    real = parties.context_reads
+
+    def first(policy):
+        found = real(policy)
+        return frozenset(sorted(found)[:1]) if found else found
+
+    patch.setattr(parties, "context_reads", first)
 
 
 @mutant

@@ -33,9 +33,7 @@ def closed(*required: str, **properties: Any) -> dict[str, Any]:
         "type": "object",
         "additionalProperties": False,
         "required": list(required),
-        "properties": {
-            k: {"type": v} if isinstance(v, str) else v for k, v in properties.items()
-        },
+        "properties": {k: {"type": v} if isinstance(v, str) else v for k, v in properties.items()},
     }
 
 
@@ -57,7 +55,7 @@ def bundle(*tools: Tool, detectors: dict[str, str] | None = None, **limits: int)
         approvers={},
         missions={},
         policies=(),
-        schemas=Schemas("", ""),
+        schemas=Schemas("", "", ""),
     )
 
 

@@ -136,9 +136,10 @@ class _Assembly:
         found = Schemas(
             tools=tools_schema(land.tools.values(), extra),
             governance=governance_schema(extra),
+            judging=tools_schema(land.tools.values(), extra, lean=True),
             events=event_schemas(),
         )
-        for text in (found.tools, found.governance):
+        for text in (found.tools, found.governance, found.judging):
             try:
                 cedarpy.Schema.from_str(text)
             except ValueError as error:

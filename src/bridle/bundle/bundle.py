@@ -53,10 +53,15 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Schemas(Struct, frozen=True):
-    """Generated Cedar schemas (human syntax) of both policy sets, and event schemas by scope."""
+    """Generated Cedar schemas (human syntax), and event schemas by scope.
+
+    Policies are validated under `tools` and `governance`. `judging` is `tools` with everything in
+    `context` but `input` and `output` optional: requests carry only what some policy reads.
+    """
 
     tools: str
     governance: str
+    judging: str
     events: dict[str, str] = {}
 
 

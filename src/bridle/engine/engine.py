@@ -31,7 +31,7 @@ class Engine:
         self.bundle = bundle
         self._normaliser = Normaliser(bundle)
         detectors = Detectors(bundle)
-        world = World(bundle.schemas.tools, entities(bundle))
+        world = World(bundle.schemas.judging, entities(bundle))
         panel = Panel(world, {p.id: p for p in tool_policies(bundle)})
         self._judge = Judge(panel, detectors, bundle.approvers)
         self._arguments = ArgumentStage(bundle, self._normaliser, detectors)

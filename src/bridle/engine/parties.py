@@ -9,11 +9,13 @@ from bridle.engine.case import Case, Refusal
 from bridle.engine.cedar.entities import Kin, kin_of_action, kin_of_agent, kin_of_system, uid
 from bridle.engine.cedar.evaluate import Request
 from bridle.engine.cedar.panel import Party, Question
-from bridle.engine.cedar.slicer import Scope, Slicer, entity_matches
+from bridle.engine.cedar.slicer import Scope, Slicer, context_reads, entity_matches
 from bridle.language.policy import Policy, PolicySetName
 from bridle.model.reason import ReasonCode
 
 RESULT_SUFFIX = ":result"
+ALL = frozenset(("facts", "mission", "user", "chain", "executor", "system"))
+"""What `context` holds beside `input` and `output`."""
 PRELUDE = "bridle."
 """What the ids of built-in policies begin with. No other policy may have such an id."""
 
@@ -24,17 +26,30 @@ class Parties:
     Slices are kept per tool and agent, both declared names, so their number is bounded.
     """
 
-    __slots__ = ("_bundle", "_result", "_slicer")
+    __slots__ = ("_bundle", "_reads", "_result", "_slicer")
 
     def __init__(self, bundle: Bundle, policies: Iterable[Policy], *, result: bool) -> None:
         self._bundle = bundle
         self._result = result
         self._slicer = Slicer(p for p in policies if not result or _on_results(p))
+        self._reads: dict[str, frozenset[str]] = {}
 
     def question(self, case: Case, context: str) -> Question:
         """Return the question of `case` in this context. Its names must be declared."""
         others = tuple(self._party(case, a, context) for a in _others(case))
         return Question(self._party(case, case.agent, context), others)
+
+    def reads(self, tool: str) -> frozenset[str]:
+        """The attributes of `context` that any policy of this tool looks at, shadow ones included.
+
+        A request need not carry the others: what nobody reads cannot change an answer.
+        """
+        known = self._reads.get(tool)
+        if known is None:
+            each = [context_reads(p) for p in self._slicer.matching(self._scope(tool, None))]
+            known = ALL if None in each else frozenset[str]().union(*filter(None, each))
+            self._reads[tool] = known
+        return known
 
     def any_forbid(self, tool: str) -> bool:
         """Whether an enforced forbid can match this tool, for any declared agent."""

@@ -7,6 +7,7 @@ schema types every attribute of `input` and `output`. Every entity reference is 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -35,11 +36,11 @@ class ArgumentStage:
 
     def question(self, case: Case, typed: Typed) -> Question:
         """Return the question with the arguments and what the detectors saw in them."""
-        views = {
-            "input": self._normaliser.cedar_input(case.tool, typed.value),
-            "facts": self._detectors.facts(case.tool, typed.value),
-        }
-        return self._parties.question(case, action_context(case, views))
+        reads = self._parties.reads(case.tool)
+        views: dict[str, Any] = {"input": self._normaliser.cedar_input(case.tool, typed.value)}
+        if "facts" in reads:
+            views["facts"] = self._detectors.facts(case.tool, typed.value)
+        return self._parties.question(case, action_context(case, views, reads))
 
     def read(self, tool: str, text: str) -> Typed | Refusal:
         """Read changed arguments from normalise on, as the algorithm demands."""
@@ -61,14 +62,14 @@ class ResultStage:
 
     def question(self, case: Case, typed: Typed) -> Question:
         """Return the question with the arguments, the result, and what was seen in the result."""
-        views: dict[str, Any] = {
-            "input": self._normaliser.cedar_input(case.tool, case.typed.value),
-            "facts": self._detectors.facts_output(case.tool, typed.value),
-        }
+        reads = self._parties.reads(case.tool)
+        views: dict[str, Any] = {"input": self._normaliser.cedar_input(case.tool, case.typed.value)}
+        if "facts" in reads:
+            views["facts"] = self._detectors.facts_output(case.tool, typed.value)
         output = self._normaliser.cedar_output(case.tool, typed.value)
         if output is not None:
             views["output"] = output
-        return self._parties.question(case, action_context(case, views))
+        return self._parties.question(case, action_context(case, views, reads))
 
     def has_rules(self, tool: str) -> bool:
         """Whether an enforced forbid can match the tool's results. An unknown tool: yes."""
@@ -83,21 +84,24 @@ class ResultStage:
         return self._normaliser.output(tool, text)
 
 
-def action_context(case: Case, views: dict[str, Any]) -> str:
-    """Return the context of an action or result as JSON text.
+def action_context(case: Case, views: dict[str, Any], reads: Collection[str]) -> str:
+    """Return the context of an action or result as JSON text: `views`, and what is read besides.
 
     `views` are the parts that differ: `input`, `facts` and, for a result, `output`. `chain.agents`
     are the ancestors and the actor; `chain.depth` counts the ancestors.
     """
-    agents = [uid("Agent", a) for a in (*case.chain, case.agent)]
-    context: dict[str, Any] = {
-        **views,
-        "mission": _mission(case.mission),
-        "user": uid("User", case.user),
-        "chain": {"depth": len(case.chain), "agents": agents},
-        "system": {"now": case.now},
-    }
-    if case.executor:
+    # INVARIANT: I6. A request carries nothing that no policy of its slice looks at.
+    context = dict(views)
+    if "mission" in reads:
+        context["mission"] = _mission(case.mission)
+    if "user" in reads:
+        context["user"] = uid("User", case.user)
+    if "chain" in reads:
+        agents = [uid("Agent", a) for a in (*case.chain, case.agent)]
+        context["chain"] = {"depth": len(case.chain), "agents": agents}
+    if "system" in reads:
+        context["system"] = {"now": case.now}
+    if "executor" in reads and case.executor:
         context["executor"] = uid("Workload", case.executor)
     return _encoder.encode(context).decode()
 

@@ -35,14 +35,15 @@ WHOLE = "value"
 
 _MISSION = '{"id": String, "template": String, "purpose": String, "labels": Set<String>}'
 _SYSTEM = '{"now": Long}'
-_SHARED = (
-    f'"mission": {_MISSION}, "user": User, "chain": {{"depth": Long, "agents": Set<Agent>}}, '
-    f'"executor"?: Workload, "system": {_SYSTEM}'
-)
+_CHAIN = '{"depth": Long, "agents": Set<Agent>}'
 
 
-def tools_schema(tools: Iterable[Tool], extra: Extra) -> str:
-    """Return the schema that actions and results are judged under."""
+def tools_schema(tools: Iterable[Tool], extra: Extra, *, lean: bool = False) -> str:
+    """Return the schema of actions and results.
+
+    With `lean`, what `context` holds beside `input` and `output` is optional, so that a request
+    may leave out what no policy reads. Policies are never validated under that form.
+    """
     lines = [
         _entities(extra),
         'action "call";',
@@ -52,7 +53,7 @@ def tools_schema(tools: Iterable[Tool], extra: Extra) -> str:
         'action "release";',
     ]
     for tool in tools:
-        lines += _actions(tool)
+        lines += _actions(tool, "?" if lean else "")
     return "\n".join(lines) + "\n"
 
 
@@ -119,22 +120,31 @@ _AGENT = '"owner": User, "team"?: Team, "version": String'
 _OF_SYSTEM = '"owner": String, "environment": String, "labels": Set<String>'
 
 
-def _actions(tool: Tool) -> list[str]:
+def _actions(tool: Tool, mark: str) -> list[str]:
     typed = f'"input": {_text(input_typing(tool.input).shape)}, '
     return [
-        _action(tool.name, tool.effect.value, f"{typed}{_facts(fact_keys(tool))}"),
+        _action(tool.name, tool.effect.value, typed, _shared(fact_keys(tool), mark)),
         _action(
             f"{tool.name}:result",
             "release",
-            f"{typed}{_output(tool)}{_facts(result_fact_keys(tool))}",
+            f"{typed}{_output(tool)}",
+            _shared(result_fact_keys(tool), mark),
         ),
     ]
 
 
-def _action(name: str, group: str, own: str) -> str:
+def _action(name: str, group: str, own: str, shared: str) -> str:
     return (
         f"action {quoted(name)} in [{quoted(group)}] appliesTo "
-        f"{{ principal: [Agent], resource: [System], context: {{{own}, {_SHARED}}} }};"
+        f"{{ principal: [Agent], resource: [System], context: {{{own}{shared}}} }};"
+    )
+
+
+def _shared(fact_names: tuple[str, ...], mark: str) -> str:
+    """Return the attributes that every context has; `mark` makes them optional."""
+    return (
+        f'"facts"{mark}: {_facts(fact_names)}, "mission"{mark}: {_MISSION}, "user"{mark}: User, '
+        f'"chain"{mark}: {_CHAIN}, "executor"?: Workload, "system"{mark}: {_SYSTEM}'
     )
 
 
@@ -145,7 +155,7 @@ def _output(tool: Tool) -> str:
 
 def _facts(names: tuple[str, ...]) -> str:
     one = '{"length": Long, "found": Set<String>}'
-    return '"facts": {' + ", ".join(f"{quoted(name)}?: {one}" for name in names) + "}"
+    return "{" + ", ".join(f"{quoted(name)}?: {one}" for name in names) + "}"
 
 
 _PLAIN: dict[type[Shape], str] = {

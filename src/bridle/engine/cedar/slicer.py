@@ -135,19 +135,42 @@ def is_personal(policy: Policy) -> bool:
     return not anyone or _mentions_principal(policy.node.clauses)
 
 
+def context_reads(policy: Policy) -> frozenset[str] | None:
+    """The attributes of `context` that a policy can look at; None when that could be any."""
+    found: set[str] = set()
+    for node, above in _expressions(policy.node.clauses):
+        if not (isinstance(node, pst.Var) and node.name == "context"):
+            continue
+        if isinstance(above, pst.GetAttr):
+            found.add(above.attr)
+        elif isinstance(above, pst.HasAttr):
+            found.add(above.attrs[0])
+        else:
+            return None
+    return frozenset(found)
+
+
 def _mentions_principal(clauses: tuple[pst.Clause, ...]) -> bool:
-    stack: list[Any] = list(clauses)
+    return any(
+        isinstance(node, pst.Var) and node.name == "principal" for node, _ in _expressions(clauses)
+    )
+
+
+def _expressions(clauses: tuple[pst.Clause, ...]) -> Iterator[tuple[Any, Any]]:
+    """Yield every node of the conditions with the node it stands in."""
+    stack: list[tuple[Any, Any]] = [(clause, None) for clause in clauses]
     while stack:
-        node = stack.pop()
-        if isinstance(node, pst.Var) and node.name == "principal":
-            return True
+        node, above = stack.pop()
+        yield node, above
         if isinstance(node, Mapping):
-            stack.extend(cast("Mapping[str, Any]", node).values())
+            below: Iterable[Any] = cast("Mapping[str, Any]", node).values()
         elif isinstance(node, tuple):
-            stack.extend(node)  # pyright: ignore[reportUnknownArgumentType]
+            below = node
         elif is_dataclass(node):
-            stack.extend(getattr(node, f.name) for f in fields(node))
-    return False
+            below = (getattr(node, f.name) for f in fields(node))
+        else:
+            continue
+        stack.extend((each, node) for each in below)
 
 
 def _index(policies: tuple[Policy, ...]) -> dict[pst.EntityUid | None, list[int]]:
