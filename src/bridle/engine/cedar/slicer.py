@@ -162,15 +162,17 @@ def _expressions(clauses: tuple[pst.Clause, ...]) -> Iterator[tuple[Any, Any]]:
     while stack:
         node, above = stack.pop()
         yield node, above
-        if isinstance(node, Mapping):
-            below: Iterable[Any] = cast("Mapping[str, Any]", node).values()
-        elif isinstance(node, tuple):
-            below = node
-        elif is_dataclass(node):
-            below = (getattr(node, f.name) for f in fields(node))
-        else:
-            continue
-        stack.extend((each, node) for each in below)
+        stack.extend((part, node) for part in _parts(node))
+
+
+def _parts(node: Any) -> Iterable[Any]:
+    if isinstance(node, Mapping):
+        return cast("Mapping[str, Any]", node).values()
+    if isinstance(node, tuple):
+        return cast("tuple[Any, ...]", node)  # type: ignore[redundant-cast]
+    if is_dataclass(node):
+        return (getattr(node, f.name) for f in fields(node))
+    return ()
 
 
 def _index(policies: tuple[Policy, ...]) -> dict[pst.EntityUid | None, list[int]]:
