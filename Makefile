@@ -3,6 +3,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# What `make bench` measures: the modules of bench/ that are subjects.
+SUBJECTS := decide
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 LOCK := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate --no-emit-index-url
@@ -62,7 +64,7 @@ nightly: setup
 	$(BIN)/python -m pytest -q -m "slow or not slow" --timeout 3600 --full --hypothesis-profile slow
 
 bench: setup
-	@set -e; for each in bench/[a-z]*.py; do name=$${each##*/}; echo "== $${name%.py}"; $(BIN)/python -m bench.$${name%.py}; done
+	@set -e; for each in $(SUBJECTS); do echo "== $$each"; $(BIN)/python -m bench.$$each; done
 
 docs: .venv-docs/.done
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict

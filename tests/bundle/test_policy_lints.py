@@ -43,6 +43,7 @@ ERRORS = [
     (f'@id("n") @hold("finance") {PERMIT};', "remedy_on_permit", 1, '@hold("finance'),
     (f'@id("n") @modify("drop input.cc") {PERMIT};', "remedy_on_permit", 1, '@modify("drop input.cc'),
     (f'@id("n") @modify("drop input.cc") @hold("finance") {MAIL};', "remedy_conflict", 1, '@hold("finance'),
+    (f'@id("n") @modify("drop input.cc") @enforce("shadow") {MAIL};', "shadow_modify", 1, '@modify("drop input.cc'),
     (f'@id("n") @hold("nobody") {FORBID};', "unknown_approvers", 1, "forbid"),
     (f'@id("n") @hold("support-leads:3") {FORBID};', "approvers_short", 1, "forbid"),
     (f'@id("n") @hold("finance:0") {FORBID};', "hold_syntax", 1, "0"),

@@ -1,4 +1,4 @@
-"""What goes into a judgement and what comes out. Plain data; the engine is a function between them."""
+"""What goes into a judgement and what comes out. Plain data, with the engine in between."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class MissionView(Struct, frozen=True):
 
 
 class Case(Struct, frozen=True, kw_only=True):
-    """Everything one judgement depends on. `chain` are the actor's ancestors, root first, without it.
+    """Everything one judgement depends on. `chain` are the actor's ancestors, root first.
 
     `now` is the governor's clock in milliseconds since the epoch. `waived` are `(policy id, text
     digest)` pairs of forbids that an approval lifts for this action only.
@@ -68,7 +68,10 @@ class GovernanceCase(Struct, frozen=True, kw_only=True):
 
 
 class Cause(Struct, frozen=True):
-    """What a hold asks humans to lift: `forbid` (id, text digest), `budget` (name, amount) or `attempt` (id)."""
+    """What a hold asks humans to lift.
+
+    `kind` is `forbid` (id and text digest), `budget` (name and amount) or `attempt` (id).
+    """
 
     kind: str
     id: str

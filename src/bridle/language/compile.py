@@ -188,6 +188,15 @@ def _remedy(source: Source, statement: Statement, set_name: PolicySetName) -> _R
             f"@{first.name} is not available in governance/",
             "a governance action is permitted or it is not",
         )
+    # INVARIANT: I8 — a change that begins when @enforce is taken away could meet what another
+    # policy holds, so that the stripped set would be the milder one.
+    if modify and statement.annotation("enforce"):
+        raise fault(
+            modify.location,
+            "shadow_modify",
+            "@modify on a shadow policy: it changes nothing as long as it is only tried",
+            "add the remedy when you enforce the policy",
+        )
     if modify:
         return parse_modify(source, modify), ()
     return (), parse_hold(source, first)

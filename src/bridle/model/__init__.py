@@ -1,1 +1,1 @@
-"""The nouns of Bridle, as plain frozen data. Imports nothing of ours; no I/O, no behaviour beyond naming."""
+"""The nouns of Bridle, as plain frozen data. No I/O, no behaviour beyond naming."""

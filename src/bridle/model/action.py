@@ -31,7 +31,7 @@ class Action(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def action_id(mission: str, agent: str, adapter: str, key: str) -> str:
-    """Return the id of the action `key` names; the parts are length-prefixed, so none can spill over."""
+    """Return the id of the action `key` names. Parts are length-prefixed: none can spill over."""
     parts = b"".join(f"{len(p.encode())}:{p}".encode() for p in (mission, agent, adapter, key))
     return "act_" + hashlib.sha256(parts).hexdigest()[:32]
 
@@ -48,7 +48,7 @@ class ActionState(StrEnum):
 
 
 class AttemptState(StrEnum):
-    """A started attempt ends as `ok`, `error`, `not_started` or, when its lease ran out, `unknown`."""
+    """A started attempt ends as `ok`, `error`, `not_started` or, by its lease, `unknown`."""
 
     STARTED = "started"
     OK = "ok"

@@ -23,7 +23,7 @@ class Call(Struct, frozen=True, forbid_unknown_fields=True, tag_field="op", kw_o
 
 
 class AgentCall(Call, frozen=True, kw_only=True):
-    """A request made with an agent session's handle. The handle names mission, agent and executor."""
+    """A request made with a session's handle, which names mission, agent and executor."""
 
     session: str
 
@@ -48,7 +48,7 @@ class Begin(AgentCall, frozen=True, kw_only=True, tag="begin"):
 
 
 class Beat(AgentCall, frozen=True, kw_only=True, tag="beat"):
-    """Renew the lease of a started attempt. Answers `Done`, or a refusal once the lease has lapsed."""
+    """Renew a started attempt's lease. Answers `Done`, or a refusal once it has lapsed."""
 
     attempt: str
 
@@ -87,7 +87,7 @@ class ToolsOf(AgentCall, frozen=True, kw_only=True, tag="tools_of"):
 
 
 class OperatorCall(Call, frozen=True, kw_only=True):
-    """A request that needs the operator's connection. `as_user` names the human (checked by the governor)."""
+    """A request that needs the operator's connection. `as_user` names the human."""
 
     as_user: str = ""
 
@@ -130,7 +130,7 @@ class CloseSession(OperatorCall, frozen=True, kw_only=True, tag="close_session")
 
 
 class Missions(OperatorCall, frozen=True, kw_only=True, tag="missions"):
-    """List missions, newest first; with `mission`, that one with budgets, sessions and open attempts."""
+    """List missions, newest first; with `mission`, that one with all that belongs to it."""
 
     mission: str = ""
     limit: int = 100
@@ -168,7 +168,7 @@ class Answer(OperatorCall, frozen=True, kw_only=True, tag="answer"):
 
 
 class Kill(OperatorCall, frozen=True, kw_only=True, tag="kill"):
-    """Stop everything in a scope: `all`, `tool`, `agent`, `mission` (the last three with `subject`)."""
+    """Stop a scope: `all`, or `tool`, `agent`, `mission` with their `subject`."""
 
     scope: str
     subject: str = ""
@@ -277,7 +277,7 @@ REPLIES = Judged | Released | Opened | Done | Listing | Failed
 
 
 class Caller(Struct, frozen=True, forbid_unknown_fields=True):
-    """Who is on the other end of a connection, as the transport authenticated it (never self-declared).
+    """Who is on the other end of a connection, as the transport authenticated it.
 
     `operator` is true on the operator's socket (and embedded). `method` says how it was
     established, for the record: `embedded`, `peer:<uid>` or `offline`. `same_uid` says that agent

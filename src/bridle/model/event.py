@@ -8,7 +8,7 @@ from msgspec import Struct
 
 
 class EventKind(StrEnum):
-    """`request`: final decision of an action. `held`: put on hold. `response`: outcome ok. `error`: any other."""
+    """`request`: a final decision. `held`: put on hold. `response`: ok. `error`: any other end."""
 
     REQUEST = "request"
     HELD = "held"
@@ -17,7 +17,7 @@ class EventKind(StrEnum):
 
 
 class Event(Struct, frozen=True, forbid_unknown_fields=True):
-    """One entry of a partition's history. `time` is in milliseconds since the epoch, never backwards."""
+    """One entry of a partition's history. `time`: milliseconds since the epoch, never backwards."""
 
     kind: EventKind
     time: int

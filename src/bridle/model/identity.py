@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 
 class Status(StrEnum):
-    """A suspended identity decides, executes and approves nothing; a retired one never will again."""
+    """A suspended identity decides, executes and approves nothing; a retired one never again."""
 
     ACTIVE = "active"
     SUSPENDED = "suspended"

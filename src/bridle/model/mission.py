@@ -35,7 +35,7 @@ class Budget(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MissionTemplate(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a mission of this kind may involve. Patterns in `tools` are exact names, `prefix.*` or `*`."""
+    """What a mission of this kind may involve. `tools` are exact names, `prefix.*` or `*`."""
 
     id: str
     purpose: str = ""
@@ -52,6 +52,4 @@ class MissionTemplate(Struct, frozen=True, forbid_unknown_fields=True):
 
 def matches(patterns: tuple[str, ...], name: str) -> bool:
     """Whether `name` is one of `patterns` (exact, `prefix.*` or `*`), byte for byte."""
-    return any(
-        p == name or p == "*" or (p.endswith(".*") and name.startswith(p[:-1])) for p in patterns
-    )
+    return any(p in (name, "*") or (p.endswith(".*") and name.startswith(p[:-1])) for p in patterns)

@@ -32,5 +32,5 @@ class Outcome(Struct, frozen=True, forbid_unknown_fields=True):
     message: str = ""
 
     def __post_init__(self) -> None:
-        """Accept the kind's text, as callers in Python write it. Raises `ValueError` for another."""
+        """Accept the kind's text, as callers in Python write it. Raises `ValueError`."""
         force_setattr(self, "kind", OutcomeKind(self.kind))

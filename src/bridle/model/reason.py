@@ -8,7 +8,7 @@ from msgspec import Struct
 
 
 class ReasonCode(StrEnum):
-    """Stable names. Each is documented with cause and way out in `docs/reference/reason-codes.md`."""
+    """Stable names. `docs/reference/reason-codes.md` gives each one's cause and way out."""
 
     # The action itself
     UNKNOWN_TOOL = "unknown_tool"

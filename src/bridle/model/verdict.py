@@ -33,7 +33,7 @@ _STRICTNESS = {Effect.ALLOW: 0, Effect.MODIFY: 1, Effect.HOLD: 2, Effect.DENY: 3
 
 
 class Receipt(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the record of a verdict lies: leaf index in the ledger and its RFC 6962 leaf hash (hex).
+    """Where a record lies: leaf index in the ledger and its RFC 6962 leaf hash (hex).
 
     `durability` is the mode it was written at: `strict` (fsynced before the verdict left) or
     `relaxed`.

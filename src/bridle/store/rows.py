@@ -20,7 +20,7 @@ class Row(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class GlobalRow(Row, frozen=True, kw_only=True):
-    """The one row read in every decision: epoch, active bundle, how many kills and suspensions are in force."""
+    """The one row read in every decision: epoch, active bundle, kills and suspensions in force."""
 
     TABLE: ClassVar[str] = "globals"
     KEY: ClassVar[str] = "id"
@@ -103,7 +103,7 @@ class IdentityRow(Row, frozen=True, kw_only=True):
 
 
 class PartitionRow(Row, frozen=True, kw_only=True):
-    """State of one key (mission, user, agent, tenant): a version, a clock that never goes back, a document."""
+    """State of one key (mission, user, agent, tenant), with a clock that never goes back."""
 
     TABLE: ClassVar[str] = "partitions"
     KEY: ClassVar[str] = "id"
@@ -171,7 +171,7 @@ class AttemptRow(Row, frozen=True, kw_only=True):
 
 
 class HoldRow(Row, frozen=True, kw_only=True):
-    """A durable request to humans. `subject` is `action` or `result`; `digest` binds it to one action.
+    """A durable request to humans about an `action` or a `result`; `digest` binds it to one.
 
     `causes` are `{kind, id, digest|amount}`; `groups` maps an approver group to how many distinct
     humans it needs; `votes` are `{user, approve, reason, time, method}`.
@@ -201,7 +201,7 @@ class HoldRow(Row, frozen=True, kw_only=True):
 
 
 class BudgetRow(Row, frozen=True, kw_only=True):
-    """What is used of a budget in one window. `id` is `<mission>/<budget>/<window number>`; ten-thousandths."""
+    """What is used of a budget in one window, in ten-thousandths of its unit."""
 
     TABLE: ClassVar[str] = "budgets"
     KEY: ClassVar[str] = "id"

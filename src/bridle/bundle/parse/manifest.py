@@ -14,6 +14,9 @@ FORMAT = 1
 BUILT_IN_DETECTORS = ("email", "phone", "iban", "payment_card", "secret_key", "url", "ip")
 """The detectors every bundle has. The engine implements them under these names."""
 
+UNSEARCHED = "unsearched"
+"""What `facts` add for a text too large or too convoluted to search in full. Nobody else's name."""
+
 _DETECTOR = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _MAX_BYTES = 64 * 1024 * 1024
 
@@ -82,7 +85,7 @@ def _detectors(table: Table) -> tuple[Detector, ...]:
     found = list[Detector]()
     for name in table.data:
         pattern = table.text(name)
-        if not _DETECTOR.fullmatch(name) or name in BUILT_IN_DETECTORS:
+        if not _DETECTOR.fullmatch(name) or name in (*BUILT_IN_DETECTORS, UNSEARCHED):
             table.findings.error(
                 table.at(name),
                 "bad_name",

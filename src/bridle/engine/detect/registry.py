@@ -12,15 +12,13 @@ from typing import Any
 from msgspec import Struct
 
 from bridle.bundle.bundle import Bundle, Detector
+from bridle.bundle.parse.manifest import UNSEARCHED
 from bridle.engine.detect.expression import Expression, PatternError, TooManyError, octets
 from bridle.engine.detect.facts import Facts, Texts
 from bridle.engine.detect.structured import ibans, ip_addresses, payment_cards
 from bridle.engine.detect.views import View, views
 from bridle.engine.detect.written import emails, phones, secrets, urls
 from bridle.model.errors import BundleError
-
-UNSEARCHED = "unsearched"
-"""The name that stands for «too large or too convoluted to search in full»."""
 
 MAX_TEXT = 2**20
 """Code points of one text that are searched."""
