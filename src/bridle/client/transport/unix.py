@@ -6,6 +6,7 @@ closed, so a late answer can never be taken for the answer to another call.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import threading
@@ -213,7 +214,9 @@ class UnixChannel:
 
     def _greet(self, connection: socket.socket, deadline: float) -> None:
         hello = wire.Hello(bridle=wire.VERSION, role=self.role)
-        wire.send_frame(connection, wire.encode(hello), deadline)
+        # A governor that turned us away has hung up by now; what it said is still there to read.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            wire.send_frame(connection, wire.encode(hello), deadline)
         body = wire.receive_frame(connection, deadline=deadline)
         if body is None:
             raise ConnectionResetError(104, "it hung up")
