@@ -16,7 +16,7 @@ class Severity(StrEnum):
 
 
 class Location(Struct, frozen=True, forbid_unknown_fields=True):
-    """A place in a bundle: `file` is relative to it, `line` and `column` count from 1 (0: unknown)."""
+    """A place in a bundle: `file` relative to it, `line` and `column` from 1 (0: unknown)."""
 
     file: str
     line: int = 0
