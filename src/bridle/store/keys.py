@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bridle.model.errors import StoreError
+from bridle.store.failures import of_system
 from bridle.store.sqlite.opening import assert_private
 
 KEY_BYTES = 32
@@ -30,11 +31,7 @@ def load_or_create(path: Path) -> bytes:
             os.link(draft, path)
         _sync(path.parent)
     except OSError as problem:
-        raise StoreError(
-            f"{path}: the key cannot be written: {problem.strerror}",
-            code="store_full" if problem.errno == 28 else "store_readonly",
-            hint="Free some space and make the folder writable for the user that runs Bridle.",
-        ) from problem
+        raise of_system(problem, path) from problem
     finally:
         draft.unlink(missing_ok=True)
     return _load(path)
