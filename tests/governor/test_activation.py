@@ -1,5 +1,6 @@
 """Activation: a human's act, refused where it would do harm; a changed folder decides nothing."""
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -9,10 +10,11 @@ import pytest
 
 from bridle.bundle.load import load
 from bridle.governor.governor import Governor
+from bridle.governor.ground.watch import _EVERY_S, DiskWatch
 from bridle.model import calls
 from bridle.model.calls import Failed, Judged, Listing, Opened, Reply
 from bridle.model.errors import StoreError
-from governor.desk import ANYONE, FILES, changed, codes
+from governor.desk import ANYONE, FILES, Desk, changed, codes
 
 
 class House:
@@ -107,8 +109,6 @@ def _same_size(house: House) -> None:
     path = house.root / "policies" / "limits.dw"
     stamp = path.stat()
     path.write_text(path.read_text().replace("gossip", "gossiq"))
-    import os
-
     os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
 
 
@@ -187,15 +187,6 @@ expect = "allow"
     [
         ({**FILES, "bridle.toml": "format = "}, "bundle_invalid"),
         ({**FILES, "tests/wrong.toml": FAILING}, "scenarios_fail"),
-        (
-            changed(("agents.toml", 'users = ["ben", "cleo", "dora"]', 'users = ["ben"]')),
-            "locks_out",
-        ),
-        (changed(("agents.toml", "need = 2", "need = 4")), "locks_out"),
-        (
-            changed(("policies/limits.dw", '@hold("board")', '@hold("board:4")')),
-            "locks_out",
-        ),
     ],
 )
 def test_a_bundle_that_would_do_harm_is_not_activated(house: House, files, code):
@@ -213,8 +204,10 @@ def test_a_bundle_of_suspended_operators_only_is_not_activated(house: House):
     assert house.activate() == "locks_out"
 
 
-def test_a_group_of_suspended_humans_locks_out(house: House):
-    for user in ("ben", "cleo"):
+@pytest.mark.parametrize("users", [("ben", "cleo"), ("cleo", "dora")])
+def test_a_group_with_too_few_active_humans_locks_out(house: House, users):
+    # No lead at all; one of the board, where its declaration wants two.
+    for user in users:
         house.ask(calls.IdentityVerb(kind="user", id=user, verb="suspend", as_user="ana"))
     house.write(NEXT)
     assert house.activate() == "locks_out"
@@ -248,8 +241,6 @@ def test_a_bundle_whose_tools_write_where_the_store_lies_is_not_activated(house:
 
 
 def test_the_watch_looks_again_within_a_quarter_of_a_second(house: House):
-    from bridle.governor.ground.watch import _EVERY_S, DiskWatch
-
     assert _EVERY_S <= 0.25
     watch = DiskWatch(house.root)
     active = load(house.root).digest
@@ -263,6 +254,4 @@ def test_the_watch_looks_again_within_a_quarter_of_a_second(house: House):
 
 
 def test_a_governor_without_a_folder_activates_nothing():
-    from governor.desk import Desk
-
     assert Desk().refused(calls.Activate(digest="0", as_user="ana")) == "no_bundle"

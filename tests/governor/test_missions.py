@@ -64,7 +64,7 @@ def test_what_does_not_exist_is_said_to_be_missing(desk: Desk, call, code):
         ({"agent": "stranger"}, "out_of_mission"),
         ({"agent": "clerk", "executor": "nobody"}, "unknown_workload"),
         ({"agent": "clerk", "as_user": "cleo"}, "not_an_operator"),
-        ({"agent": "clerk", "as_user": "mallory"}, "not_an_operator"),
+        ({"agent": "clerk", "as_user": "mallory"}, "unknown_user"),
     ],
 )
 def test_a_session_is_opened_by_owner_or_operator_for_an_agent_of_the_mission(desk, given, code):

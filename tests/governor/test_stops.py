@@ -35,7 +35,7 @@ def test_a_kill_stops_its_scope_and_lists_what_was_started(desk: Desk, scope, su
     leaf = desk.leaves("kill")[-1]
     assert (leaf.chain, leaf.ids["by"]) == (SYSTEM_CHAIN, "ana")
     assert leaf.body == {"what": "kill", "scope": f"{scope}:{subject_of(desk, subject)}"}
-    assert desk.opened_leaf(len(desk.leaves()) - 1) == {"reason": "why"}
+    assert desk.opened_leaf(desk.leaves().index(leaf)) == {"reason": "why"}
     assert desk.leaves("decision")[-1].ids["epoch"] == "2"
     # What has started may end.
     assert desk.observe(running.attempt, '{"body":"b"}').effect == "allow"

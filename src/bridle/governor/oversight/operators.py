@@ -8,6 +8,7 @@ from msgspec import Struct, structs
 
 from bridle.bundle.bundle import Bundle
 from bridle.governor.action import outcomes
+from bridle.governor.ground import clear
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
 from bridle.governor.oversight import humans, showing
@@ -19,6 +20,7 @@ from bridle.model.outcome import OutcomeKind
 from bridle.model.record import SYSTEM_CHAIN, LeafKind
 from bridle.store.rows import AttemptRow, IdentityRow, KillRow, MissionRow
 
+_LONGEST_REASON = 2_000
 _SCOPES = ("all", "tool", "agent", "mission")
 _VERBS = {"suspend": Status.SUSPENDED, "resume": Status.ACTIVE, "retire": Status.RETIRED}
 
@@ -45,7 +47,7 @@ def kill(turn: Turn, caller: Caller, call: Kill) -> list[dict[str, Any]]:
         subject=call.subject,
         # A kill that is in force stays that of the human who pulled it first.
         by=before.by if before is not None else who,
-        reason=call.reason,
+        reason=clear.text_of(call.reason[:_LONGEST_REASON]),
         time=turn.now,
     )
     turn.tx.put(row)
