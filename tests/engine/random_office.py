@@ -230,7 +230,7 @@ def _policy(rnd, name):
         quoted = change.replace('"', '\\"')
         scope = f"{rnd.choice(_PRINCIPALS)}, {rnd.choice(_ACTIONS[:6])}, {rnd.choice(_RESOURCES)}"
         return (
-            f'@id("{name}")\n{shadow}{reason}@modify("{quoted}")\n'
+            f'@id("{name}")\n{reason}@modify("{quoted}")\n'
             f"forbid ({scope}) when {{ {condition} }};\n"
         )
     hold = ""

@@ -116,22 +116,17 @@ RESULT = closed(
         ('{"id":"a","score":0.5}', {"id": "a", "score": "0.5"}),
         ('{"id":"a","score":1e3,"seen":5.0}', {"id": "a", "score": "1000.0", "seen": 5}),
         ('{"id":"a","score":12.50000}', {"id": "a", "score": "12.5"}),
-        ('{"id":"a","score":0.123456}', {"id": "a"}),
-        ('{"id":"a","score":1e400}', {"id": "a"}),
-        ('{"id":"a","score":1e-999999999}', {"id": "a"}),
+        ('{"id":"a","score":0.123456}', None),
+        ('{"id":"a","score":1e400}', None),
+        ('{"id":"a","score":1e-999999999}', None),
         ('{"id":"a","score":-0}', {"id": "a", "score": "0.0"}),
-        ('{"id":"a","seen":1e30}', {"id": "a"}),
-        ('{"id":"a","rows":[1,0.00001]}', {"id": "a"}),
+        ('{"id":"a","seen":1e30}', None),
+        ('{"id":"a","rows":[1,0.00001]}', None),
     ],
 )
 def test_a_result_is_typed_exactly_or_not_at_all(text, expected):
     reader = normaliser(tool(output=RESULT))
     assert reader.cedar_output("t", reader.output("t", text).value) == expected
-
-
-def test_a_required_number_that_cedar_cannot_hold_takes_the_whole_result_with_it():
-    reader = normaliser(tool(output=closed("score", score="number")))
-    assert reader.cedar_output("t", reader.output("t", '{"score":0.123456}').value) is None
 
 
 @pytest.mark.parametrize("output", [None, OPEN, {"type": "array"}, {"type": "string"}])
