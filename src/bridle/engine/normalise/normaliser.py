@@ -18,7 +18,12 @@ from bridle.engine.case import Refusal, Typed
 from bridle.engine.normalise.canonical import Canon, NotCanonicalError, path_text
 from bridle.engine.normalise.encoding import digest_of, digest_of_result
 from bridle.engine.normalise.places import Meaning, Place, compile_places, meaning_of, place_of
-from bridle.engine.normalise.projection import UntypableError, record_projector
+from bridle.engine.normalise.projection import (
+    RecordProjector,
+    UntypableError,
+    holds_decimals,
+    record_projector,
+)
 from bridle.engine.strict_json import parse_arguments, parse_result
 from bridle.model.errors import BundleError
 from bridle.model.reason import ReasonCode
@@ -27,14 +32,19 @@ _PASS_ON = (KeyboardInterrupt, SystemExit, GeneratorExit)
 
 
 class _Form:
-    """One schema, prepared. `project` makes what Cedar sees of a value (None: nothing)."""
+    """One schema, prepared.
 
-    __slots__ = ("place", "project", "validator")
+    `project` makes what Cedar sees of a value (None: nothing), `decimals` tells whether that can
+    fail: the type may say `decimal` where only integers conform, and they reach further.
+    """
+
+    __slots__ = ("decimals", "place", "project", "validator")
 
     def __init__(self, schema: dict[str, Any], meaning: Meaning, typing: Typing) -> None:
         self.validator = validator(schema)
         self.place = compile_places(schema, meaning)
         self.project = record_projector(typing.shape) if isinstance(typing.shape, Record) else None
+        self.decimals = holds_decimals(typing.shape)
 
     def conforms(self, value: Any) -> bool:
         """Whether the schema confirms a value."""
@@ -77,6 +87,8 @@ class Normaliser:
             return e.refusal()
         if not form.conforms(value):
             return _mismatch(form, value)
+        if form.decimals and form.project and not _typable(form.project, value):
+            return Refusal(ReasonCode.LIMIT_EXCEEDED, "a number beyond the range of decimal")
         return Typed(text, value, digest_of(tool, value, form.place))
 
     def output(self, tool: str, text: str) -> Typed | Refusal:
@@ -111,9 +123,9 @@ class Normaliser:
     def cedar_output(self, tool: str, value: Any) -> dict[str, Any] | None:
         """Return Cedar's JSON of a result that `output` has let through; None where it has no type.
 
-        A number that Cedar cannot hold exactly (more than four fraction digits, or too large) is
-        left out with its property; where the type requires that property, the result is left out
-        as a whole, which Cedar refuses, so that no policy judges half of it.
+        Where it holds a number that Cedar cannot hold exactly (more than four fraction digits, or
+        too large), the result is left out as a whole, which Cedar refuses, so that no policy judges
+        half of it.
         """
         form = self._outputs.get(tool) or self._prepare_output(tool)
         if isinstance(form, Refusal) or form.project is None:
@@ -159,6 +171,14 @@ def _prepared(
     except (ValidationError, ReferencingError, ValueError, TypeError, RecursionError):
         # A checked bundle has no such schema; one that came here all the same runs nothing.
         return Refusal(ReasonCode.INTERNAL, "the tool's schema cannot be used")
+
+
+def _typable(project: RecordProjector, value: dict[str, Any]) -> bool:
+    try:
+        project(value)
+    except UntypableError:
+        return False
+    return True
 
 
 def _mismatch(form: _Form, value: Any) -> Refusal:

@@ -20,7 +20,7 @@ RecordProjector = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class UntypableError(Exception):
-    """A number of a result that Cedar cannot hold exactly, where one is required."""
+    """A number that Cedar cannot hold exactly."""
 
 
 def _projector(shape: Shape) -> Projector | None:
@@ -36,27 +36,32 @@ def _projector(shape: Shape) -> Projector | None:
 
 
 def record_projector(shape: Record) -> RecordProjector:
-    """Return the function that makes Cedar's JSON of an object, its typed properties only."""
-    fields = [(n, _projector(f.shape), f.required) for n, f in shape.fields.items()]
+    """Return the function that makes Cedar's JSON of an object, its typed properties only.
+
+    It raises `UntypableError` for a number that Cedar cannot hold.
+    """
+    fields = [(n, _projector(f.shape)) for n, f in shape.fields.items()]
 
     def project(value: dict[str, Any]) -> dict[str, Any]:
         made: dict[str, Any] = {}
-        for name, inner, required in fields:
+        for name, inner in fields:
             item = value.get(name)
             # A null counts as absent for policies; what executes keeps it.
             if item is None:
                 continue
-            if inner is None:
-                made[name] = item
-                continue
-            try:
-                made[name] = inner(item)
-            except UntypableError:
-                if required:
-                    raise
+            # INVARIANT: I2. A number that cannot be shown is never left out: `has` would say that
+            # it is absent, and a forbid that guards itself so would not apply.
+            made[name] = item if inner is None else inner(item)
         return made
 
     return project
+
+
+def holds_decimals(shape: Shape | None) -> bool:
+    """Whether Cedar is given a decimal anywhere in a value of this type."""
+    if isinstance(shape, Record):
+        return any(holds_decimals(f.shape) for f in shape.fields.values())
+    return holds_decimals(shape.item) if isinstance(shape, Many) else isinstance(shape, Fraction)
 
 
 def _array(item: Projector) -> Projector:
