@@ -178,11 +178,11 @@ def test_load_raises_with_every_finding(desk) -> None:
 
 
 def test_rows_with_foreign_names_are_pointed_out(desk) -> None:
-    bundle, found = check_files({**desk.files, "../etc/passwd": "x", "policies/../x.dw": "y"})
+    bundle, found = check_files({**desk.files, "../etc/passwd": "x", "policies/../x": "y"})
     assert bundle is not None
     assert [f.location.file for f in found if f.code == "unknown_file"] == [
         "../etc/passwd",
-        "policies/../x.dw",
+        "policies/../x",
     ]
     assert bundle.digest == load_files(desk.files).digest
 

@@ -30,6 +30,8 @@ def check_files(files: dict[str, str], root: str = "") -> tuple[Bundle | None, t
     for name, text in files.items():
         if folder.is_bundle_file(name):
             known[name] = text
+        elif folder.is_mistaken(name):
+            folder.unread(Location(name), findings)
         elif not name.startswith("schema/"):
             findings.warning(Location(name), "unknown_file", "this is no file of a bundle")
     return _checked(known, root, findings)

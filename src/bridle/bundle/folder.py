@@ -11,7 +11,7 @@ import stat
 from pathlib import Path
 
 from bridle.bundle.parse import agents, manifest, missions, systems
-from bridle.bundle.parse.policies import place_of
+from bridle.bundle.parse.policies import SUFFIXES, place_of
 from bridle.bundle.parse.scenarios import is_scenario_file
 from bridle.bundle.parse.table import Findings
 from bridle.bundle.parse.tool_files import is_tool_file
@@ -27,6 +27,7 @@ MAX_FILES = 2_000
 REQUIRED = (manifest.FILE, systems.FILE, agents.FILE, missions.FILE)
 _FOLDERS = ("policies", "policies/user", "policies/agent", "policies/tenant", "governance",
             "tools", "tests", "schema")  # fmt: skip
+_POLICY_FOLDERS = (*_FOLDERS[:4], "governance")
 _NOTES = ("README", "LICENSE", "LICENCE", "NOTICE", "CHANGELOG")
 _GENERATED = (".cedarschema", ".dwschema")
 
@@ -40,6 +41,26 @@ def is_bundle_file(name: str) -> bool:
         or is_tool_file(name)
         or is_scenario_file(name)
     )
+
+
+def is_mistaken(name: str) -> bool:
+    """Whether a file looks like a policy and is none, for where it lies or how it is spelt."""
+    return name.lower().endswith(SUFFIXES) and not is_bundle_file(name)
+
+
+def unread(place: Location, findings: Findings) -> None:
+    """Refuse what an author must have meant to count: a forbid that is not read forbids nothing."""
+    findings.error(
+        place,
+        "unread_policy",
+        "this looks like policies, and would not be read",
+        f"policies lie right in {', '.join(_POLICY_FOLDERS)}, in files that end in .dw or .cedar",
+    )
+
+
+def _is_policy_folder(name: str) -> bool:
+    top = name.lower().partition("/")[0]
+    return top in {"policies", "governance"}
 
 
 def read(root: Path, findings: Findings) -> dict[str, str]:
@@ -78,7 +99,13 @@ def _read_folder(base: Path, folder: str, found: dict[str, str], findings: Findi
 def _read_entry(base: Path, name: str, found: dict[str, str], findings: Findings) -> None:
     shown = name.encode("utf-8", "replace").decode("utf-8")
     last = name.rpartition("/")[2]
-    if last.startswith(".") or last.upper().startswith(_NOTES) or name in _FOLDERS:
+    if last.startswith(".") or name in _FOLDERS:
+        return
+    strange = not is_bundle_file(name) and _is_policy_folder(name) and (base / name).is_dir()
+    if strange or is_mistaken(name):
+        unread(Location(shown), findings)
+        return
+    if last.upper().startswith(_NOTES) and not is_bundle_file(name):
         return
     if name.startswith("schema/") and name.endswith(_GENERATED) and name != extra.FILE:
         return

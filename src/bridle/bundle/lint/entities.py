@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,6 +14,7 @@ from bridle.bundle.lint.scope import RESULT, is_governance, is_known_action
 from bridle.bundle.parse.table import Findings
 from bridle.language.policy import Policy, PolicySetName
 
+_MISSION = re.compile(r"mis_[0-9a-f]{32}")
 _GROUPS = "call, read, write, irreversible, release"
 
 
@@ -31,6 +33,20 @@ def check(policies: Iterable[Policy], bundle: Bundle, places: Places, findings: 
             kind = str(uid.type)
             if kind == "Action":
                 _action(policy, uid, bundle, places, findings)
+            elif kind == "Mission" and not _MISSION.fullmatch(uid.id):
+                findings.error(
+                    places.entity(policy, uid),
+                    "unknown_entity",
+                    f"{policy.id} names Mission {uid.id[:80]!r}, and no mission has such an id",
+                    "ids are made when missions start; `context.mission.template` is the template",
+                )
+            elif uid.type.basename == "Action":
+                findings.error(
+                    places.entity(policy, uid),
+                    "unknown_entity",
+                    f"{policy.id} names {str(uid)[:80]}, and actions have no namespace",
+                    'write Action::"…"',
+                )
             elif kind in declared and uid.id not in declared[kind]:
                 names = ", ".join(sorted(declared[kind])[:10]) or "none"
                 findings.error(

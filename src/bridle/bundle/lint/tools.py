@@ -9,11 +9,12 @@ from bridle.bundle.bundle import Bundle
 from bridle.bundle.parse.missions import in_scope
 from bridle.bundle.parse.table import Findings
 from bridle.bundle.parse.toml import Document, KeyPath
+from bridle.bundle.schema.json_schema import FORMATS
 from bridle.bundle.schema.paths import ELEMENT, Place, find, split
 from bridle.model.tool import Argument, EffectClass, Tool
 
 CONTENT = "content"
-_BOUNDS = ("pattern", "enum", "const", "format")
+_BOUNDS = ("pattern", "enum", "const")
 _MAX_PLACES = 500
 _MAX_DEPTH = 8
 
@@ -27,7 +28,9 @@ def check(bundle: Bundle, document: Document, findings: Findings) -> None:
                 document.at((*path, *_keys(place))),
                 "untyped_argument",
                 f"policies cannot see `{place}` of {tool.name}: {why}",
-                "it is still validated, detected in and recorded",
+                "close it with `additionalProperties = false`, or name them in `properties`"
+                if place == "input"
+                else "it is still validated, detected in and recorded",
             )
         if tool.effect is not EffectClass.READ:
             _strings(tool, document, findings)
@@ -96,7 +99,7 @@ def _strings(tool: Tool, document: Document, findings: Findings) -> None:
             continue
         shown = ".".join(steps).replace(f".{ELEMENT}", ELEMENT)
         at = document.at(("tools", tool.name, "input", "properties", steps[0]))
-        if not any(key in part for part in place.applied for key in _BOUNDS):
+        if not any(_bounded(part) for part in place.applied):
             findings.info(
                 at,
                 "loose_string",
@@ -112,8 +115,12 @@ def _strings(tool: Tool, document: Document, findings: Findings) -> None:
             )
 
 
+def _bounded(part: dict[str, Any]) -> bool:
+    return any(key in part for key in _BOUNDS) or part.get("format") in FORMATS
+
+
 def _anchored(part: dict[str, Any]) -> bool:
     pattern = part.get("pattern")
     if not isinstance(pattern, str):
-        return any(key in part for key in _BOUNDS)
+        return _bounded(part)
     return pattern.startswith("^") and pattern.endswith("$")

@@ -125,19 +125,19 @@ def _cost(tool: str, table: Table, land: Landscape) -> str:
 
 
 def _measurable(value: str, place: Place, table: Table, tool: str) -> None:
-    """Point out arguments that would let an action cost nothing, or less."""
+    """Point out arguments that would let an action cost too much, or nothing."""
     if place.removable:
         table.findings.warning(
             table.at(tool),
             "optional_measure",
-            f"`{value}` may be absent, and an absent amount costs nothing",
+            f"`{value}` may be absent, and an absent amount exhausts the budget",
             "make the argument required",
         )
     if not any(_never_negative(part) for part in place.applied):
         table.findings.warning(
             table.at(tool),
             "negative_measure",
-            f"`{value}` may be negative",
+            f"`{value}` may be negative, and then costs nothing",
             "give it a `minimum` of 0 in the schema",
         )
 

@@ -74,7 +74,9 @@ def input_typing(schema: Schema) -> Typing:
     if root is None:
         return Typing(Record({}), {"input": "its schema is recursive"})
     if _is_open(root):
-        walk.untyped["input"] = "undeclared arguments are accepted; only declared ones are typed"
+        walk.untyped["input"] = (
+            "it may hold more than `properties` names, which neither policies nor detectors see"
+        )
     return Typing(walk.record(root, "input", ()), walk.untyped)
 
 
