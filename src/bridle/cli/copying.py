@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -11,7 +12,7 @@ from bridle.model.errors import UsageError
 
 def claim(folder: Path) -> None:
     """Make a folder; refuse one that holds anything."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(
             f"{folder} is not empty", code="not_empty", hint="name a folder that is not there yet"
         )
