@@ -118,7 +118,8 @@ def _contradicted(
     receipt = _record(at, attempt, outcome, {"contradicts": attempt.state})
     if attempt.state != AttemptState.OK:
         at.turn.tx.put(structs.replace(attempt, state=AttemptState.UNKNOWN, late=True))
-        if action.attempt == attempt.id and action.state == ActionState.DECIDED:
+        if action.state == ActionState.DECIDED:
+            # The verdict that waits for its start was made without this doubt.
             attempts.forget(at.turn, action)
     reason = Reason(ReasonCode.NEEDS_HUMAN, "this attempt was reported before, and otherwise")
     return structs.replace(releases.refused(action.id, reason), receipt=receipt)
