@@ -1,5 +1,6 @@
 """What every test shares: how many examples Hypothesis draws and how much slow tests count."""
 
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -18,6 +19,10 @@ settings.register_profile(
     "slow", deadline=None, max_examples=2_000, suppress_health_check=_SLOW_HOST, print_blob=True
 )
 settings.load_profile("default")
+
+
+# A shell that runs the tests in the background has them ignore Ctrl-C, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
