@@ -33,13 +33,18 @@ _MAX_MESSAGE = 2_000
 
 
 def outcome_of(value: Any) -> Outcome:
-    """Return the outcome `ok` with `value` as its output, opaque where JSON cannot carry it."""
+    """Return the outcome `ok` with `value` as its output, opaque where JSON cannot carry it.
+
+    Of a text too large for a frame the beginning goes along, so that the bundle's limit on results
+    holds for it as for any other.
+    """
     if value is None:
         return Outcome(OutcomeKind.OK)
     text = encode(value)
-    if text is None or len(text) > _MAX_OUTPUT:
+    if text is None:
         return Outcome(OutcomeKind.OK, opaque=True)
-    return Outcome(OutcomeKind.OK, output=text)
+    sent = _fitting(text)
+    return Outcome(OutcomeKind.OK, output=sent, opaque=sent != text)
 
 
 def error_of(problem: BaseException) -> Outcome:
@@ -136,6 +141,13 @@ class _Tally:
                 "judges this tool's results",
             )
         self.items.append(item)
+
+
+def _fitting(text: str) -> str:
+    """Return the text, or as much of it as a frame carries, where quotes and others are escaped."""
+    while (size := len(msgspec.json.encode(text))) > _MAX_OUTPUT:
+        text = text[: min(len(text) * _MAX_OUTPUT // size, len(text) - 1)]
+    return text
 
 
 def _is_list(value: Any) -> TypeGuard[list[Any]]:
