@@ -328,8 +328,15 @@ class Desk:
     # --- agents ---------------------------------------------------------------------------------
 
     def decide(
-        self, tool: str, key: str, args: str | None = None, *, session: str = "", start: bool = False, **given: Any
-    ) -> Verdict:  # fmt: skip
+        self,
+        tool: str,
+        key: str,
+        args: str | None = None,
+        *,
+        session: str = "",
+        start: bool = False,
+        **given: Any,
+    ) -> Verdict:
         call = calls.Decide(
             session=session or self.session(),
             tool=tool,

@@ -1,4 +1,4 @@
-"""Budgets: exact, reserved with the verdict, charged once, given back only for what never happened."""
+"""Budgets: exact, reserved with the verdict, charged once, given back for what never happened."""
 
 import threading
 from decimal import Decimal

@@ -52,7 +52,7 @@ class Attempts(Machine):
         else:
             lifted, work.lifted = work.lifted, None
             doubts = work.doubts(now) - (lifted or frozenset())
-            self.judged(work, verdict, allowed=not doubts)
+            self.judged(work, verdict, allowed=not doubts or work.waits > now)
 
     def judged(self, work: Work, verdict: Verdict, *, allowed: bool) -> None:
         work.sweep(self.now)

@@ -3,13 +3,14 @@
 import pytest
 
 from bridle.model import calls
-from governor.desk import ANYONE, HOUR, FILES, Desk, changed, codes
+from governor.desk import ANYONE, FILES, HOUR, Desk, changed, codes
 
 GOVERNED = changed(
     (
         "governance/missions.dw",
         "",
-        """@id("ana-starts") permit (principal == User::"ana", action == Action::"start_mission", resource);
+        """@id("ana-starts")
+permit (principal == User::"ana", action == Action::"start_mission", resource);
 @id("ana-and-ben-prompt") permit (principal, action == Action::"add_prompt", resource)
 when { principal == User::"ana" || principal == User::"ben" };
 @id("no-reading") @reason("reading is suspended")

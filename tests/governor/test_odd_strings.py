@@ -1,4 +1,4 @@
-"""No string of a call, however odd or long, raises, half-writes, or keeps a record from being kept."""
+"""No string of a call, however odd or long, raises, half-writes, or keeps a record away."""
 
 from typing import Any
 
@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bridle.governor.ground import clear
+from bridle.governor.ground.records import Entry
 from bridle.ledger.leaf import MAX_BYTES
 from bridle.model import calls
 from bridle.model.calls import Failed, Judged, Released
 from bridle.model.outcome import Outcome, OutcomeKind
 from bridle.model.record import LeafKind
-from bridle.governor.ground import clear
-from bridle.governor.ground.records import Entry
 from governor.desk import AGENT, ANYONE, Desk, changed, codes, said
 
 HALF = "\ud800"

@@ -1,4 +1,4 @@
-"""Every verdict is a leaf in its mission's chain, with who decided, who executes, and under what."""
+"""Every verdict is a leaf in its mission's chain: who decided, who executes, and under what."""
 
 import json
 from pathlib import Path

@@ -135,7 +135,10 @@ class _Stage:
         if isinstance(answered, Failed):
             return _as_denial(answered)
         redeem = Redeem(session=session, approval=approval, start=True)
-        return _judged(self._governor.handle(OPERATOR, redeem))
+        verdict = _judged(self._governor.handle(OPERATOR, redeem))
+        if verdict.approval:
+            self._held = (verdict.approval, session)
+        return verdict
 
     def _end(self, step: Step, verdict: Verdict) -> str:
         session = self._sessions[step.agent] if step.agent else self._held[1]
@@ -148,6 +151,8 @@ class _Stage:
         )
         if not isinstance(reply, Released):
             return "the outcome was not accepted"
+        if not step.output and not step.error:
+            return ""  # the step says nothing of a result
         if reply.release.approval:
             self._held = (reply.release.approval, session)
         return _release_message(step, reply.release)
@@ -168,7 +173,12 @@ def _judged(reply: Reply) -> Verdict:
         return reply.verdict
     if isinstance(reply, Released):
         found = reply.release
-        return Verdict(action=found.action, effect=found.effect, reasons=found.reasons)
+        return Verdict(
+            action=found.action,
+            effect=found.effect,
+            reasons=found.reasons,
+            approval=found.approval,
+        )
     if isinstance(reply, Failed):
         return _as_denial(reply)
     raise UsageError("no verdict")
