@@ -24,20 +24,34 @@ def audit() -> None:
     metavar="DIR",
     help="Verify the store in this folder instead of a bundle's.",
 )
+@click.option("--size", type=click.IntRange(min=0), help="How many records the log once had …")
+@click.option("--root", default="", metavar="HEX", help="… and its root then: it must still hold.")
 @choice.as_json
 @click.pass_context
-def verify(ctx: click.Context, bundle: Path | None, store: Path | None, as_json: bool) -> None:
+def verify(
+    ctx: click.Context,
+    *,
+    bundle: Path | None,
+    store: Path | None,
+    size: int | None,
+    root: str,
+    as_json: bool,
+) -> None:
     """Recompute the whole log: hashes, chains, root, and what is sealed beside it.
 
-    Works whether a governor serves the store or not, and writes nothing. Exit code 1 when the log
-    does not verify.
+    Whoever can write the store can cut or rewrite all of it consistently. --size and --root, noted
+    elsewhere, show that. Works whether a governor serves the store or not, and writes nothing. Exit
+    code 1 when the log does not verify.
     """
     from bridle.cli import audit as auditing
 
+    if (size is None) != (not root):
+        raise click.UsageError("--size and --root belong together")
     if store is None:
         bundle = choice.chosen(ctx, ctx.command.params[0], bundle)
     where = auditing.place(bundle, store)
-    found = auditing.verify(where)
+    noted = auditing.Noted(size, root) if size is not None else None
+    found = auditing.verify(where, noted)
     if as_json:
         terminal.document(document(found, where.folder))
     else:

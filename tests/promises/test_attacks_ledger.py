@@ -1,0 +1,104 @@
+"""Whoever can write the store rewrites its ledger, as consistently as they can."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import bridle
+from bridle.ledger.tree import Frontier
+from promises.test_attacks_results import TOML
+
+SOURCE = str(Path(bridle.__file__).resolve().parents[1])
+
+
+class Books:
+    """A bundle whose agent has acted, and the file that holds its ledger."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bundle = folder / "bundle"
+        for name, text in TOML.items():
+            file = self.bundle / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, "utf-8")
+        self.act()
+        (self.database,) = (folder / "state" / "bridle").glob("*/store.db")
+
+    def act(self) -> None:
+        with bridle.open(self.bundle, embedded=True) as governor:
+            governor.start_mission("m", user="ana").agent("bot").call("get", effect=lambda: 1)
+
+    def verify(self, *options: str) -> tuple[int, dict[str, Any]]:
+        ran = subprocess.run(
+            [sys.executable, "-P", "-m", "bridle", "audit", "verify", str(self.bundle), "--json",
+             *options],
+            capture_output=True, check=False, timeout=50, env={**os.environ, "PYTHONPATH": SOURCE},
+        )  # fmt: skip
+        return ran.returncode, json.loads(ran.stdout)
+
+    def tamper(self, script: str) -> None:
+        with sqlite3.connect(self.database) as store:
+            store.executescript(script)
+        store.close()
+
+    def cut(self, kept: int) -> None:
+        """Cut the end off the log and mend everything that the store itself says of it."""
+        store = sqlite3.connect(self.database)
+        rows = store.execute('select chain, seq, hash from leaves order by "index"').fetchall()
+        frontier = Frontier()
+        heads: dict[str, tuple[int, bytes]] = {}
+        for chain, seq, digest in rows[:kept]:
+            frontier = frontier.append(digest)
+            heads[chain] = (seq, digest)
+        store.execute('delete from leaves where "index" >= ?', (kept,))
+        store.execute("update log set size = ?, hashes = ?", (kept, b"".join(frontier.hashes)))
+        store.execute("delete from chains")
+        for chain, (seq, digest) in heads.items():
+            store.execute("insert into chains values (?, ?, ?)", (chain, seq, digest))
+        store.commit()
+        store.close()
+
+
+@pytest.fixture
+def books(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Books:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return Books(tmp_path)
+
+
+def test_a_log_cut_consistently_is_seen_by_the_root_noted_before_and_by_nothing_else(
+    books: Books,
+) -> None:
+    code, before = books.verify()
+    assert code == 0
+    noted = ("--size", str(before["size"]), "--root", before["root"])
+    books.act()
+    assert books.verify(*noted)[0] == 0  # it has grown, and still begins so
+    books.cut(before["size"] - 1)
+    code, found = books.verify()
+    assert (code, found["ok"]) == (0, True)  # as docs/security-model.md says
+    code, found = books.verify(*noted)
+    assert code == 1
+    assert [flaw["code"] for flaw in found["findings"]] == ["root_mismatch"]
+    books.act()
+    assert books.verify(*noted)[0] == 1
+
+
+def test_a_cut_that_mends_nothing_is_seen_at_once(books: Books) -> None:
+    books.tamper('delete from leaves where "index" = (select max("index") from leaves);')
+    code, found = books.verify()
+    assert code == 1
+    assert {"size_mismatch", "root_mismatch"} <= {flaw["code"] for flaw in found["findings"]}
+
+
+def test_sealed_values_that_were_removed_are_counted(books: Books) -> None:
+    before = books.verify()[1]["payloads"]
+    books.tamper("update leaves set sealed = x'';")
+    after = books.verify()[1]["payloads"]
+    assert after == {**before, "opened": 0, "erased": before["opened"]}
