@@ -34,9 +34,10 @@ def show(findings: Iterable[Finding]) -> None:
     """Print findings, the worst first, then by place."""
     for finding in sorted(findings, key=_rank):
         severity = terminal.styled(finding.severity.value, finding.severity.value, bold=True)
-        place = terminal.styled(str(finding.location), bold=True)
+        # On one line each: a file's name must not be able to look like findings of its own.
+        place = terminal.styled(terminal.visible(str(finding.location)), bold=True)
         code = terminal.styled(f"[{finding.code}]", dim=True)
-        terminal.line(f"{place}: {severity}: {terminal.styled(finding.message)} {code}")
+        terminal.line(f"{place}: {severity}: {terminal.visible(finding.message)} {code}")
         for text in finding.hint.splitlines():
             terminal.line(f"    {terminal.styled(text, dim=True)}")
 
