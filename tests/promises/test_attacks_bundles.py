@@ -176,6 +176,31 @@ def test_a_rule_about_what_can_never_be_is_refused(name: str, rule: str) -> None
     assert bundle is None, [str(f) for f in found]
 
 
+FILES = {"type": "array", "items": {"type": "object"}}
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "!(context.input has attachments)",
+        "!(context.input has attachment)",
+        '!(context.input has "to ")',
+        "context.input has to || context.input has Attachments",
+        "context has input.attachments",
+        "!(context.facts has too)",
+        "if context.input has attachments then false else true",
+    ],
+)
+def test_a_test_for_what_cannot_be_seen_is_refused(condition: str) -> None:
+    # Such a `has` is false whatever the agent sends, so a permit that negates it always permits.
+    given = arguments(to=TEXT, attachments=FILES)
+    texts = files(given, rules=f'@id("n") {ALL[11:-1]} when {{ {condition} }};')
+    bundle, found = check_files(texts)
+    assert bundle is None
+    codes = {f.code for f in errors(found)}
+    assert codes <= {"unseen_argument", "unknown_attribute"}, [str(f) for f in found]
+
+
 # --- schemas that promise more than is checked ---------------------------------------------------
 
 

@@ -6,7 +6,7 @@ from bridle.bundle.bundle import Bundle
 from bridle.bundle.lint import cedar, entities, missions, reach, tools
 from bridle.bundle.lint.places import Places
 from bridle.bundle.lint.remedies import RemedyLint
-from bridle.bundle.lint.scope import Seen, covered, seen_of
+from bridle.bundle.lint.scope import Seen, covered, in_scope, seen_of
 from bridle.bundle.parse import manifest, systems
 from bridle.bundle.parse import missions as mission_files
 from bridle.bundle.parse.table import Findings
@@ -38,7 +38,9 @@ def _policies(
         if policy.has_remedy and not policy.reason:
             _missing_reason(policy, findings)
     known = frozenset({*manifest.BUILT_IN_DETECTORS, *(d.name for d in bundle.manifest.detectors)})
+    everything = seen_of(bundle.tools.values())
     for policy in judged:
+        reach.presence(policy, in_scope(policy, bundle, everything), places, findings)
         if policy.modify:
             RemedyLint(policy, places, findings).check(applies[policy.id], known)
         reach.DetectorLint(policy, places, findings).check(applies[policy.id], known)

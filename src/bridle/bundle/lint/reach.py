@@ -47,6 +47,45 @@ def permits(
         )
 
 
+def presence(policy: Policy, scope: tuple[Seen, ...], places: Places, findings: Findings) -> None:
+    """Report each `has` that is false whatever an agent sends: its negation would always hold.
+
+    `scope` is what the scope of the policy covers.
+    """
+    for path in _tested(policy.node):
+        shown, at = ".".join(path), places.attribute(policy, ".".join(path))
+        hiding = [s.action for s in scope if s.hides(path)]
+        if hiding:
+            findings.error(
+                at,
+                "unseen_argument",
+                f"{policy.id} tests for `context.{shown}`, which it cannot see for "
+                f"{', '.join(hiding[:5])}: it would always seem absent",
+                "give it a type that policies can see (`untyped_argument` says why it has none)",
+            )
+        elif scope and not any(s.has(path) for s in scope):
+            findings.error(
+                at,
+                "unknown_attribute",
+                f"{policy.id} tests for `context.{shown}`, which nothing that it covers has",
+                "see schema/tools.cedarschema for what there is",
+            )
+
+
+def _tested(node: pst.Template) -> list[tuple[str, ...]]:
+    """Return the path of every `context.input has X`, and of `output` and `facts`."""
+    found, stack = list[tuple[str, ...]](), list[Any]([c.expr for c in node.clauses])
+    while stack:
+        expr = stack.pop()
+        if isinstance(expr, pst.HasAttr):
+            base = context_path(expr.base)
+            path = (*base, *expr.attrs) if base is not None else ()
+            if len(path) > 1 and path[0] in {"input", "output", "facts"}:
+                found.append(path)
+        stack += parts(expr)
+    return list(dict.fromkeys(found))
+
+
 class DetectorLint:
     """Checks that a condition on `context.facts.X.found` can be true at all."""
 

@@ -16,6 +16,7 @@ from bridle.bundle.schema.cedar import (
     fact_keys,
     result_fact_keys,
 )
+from bridle.bundle.schema.paths import find
 from bridle.bundle.schema.shape import Record, input_typing, output_typing
 from bridle.language.plain import is_object
 from bridle.language.policy import Policy
@@ -55,6 +56,12 @@ class Seen(Struct, frozen=True):
             here = here.fields[name].shape
         return here is not None
 
+    def hides(self, path: tuple[str, ...]) -> bool:
+        """Whether a tool takes or returns `context.<path>`, and policies cannot see it."""
+        schemas = {"input": self.tool.input, "output": self.tool.output if self.result else None}
+        schema = schemas.get(path[0])
+        return schema is not None and not self.has(path) and find(schema, path[1:]) is not None
+
 
 def seen_of(tools: Iterable[Tool]) -> tuple[Seen, ...]:
     """Return what policies see of every tool, as an action and as a result."""
@@ -69,9 +76,14 @@ def seen_of(tools: Iterable[Tool]) -> tuple[Seen, ...]:
     return tuple(found)
 
 
+def in_scope(policy: Policy, bundle: Bundle, everything: tuple[Seen, ...]) -> tuple[Seen, ...]:
+    """Return the actions and results that the scope of a policy covers, whatever its conditions."""
+    return tuple(s for s in everything if _in_scope(policy.node, s, bundle))
+
+
 def covered(policy: Policy, bundle: Bundle, everything: tuple[Seen, ...]) -> tuple[Seen, ...]:
     """Return the actions and results that a policy of the tools set can apply to."""
-    found = [s for s in everything if _in_scope(policy.node, s, bundle)]
+    found = list(in_scope(policy, bundle, everything))
     for conjunct in conjuncts(policy.node):
         found = [s for s in found if _possible(conjunct, s, bundle)]
     return tuple(found)
