@@ -100,6 +100,25 @@ def test_hold_approve_and_resume(governor: bridle.Bridle, triage: bridle.Agent) 
     assert sink.ran == 1
 
 
+def test_calls_that_share_a_hold_share_one_approval_and_one_run(
+    governor: bridle.Bridle, triage: bridle.Agent
+) -> None:
+    sink = Sink("paid")
+    waiting = []
+    for _ in range(2):
+        with pytest.raises(bridle.Held) as held:
+            triage.call("payments.refund", REFUND, effect=sink)
+        waiting.append(held.value)
+    first, second = waiting
+    assert first.approval_id == second.approval_id
+    governor.approve(first.approval_id, as_user="ben")
+    assert second.resume() == "paid"
+    with pytest.raises(bridle.Denied) as denied:
+        first.resume()
+    assert denied.value.code == "approval_void"
+    assert sink.ran == 1
+
+
 def test_a_denied_hold(governor: bridle.Bridle, triage: bridle.Agent) -> None:
     sink = Sink()
     with pytest.raises(bridle.Held) as caught:

@@ -128,9 +128,9 @@ class HeldEffect:
         self, channel: Channel, intent: Intent, effect: EffectFunction, approval: str
     ) -> None:
         self._channel = channel
-        self._intent = structs.replace(
-            intent, call=Redeem(session=intent.session, approval=approval, start=True)
-        )
+        # Several identical calls may wait for one approval: each redeems it for its own action.
+        call = Redeem(session=intent.session, approval=approval, action=intent.action, start=True)
+        self._intent = structs.replace(intent, call=call)
         self._effect = effect
         self._approval = approval
 
