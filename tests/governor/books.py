@@ -85,7 +85,8 @@ class Work:
     waits: int = 0
     hold: str = ""
     lifted: frozenset[str] | None = None
-    contradicted: bool = False
+    # What is charged is the governor's to say: an old report was corrected, or came too late.
+    blurred: bool = False
 
     @property
     def done(self) -> bool:

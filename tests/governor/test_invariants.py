@@ -111,7 +111,7 @@ class Attempts(Machine):
         elif kind_of(start.end) != kind_of(end):
             assert codes(release) == ["needs_human"]
             if start.end != "ok":
-                work.contradicted = work.contradicted or start.end in HARMLESS
+                work.blurred = work.blurred or start.end in HARMLESS
                 start.end, work.waits = "unknown", 0
 
     def settle(self, work: Work, start: Start, end: str) -> None:
@@ -120,6 +120,8 @@ class Attempts(Machine):
             work.waits = 0
             if end == "ok" or end in HARMLESS:
                 work.hold, work.lifted = "", None
+        elif end in HARMLESS:
+            work.blurred = True  # only recorded: the charge stays until the next end
 
     @rule(ms=st.sampled_from([SECOND, WAIT, LEASE, LEASE - 1]))
     def wait(self, ms: int) -> None:
@@ -130,7 +132,7 @@ class Attempts(Machine):
         self.desk.governor.tick()
         for work in self.work.values():
             work.sweep(self.now)
-        if not any(work.contradicted for work in self.work.values()):
+        if not any(work.blurred for work in self.work.values()):
             charged = sum(1 for work in self.work.values() if work.paid or work.waits)
             assert self.desk.used("money") == 20 * charged
 

@@ -357,6 +357,21 @@ def test_an_approval_that_does_not_name_the_attempt_does_not_lift_its_doubt(desk
     assert desk.redeem(again.approval).attempt
 
 
+def test_an_approval_from_before_the_doubt_does_not_lift_it(desk: Desk):
+    desk.activate(changed(("policies/limits.dw", 'decimal("50.0")', 'decimal("500.0")')))
+    first = desk.act("bank.pay", "a", amount=60)
+    desk.observe(first.attempt, "not_started")
+    desk.activate(changed())
+    held = desk.act("bank.pay", "a", amount=60)
+    assert codes(held) == ["held"]
+    desk.answer(held.approval, "cleo")
+    desk.observe(first.attempt, '"paid after all"')
+    again = desk.redeem(held.approval)
+    assert again.attempt == ""
+    assert codes(again) == ["needs_human"]
+    assert desk.hold(again.approval).groups == {"leads": 1, "operators": 1}
+
+
 def test_a_tool_that_stops_being_idempotent_brings_its_doubts_along(desk: Desk):
     first = desk.act("note.index", "a")
     desk.observe(first.attempt, "error")

@@ -212,6 +212,18 @@ def test_recovery_touches_expired_leases_only(desk: Desk):
     assert desk.leaves("outcome")[-1].body["why"] == "lease_lapsed"
 
 
+def test_recovery_leaves_a_lease_with_a_millisecond_left(desk: Desk):
+    running = desk.act("note.write", "a", text="x")
+    waiting = desk.decide("bank.pay", "b", amount=20)
+    desk.later(5 * SECOND - 1)
+    assert desk.action(waiting).state == "decided"
+    assert desk.begin(waiting.action).attempt
+    desk.later(25 * SECOND)
+    assert desk.attempt(running.attempt).state == "started"
+    assert desk.observe(running.attempt).effect == "allow"
+    assert not desk.attempt(running.attempt).late
+
+
 def test_without_leases_a_start_counts_as_running_for_ever():
     desk = Desk(leases=False)
     verdict = desk.act("note.write", "a", text="x")
