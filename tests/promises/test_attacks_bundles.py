@@ -262,6 +262,49 @@ def test_no_corner_of_a_schema_lets_a_hidden_character_through(schema: Any, valu
     assert asked.code.value in {"not_canonical", "schema_mismatch"}
 
 
+# --- schemas that take for ever -------------------------------------------------------------------
+
+
+def chain(keyword: str, length: int) -> dict[str, Any]:
+    """A schema whose every step refers twice to the next: 2^length ways to the end."""
+    steps: dict[str, Any] = {
+        f"a{i}": {keyword: [{"$ref": f"#/$defs/a{i + 1}"}, {"$ref": f"#/$defs/a{i + 1}"}]}
+        for i in range(length)
+    }
+    first = arguments(x={"$ref": "#/$defs/a0"})
+    return {**first, "$defs": {**steps, f"a{length}": {"type": "integer"}}}
+
+
+@pytest.mark.parametrize("keyword", ["anyOf", "oneOf", "allOf"])
+def test_branches_that_double_at_each_step_are_refused(keyword: str) -> None:
+    assert loaded(files(chain(keyword, 4)))
+    bundle, found = check_files(files(chain(keyword, 60)))
+    assert bundle is None
+    assert "schema_too_large" in {f.code for f in errors(found)}
+
+
+def test_a_chain_of_references_longer_than_the_stack_is_refused() -> None:
+    steps: dict[str, Any] = {f"a{i}": {"$ref": f"#/$defs/a{i + 1}"} for i in range(2_000)}
+    first = arguments(x={"$ref": "#/$defs/a0"})
+    bundle, found = check_files(files({**first, "$defs": {**steps, "a2000": {"type": "integer"}}}))
+    assert bundle is None
+    assert "schema_too_large" in {f.code for f in errors(found)}
+
+
+def test_a_misfit_deep_in_overlapping_branches_is_refused_at_once() -> None:
+    branch = {"type": "object", "properties": {"c": {"$ref": "#/$defs/a"}}, "required": ["c"]}
+    branches = [{"type": "integer"}, *({**branch, "title": str(i)} for i in range(8))]
+    given = {**arguments(x={"$ref": "#/$defs/a"}), "$defs": {"a": {"anyOf": branches}}}
+    engine = Engine(loaded(files(given)))
+    value: Any = "no integer"
+    for _ in range(14):
+        value = {"c": value}
+    # Explaining it would visit 8^14 ways.
+    asked = case(engine, json.dumps({"x": value}))
+    assert isinstance(asked, Refusal)
+    assert asked.code.value == "schema_mismatch"
+
+
 # --- budgets --------------------------------------------------------------------------------------
 
 

@@ -21,6 +21,12 @@ MAX_DEPTH = 64
 MAX_NODES = 5_000
 """Objects, arrays and values in one schema."""
 
+MAX_UNFOLDED = 1_000
+"""Branches that apply to one value once references are followed: they can double at each step."""
+
+MAX_EXPLAINED = 10_000
+"""Parts of a schema, all references followed, up to which a misfit is explained."""
+
 Schema = dict[str, Any]
 Report = Callable[[str, str, str], None]
 """Takes a finding's code, message and hint."""
@@ -81,7 +87,9 @@ def check(schema: Any, report: Report) -> Schema | None:
     if plain is None:
         return None
     good = [_keywords(part, report) for part in _subschemas(plain)]
-    if not all(good) or not _references(plain, report) or not _compiles(plain, report):
+    if not all(good) or not _references(plain, report):
+        return None
+    if not _unfolds(plain, report) or not _compiles(plain, report):
         return None
     return close(plain)
 
@@ -194,6 +202,55 @@ def _references(schema: Schema, report: Report) -> bool:
             )
             return False
     return True
+
+
+def _unfolds(schema: Schema, report: Report) -> bool:
+    known, counted = schema.get("$defs", {}), dict[int, int]()
+
+    def count(part: Any) -> int:
+        if not is_object(part):
+            return 1
+        if id(part) not in counted:
+            counted[id(part)] = 1  # a reference in a circle adds nothing
+            total = 1 + sum(count(each) for each in _in_place(part, known))
+            counted[id(part)] = min(total, MAX_UNFOLDED + 1)
+        return counted[id(part)]
+
+    try:
+        if all(count(part) <= MAX_UNFOLDED for part in _subschemas(schema)):
+            return True
+    except RecursionError:
+        pass  # a chain of references longer than anything that follows it could walk
+    report("schema_too_large", "its branches and references unfold into too many", "")
+    return False
+
+
+def _in_place(part: Schema, known: dict[str, Any]) -> Iterator[Any]:
+    """Yield the schemas that apply to the same value as `part` does."""
+    if "$ref" in part:
+        yield known.get(reference(part["$ref"]))
+    for key in _IN_PLACE:
+        found = part.get(key)
+        yield from found if is_array(found) else ()
+    yield from (part[key] for key in ("not", "if", *_BRANCHES) if key in part)
+    dependent = part.get("dependentSchemas")
+    yield from dependent.values() if is_object(dependent) else ()
+
+
+def is_bounded(schema: Schema, most: int = MAX_EXPLAINED) -> bool:
+    """Whether a checked schema, all references followed everywhere, has at most so many parts.
+
+    One that refers to itself has not: explaining why a value does not fit it can take for ever.
+    """
+    known, count = schema.get("$defs", {}), 0
+    stack: list[Any] = [schema]
+    while stack and count <= most:
+        part = stack.pop()
+        count += 1
+        if is_object(part):
+            stack += _children(part)
+            stack += [known.get(reference(part["$ref"]))] if "$ref" in part else []
+    return not stack
 
 
 def reference(target: Any) -> str:

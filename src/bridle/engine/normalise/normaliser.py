@@ -12,7 +12,7 @@ from typing import Any
 from jsonschema_rs import ReferencingError, ValidationError
 
 from bridle.bundle.bundle import Bundle
-from bridle.bundle.schema.json_schema import validator
+from bridle.bundle.schema.json_schema import is_bounded, validator
 from bridle.bundle.schema.shape import Record, Typing, input_typing, output_typing
 from bridle.engine.case import Refusal, Typed
 from bridle.engine.normalise.canonical import Canon, NotCanonicalError, path_text
@@ -35,16 +35,18 @@ class _Form:
     """One schema, prepared.
 
     `project` makes what Cedar sees of a value (None: nothing), `decimals` tells whether that can
-    fail: the type may say `decimal` where only integers conform, and they reach further.
+    fail: the type may say `decimal` where only integers conform, and they reach further. `explains`
+    tells whether saying where a value does not fit takes a bounded time.
     """
 
-    __slots__ = ("decimals", "place", "project", "validator")
+    __slots__ = ("decimals", "explains", "place", "project", "validator")
 
     def __init__(self, schema: dict[str, Any], meaning: Meaning, typing: Typing) -> None:
         self.validator = validator(schema)
         self.place = compile_places(schema, meaning)
         self.project = record_projector(typing.shape) if isinstance(typing.shape, Record) else None
         self.decimals = holds_decimals(typing.shape)
+        self.explains = is_bounded(schema)
 
     def conforms(self, value: Any) -> bool:
         """Whether the schema confirms a value."""
@@ -182,10 +184,13 @@ def _typable(project: RecordProjector, value: dict[str, Any]) -> bool:
 
 
 def _mismatch(form: _Form, value: Any) -> Refusal:
+    vague = Refusal(ReasonCode.SCHEMA_MISMATCH, "does not fit the schema")
+    if not form.explains:
+        return vague
     try:
         error = next(iter(form.validator.iter_errors(value)))
     except Exception:
-        return Refusal(ReasonCode.SCHEMA_MISMATCH, "does not fit the schema")
+        return vague
     place = path_text(_declared(error.instance_path, form.place))
     keyword = error.kind.name
     return Refusal(ReasonCode.SCHEMA_MISMATCH, f"{place}: {keyword}" if place else keyword)
