@@ -11,9 +11,11 @@ def read(desk: Desk, key: str = "a") -> str:
     return desk.act("note.read", key, id=7).attempt
 
 
-def test_a_result_without_objection_passes_as_it_is_and_needs_no_record_of_its_own(desk: Desk):
-    release = desk.observe(read(desk), '{"body":"hello"}')
-    assert (release.effect, release.output) == ("allow", "")
+def test_a_result_without_objection_passes_as_judged_and_needs_no_record_of_its_own(desk: Desk):
+    attempt = read(desk)
+    release = desk.observe(attempt, '{"body":"hello"}')
+    assert (release.effect, release.output) == ("allow", '{"body":"hello"}')
+    assert desk.observe(attempt, '{"body":"hello"}').output == release.output
     assert release.receipt is not None
     leaf = desk.leaves()[release.receipt.index]
     assert (leaf.kind, leaf.body["kind"]) == ("outcome", "ok")
@@ -51,7 +53,7 @@ def test_what_may_not_reach_the_agent_is_withheld_on_record(desk: Desk, outcome,
 def test_a_result_that_json_cannot_carry_passes_where_no_policy_looks_at_results(desk: Desk):
     verdict = desk.act("note.write", "a", text="x")
     release = desk.observe(verdict.attempt, Outcome(OutcomeKind.OK, opaque=True))
-    assert release.effect == "allow"
+    assert (release.effect, release.output) == ("allow", "")
     again = desk.act("note.write", "a", text="x")
     assert again.outcome == Outcome(OutcomeKind.OK, opaque=True)
 

@@ -175,7 +175,7 @@ class Offline:
             raise UsageError("no release")
         release = reply.release
         line: dict[str, Any] = {"id": item.action, "effect": release.effect.value}
-        if release.output:
+        if release.effect == "modify":
             line["output"] = json.loads(release.output)
         line["reasons"] = _reasons(release.reasons)
         if release.approval:

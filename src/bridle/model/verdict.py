@@ -73,8 +73,8 @@ class Verdict(Struct, frozen=True, forbid_unknown_fields=True):
 class Release(Struct, frozen=True, forbid_unknown_fields=True):
     """Whether, and as what, a result may reach the agent.
 
-    `output` is JSON text: the rewritten result on modify, empty when the original may pass
-    (`allow`) or nothing may (`deny`, `hold`).
+    `output` is JSON text: what may reach the agent, wherever a rule has judged the result. It is
+    empty when no rule applies, so that the original may pass (`allow`), or when nothing may pass.
     """
 
     action: str

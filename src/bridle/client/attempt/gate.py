@@ -226,7 +226,8 @@ def finish(started: Started, result: Any, resumable: Resumable) -> Any:
         raise UnreachableError(
             f"the result is withheld: {problem.message}", code=problem.code, hint=_RAN
         ) from problem
-    if release.effect is Effect.ALLOW:
+    # INVARIANT: I3 — a result that a rule has judged is passed on as it was judged.
+    if release.effect is Effect.ALLOW and not release.output:
         return result
     return released(release, resumable)
 

@@ -74,7 +74,7 @@ def stored(at: Standing, action: ActionRow, outcome: Outcome) -> Release:
         action=action.id,
         effect=effect,
         reasons=tuple(holds.reason_of(r) for r in kept.reasons),
-        output=kept.released if effect.runs else "",
+        output=kept.released or (kept.output if kept.judged else "") if effect.runs else "",
         approval=action.approval if effect is Effect.HOLD else "",
     )
 
@@ -112,12 +112,14 @@ def _judged(result: Result) -> Judgement | Refusal:
 
 def _release(result: Result, judged: Judgement) -> Release:
     approval = _hold(result, judged).id if judged.effect is Effect.HOLD else ""
-    rewritten = judged.typed if judged.effect is Effect.MODIFY else None
+    # INVARIANT: I3 — where a rule has judged the result, what was judged is what is released. The
+    # object it was made from may say more than its JSON.
+    judged_text = judged.typed.text if judged.effect.runs and judged.typed is not None else ""
     return Release(
         action=result.action.id,
         effect=judged.effect,
         reasons=judged.reasons,
-        output=rewritten.text if rewritten is not None else "",
+        output=judged_text,
         approval=approval,
     )
 
@@ -142,6 +144,7 @@ def _keep(result: Result, release: Release) -> None:
         result.kept,
         release=release.effect.value,
         released=release.output if release.effect is Effect.MODIFY else "",
+        judged=bool(release.output),
         reasons=[structs.asdict(r) for r in release.reasons],
     )
     turn.tx.put(

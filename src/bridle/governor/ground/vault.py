@@ -12,7 +12,7 @@ class Kept(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What was asked for and what came of it, as texts.
 
     `args` may execute; `output` is the result as the effect returned it, `released` as the agent
-    may see it where a release rewrote it.
+    may see it where a release rewrote it. `judged` says that a rule has judged the output.
     """
 
     requested: str = ""
@@ -21,6 +21,7 @@ class Kept(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     opaque: bool = False
     release: str = ""
     released: str = ""
+    judged: bool = False
     reasons: list[dict[str, str]] = []
 
 
