@@ -213,6 +213,19 @@ def test_a_group_with_too_few_active_humans_locks_out(house: House, users):
     assert house.activate() == "locks_out"
 
 
+def test_a_group_that_only_a_budget_names_locks_out_as_well(house: House):
+    for user in ("cleo", "dora"):
+        house.ask(calls.IdentityVerb(kind="user", id=user, verb="suspend", as_user="ana"))
+    house.write(
+        changed(
+            ("missions.toml", 'hold = ["leads"]', 'hold = ["board"]'),
+            ("policies/limits.dw", '@hold("board")', '@hold("leads")'),
+            ("policies/hours.dw", '@hold("board")', '@hold("leads")'),
+        )
+    )
+    assert house.activate() == "locks_out"
+
+
 def test_only_what_the_human_saw_is_activated(house: House):
     house.write(NEXT)
     seen = load(house.root).digest

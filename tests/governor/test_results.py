@@ -133,6 +133,31 @@ def test_a_changed_policy_voids_the_approval_of_a_result_and_judges_anew(desk: D
     assert desk.redeem_result(release.approval).output == '{"body":"sealed"}'
 
 
+def test_a_void_approval_lifts_none_of_its_causes(desk: Desk):
+    more = """@id("sevens") @hold("board")
+    forbid (principal, action == Action::"note.read:result", resource)
+    when { context.input.id == 7 };"""
+    both = ("policies/results.dw", "", more)
+    desk.activate(changed(both))
+    _, approval = held(desk)
+    desk.answer(approval, "ben")
+    assert desk.answer(approval, "dora") == "approved"
+    desk.activate(changed(both, ("policies/results.dw", "a lead opens", "only a lead opens")))
+    release = desk.redeem_result(approval)
+    assert release.effect == "hold"
+    asked = [cause["id"] for cause in desk.hold(release.approval).causes]
+    assert sorted(asked) == ["sealed-notes", "sevens"]
+
+
+def test_a_late_result_is_judged_by_the_arguments_it_ran_with(desk: Desk):
+    attempt = read(desk)
+    desk.later(61_000)
+    desk.done(calls.Kill(scope="all", as_user="ana"))
+    assert codes(desk.act("note.read", "a", id=7)) == ["killed"]
+    release = desk.observe(attempt, '{"body":"b","pin":"1"}')
+    assert (release.effect, release.output) == ("modify", '{"body":"b"}')
+
+
 def test_a_second_objection_to_a_result_asks_for_both(desk: Desk):
     _, approval = held(desk)
     desk.answer(approval)

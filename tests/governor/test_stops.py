@@ -63,6 +63,7 @@ def test_another_operator_has_to_lift_a_kill(desk: Desk, scope, subject):
     desk.done(calls.Unkill(scope=scope, subject=target, as_user="ben"))
     assert desk.act("note.read", "a", id=1).attempt
     assert desk.refused(calls.Unkill(scope=scope, subject=target, as_user="ben")) == "not_found"
+    assert desk.core.write(lambda turn: turn.globals.kills) == 0
     whats = [leaf.body["what"] for leaf in desk.leaves("kill")]
     assert whats == ["kill", "kill", "resume"]
 
