@@ -192,8 +192,28 @@ def _mismatch(form: _Form, value: Any) -> Refusal:
     except Exception:
         return vague
     place = path_text(_declared(error.instance_path, form.place))
+    said = _said(error)
+    return Refusal(ReasonCode.SCHEMA_MISMATCH, f"{place}: {said}" if place else said)
+
+
+def _said(error: ValidationError) -> str:
+    """Name the keyword that does not hold, with what the schema says of it; never the value."""
     keyword = error.kind.name
-    return Refusal(ReasonCode.SCHEMA_MISMATCH, f"{place}: {keyword}" if place else keyword)
+    details: dict[str, Any] = error.kind.as_dict()
+    if keyword in _UNDECLARED:
+        return f"{keyword} (a property that nobody declared)"
+    for detail in _TELLING:
+        if detail in details:
+            told: Any = details[detail]
+            text = ", ".join(str(each) for each in (told if detail in _LISTS else [told]))
+            return f"{keyword} ({text})" if len(text) <= _TOLD else keyword
+    return keyword
+
+
+_UNDECLARED = ("additionalProperties", "unevaluatedProperties")
+_TELLING = ("property", "types", "limit", "options", "pattern")  # what a schema declares
+_LISTS = ("types", "options")
+_TOLD = 80
 
 
 def _declared(path: Iterable[str | int], place: Place) -> Iterator[str | int]:
