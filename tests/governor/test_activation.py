@@ -13,7 +13,7 @@ from bridle.governor.governor import Governor
 from bridle.governor.ground.watch import _EVERY_S, DiskWatch
 from bridle.model import calls
 from bridle.model.calls import Failed, Judged, Listing, Opened, Reply
-from bridle.model.errors import StoreError
+from bridle.model.errors import BundleError, StoreError
 from governor.desk import ANYONE, FILES, Desk, changed, codes
 
 
@@ -180,6 +180,17 @@ tool = "note.write"
 args = { text = "gossip" }
 expect = "allow"
 """
+
+
+def test_a_new_store_does_not_begin_with_a_bundle_whose_scenarios_fail(
+    house: House, tmp_path: Path
+):
+    house.write({**FILES, "tests/wrong.toml": FAILING})
+    with pytest.raises(BundleError) as refused:
+        Governor.open(house.root, state=tmp_path / "another", embedded=True)
+    assert refused.value.code == "scenarios_fail"
+    house.write(FILES)
+    Governor.open(house.root, state=tmp_path / "another", embedded=True).close()
 
 
 @pytest.mark.parametrize(

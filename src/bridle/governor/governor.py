@@ -70,12 +70,12 @@ class Governor:
         """Open the store of a bundle (made on first use) and stand ready to govern.
 
         `state` overrides the folder of the store. A store that has no active bundle yet activates
-        this one, on record. Raises `BundleError`, `StoreError`.
+        this one, on record, if its scenarios pass. Raises `BundleError`, `StoreError`.
         """
         ground = prepare(Path(bundle), state=state, embedded=embedded)
         governor = cls(ground.core, ground=ground)
         try:
-            governor.begin_with(lambda: load(ground.root))
+            governor.begin_with(lambda: _passing(ground.root))
         except BaseException:
             governor.close()
             raise
@@ -339,3 +339,10 @@ def _no(call: calls.Call, reason: Reason) -> Reply:
     if isinstance(call, _ON_ACTIONS):
         return Judged(verdict=Verdict(action="", effect=Effect.DENY, reasons=(reason,)))
     return Failed(code=reason.code, message=reason.text)
+
+
+def _passing(root: Path) -> Bundle:
+    """Load the bundle a new store begins with. As for any activation, its scenarios must pass."""
+    bundle = load(root)
+    activation.require_passing(bundle)
+    return bundle
