@@ -20,7 +20,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from statistics import median
 
 Samples = dict[str, list[float]]
 
@@ -150,11 +149,6 @@ def percentile(samples: Sequence[float], share: float) -> float:
     """The smallest sample that `share` (0 to 1) of all samples do not exceed."""
     ordered = sorted(samples)
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
-
-
-def paired(over: Sequence[float], under: Sequence[float]) -> float:
-    """Median of the ratios of neighbours in time."""
-    return median(a / b for a, b in zip(over, under, strict=True))
 
 
 def subprocess_seconds(commands: Mapping[str, Sequence[str]], *, rounds: int) -> Samples:

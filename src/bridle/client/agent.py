@@ -9,13 +9,13 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
-from msgspec import Struct
+from msgspec import structs
 
 from bridle.client import binding, guard
 from bridle.client.attempt import arguments, gate
 from bridle.client.errors import Denied, Held
 from bridle.client.transport.channel import Channel, ask
-from bridle.model.action import action_id
+from bridle.model.action import Action
 from bridle.model.calls import Begin, Decide, Listing, ToolsOf
 from bridle.model.errors import UsageError
 from bridle.model.outcome import Outcome
@@ -30,15 +30,6 @@ OnDenied = Literal["raise", "return"]
 
 _ADAPTER = "python"
 _acting: ContextVar[tuple[Agent, ...]] = ContextVar("bridle_acting", default=())
-
-
-class Asked(Struct, frozen=True):
-    """One intended action, fixed: the tool, the text of its arguments, the key, the action's id."""
-
-    tool: str
-    args: str
-    key: str
-    action: str
 
 
 class Session(Protocol):
@@ -114,7 +105,7 @@ class Agent:
         try:
             return guard.guard(self._session.channel, self._intent(asked), effect)
         except (Denied, Held) as refusal:
-            if refusal.action != asked.action:
+            if refusal.action != asked.id:
                 raise  # it came from a call inside the effect
             return _refuse(refusal, on_denied)
 
@@ -146,7 +137,7 @@ class Agent:
         try:
             return await guard.aguard(self._session.channel, self._intent(asked), effect)
         except (Denied, Held) as refusal:
-            if refusal.action != asked.action:
+            if refusal.action != asked.id:
                 raise  # as in `call`
             return _refuse(refusal, on_denied)
 
@@ -242,30 +233,38 @@ class Agent:
 
     # --- inside ---------------------------------------------------------------------------------
 
-    def _freeze(self, tool: str, args: Args, key: str | None) -> Asked | Denied:
+    def _freeze(self, tool: str, args: Args, key: str | None) -> Action | Denied:
         """Fix what is asked, or say that it cannot be asked at all."""
-        key = os.urandom(16).hex() if key is None else key
-        action = ""
+        action = Action(
+            mission=self.mission.id,
+            agent=self.name,
+            tool=tool,
+            args="",
+            key=os.urandom(16).hex() if key is None else key,
+            adapter=_ADAPTER,
+            executor=self.executor,
+        )
+        name = ""
         try:
-            action = action_id(self.mission.id, self.name, _ADAPTER, key)
+            name = action.id
             # INVARIANT: I3 — from here on only this text counts, whatever becomes of the objects.
-            return Asked(tool, arguments.to_text(args), key, action)
+            return structs.replace(action, args=arguments.to_text(args))
         except arguments.ArgumentError as problem:
-            return Denied(problem.message, code=problem.code, action=action)
+            return Denied(problem.message, code=problem.code, action=name)
         except UnicodeEncodeError:
             code = ReasonCode.MALFORMED.value
-            return Denied("the key is no valid Unicode", code=code, action=action)
+            return Denied("the key is no valid Unicode", code=code, action=name)
 
-    def _intent(self, asked: Asked, *, start: bool = True) -> gate.Intent:
+    def _intent(self, action: Action, *, start: bool = True) -> gate.Intent:
         call = Decide(
             session=self._session.handle,
-            tool=asked.tool,
-            args=asked.args,
-            key=asked.key,
-            adapter=_ADAPTER,
+            tool=action.tool,
+            args=action.args,
+            key=action.key,
+            adapter=action.adapter,
             start=start,
         )
-        return gate.Intent(call, asked.action)
+        return gate.Intent(call, action.id)
 
     def _assert_streams(self, tool: str) -> None:
         with self._lock:

@@ -127,17 +127,6 @@ def _is_tuple(value: object) -> TypeGuard[tuple[Any, ...]]:
     return isinstance(value, tuple)
 
 
-def named_actions(node: pst.Template) -> tuple[pst.EntityUid, ...]:
-    """Return the actions that a policy's scope names."""
-    match node.action:
-        case pst.ActionEq(entity=entity):
-            return (entity,)
-        case pst.ActionIn(entities=entities):
-            return entities
-        case _:
-            return ()
-
-
 def is_governance(action: str) -> bool:
     """Whether an action belongs to the governance set."""
     return action == "governance" or action in GOVERNANCE_ACTIONS
