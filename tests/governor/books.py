@@ -48,7 +48,7 @@ class Machine(RuleBasedStateMachine):
             assert verdict.receipt is not None
             leaves = self.desk.leaves()
             decision = leaves[verdict.receipt.index]
-            assert decision.ids["action"] == verdict.action
+            assert decision.ids["action"] == self.desk.pseudonym(verdict.action)
             assert decision.body["effect"] == verdict.effect
             assert verdict.effect.runs
             started = [x.ids["attempt"] for x in leaves if x.kind == "started"]

@@ -398,6 +398,10 @@ class Desk:
 
         return [each for each in self.core.write(read) if not kind or each.kind == kind]
 
+    def pseudonym(self, action: str) -> str:
+        """The name of an action in the ledger."""
+        return self.core.write(lambda turn: turn.pseudonym(action))
+
     def opened_leaf(self, index: int) -> dict[str, str]:
         """The sealed values of a leaf."""
 

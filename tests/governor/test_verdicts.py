@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bridle.model import calls
+from bridle.model.action import action_id
 from bridle.model.outcome import Outcome, OutcomeKind
 from bridle.model.record import SYSTEM_CHAIN
 from bridle.store.sqlite import open_store
@@ -35,7 +36,7 @@ def test_each_of_the_four_verdicts_is_recorded_with_both_identities(
     assert leaf.ids["executor"] == "worker"
     assert leaf.ids["identities"] == "two"
     assert leaf.ids["user"] == "ana"
-    assert leaf.ids["action"] == verdict.action
+    assert leaf.ids["action"] == desk.pseudonym(verdict.action)
     assert leaf.ids["level"] == "offline"
     assert leaf.ids["bundle"] == bundle_of().digest == verdict.bundle
     assert leaf.ids["epoch"] == "1"
@@ -46,7 +47,7 @@ def test_the_receipt_names_the_leaf_of_the_verdict(desk: Desk):
     verdict = desk.decide("note.read", "k", id=7)
     assert verdict.receipt is not None
     leaf = desk.leaves()[verdict.receipt.index]
-    assert leaf.ids["action"] == verdict.action
+    assert leaf.ids["action"] == desk.pseudonym(verdict.action)
     assert verdict.receipt.durability == "strict"
 
 
@@ -86,7 +87,7 @@ def test_what_cannot_be_read_as_an_action_is_denied_on_record(desk: Desk, tool, 
     assert said(verdict) == ("deny", [code])
     leaf = desk.leaves("decision")[-1]
     assert leaf.body["codes"] == [code]
-    assert leaf.ids["action"] == verdict.action
+    assert leaf.ids["action"] == desk.pseudonym(verdict.action)
     assert desk.opened_leaf(verdict.receipt.index)["args"] == args
 
 
@@ -174,3 +175,14 @@ def test_no_byte_of_the_database_shows_arguments_results_or_prompts(tmp_path: Pa
     assert mission.encode() in data
     for word in (*words.values(), "hush-12345"):
         assert word.encode() not in data, word
+
+
+def test_no_leaf_holds_a_bare_hash_of_a_guessable_key(desk: Desk):
+    """Whoever guesses a step's key cannot find its action in the ledger."""
+    verdict = desk.act("note.read", "refund-for-dora", id=7)
+    desk.observe(verdict.attempt, '{"body":"hello"}')
+    assert verdict.action == action_id(desk.mission, "clerk", "python", "refund-for-dora")
+    written = desk.core.write(lambda turn: [stored.data for stored in turn.tx.leaves()])
+    assert not any(verdict.action.removeprefix("act_").encode() in data for data in written)
+    assert verdict.receipt is not None
+    assert desk.opened_leaf(verdict.receipt.index)["action"] == verdict.action

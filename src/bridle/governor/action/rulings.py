@@ -252,7 +252,8 @@ def _record(asked: Asked, ruling: Ruling) -> Receipt:
 
 def _fields(asked: Asked, ruling: Ruling, record: tuple[Reason, ...]) -> dict[str, str]:
     call = asked.call
-    fields = {"args": bounded(call.args)}
+    # The leaf names the action by its pseudonym; who may open the record finds the id itself.
+    fields = {"args": bounded(call.args), "action": asked.id}
     if ruling.effect is Effect.MODIFY and ruling.typed is not None:
         fields["modified"] = ruling.typed.text
     if record:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from bridle.bundle.bundle import Bundle
 from bridle.engine.engine import Engine
 from bridle.governor.ground import vault
@@ -54,8 +56,19 @@ class Turn:
         return self.core.id(prefix)
 
     def record(self, entry: Entry) -> Written:
-        """Append a record to its chain."""
+        """Append a record to its chain. It names an action by its pseudonym (see `pseudonym`)."""
+        action = entry.ids.get("action")
+        if action:
+            entry = structs.replace(entry, ids={**entry.ids, "action": self.pseudonym(action)})
         return self.core.recorder.write(self.tx, self.now, entry)
+
+    def pseudonym(self, action: str) -> str:
+        """Return the name of an action in the ledger.
+
+        An action's id is a hash of its key, which a developer may have made from something that
+        can be guessed; the ledger holds no bare hash of such a thing.
+        """
+        return "act_" + self.core.keyed(f"action|{action}")[:32]
 
     def seal(self, action: str, kept: vault.Kept) -> bytes:
         """Seal what an action keeps, bound to its id."""
