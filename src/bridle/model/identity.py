@@ -58,3 +58,7 @@ class ApproverGroup(Struct, frozen=True, forbid_unknown_fields=True):
     users: tuple[str, ...] = ()
     teams: tuple[str, ...] = ()
     need: int = 1
+
+    def includes(self, user: User) -> bool:
+        """Whether a user belongs to the group: named, or by a team."""
+        return user.id in self.users or not set(self.teams).isdisjoint(user.teams)

@@ -49,6 +49,10 @@ class MissionTemplate(Struct, frozen=True, forbid_unknown_fields=True):
     success: str = ""
     failure: str = ""
 
+    def reaches(self, tool: str, domain: str) -> bool:
+        """Whether a mission of this kind can ever use a tool whose system lies in `domain`."""
+        return matches(self.tools, tool) and domain in self.domains
+
 
 def matches(patterns: tuple[str, ...], name: str) -> bool:
     """Whether `name` is one of `patterns` (exact, `prefix.*` or `*`), byte for byte."""

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from bridle.bundle.bundle import Bundle
-from bridle.bundle.parse.missions import in_scope
 from bridle.bundle.parse.table import Findings
 from bridle.bundle.parse.toml import Document, KeyPath
 from bridle.bundle.schema.json_schema import FORMATS
@@ -54,7 +53,7 @@ def reached(bundle: Bundle) -> set[str]:
     found = set[str]()
     for tool in bundle.tools.values():
         system = bundle.systems.get(tool.system)
-        if system and any(in_scope(m, tool.name, system.domain) for m in bundle.missions.values()):
+        if system and any(m.reaches(tool.name, system.domain) for m in bundle.missions.values()):
             found.add(tool.name)
     return found
 

@@ -146,8 +146,7 @@ def _group_references(
 
 def members(group: ApproverGroup, users: dict[str, User]) -> set[str]:
     """Return the declared users who may approve for a group."""
-    teams = set(group.teams)
-    return {u.id for u in users.values() if u.id in group.users or teams & set(u.teams)}
+    return {u.id for u in users.values() if group.includes(u)}
 
 
 def refer(findings: Findings, at: Any, name: str, known: dict[str, Any], what: str) -> None:

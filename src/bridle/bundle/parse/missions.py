@@ -10,7 +10,7 @@ from bridle.bundle.parse.systems import Landscape
 from bridle.bundle.parse.table import Findings, Table, exact_amount, named
 from bridle.bundle.parse.toml import Document
 from bridle.bundle.schema.paths import ELEMENT, Place, find, split
-from bridle.model.mission import Budget, MissionTemplate, matches
+from bridle.model.mission import Budget, MissionTemplate
 
 FILE = "missions.toml"
 SCALE = 10_000
@@ -147,8 +147,3 @@ def _never_negative(part: dict[str, Any]) -> bool:
     bounds = [part[key] for key in ("minimum", "exclusiveMinimum") if key in part]
     values = [part["const"]] if "const" in part else part.get("enum", ())
     return any(bound >= 0 for bound in bounds) or (bool(values) and all(v >= 0 for v in values))
-
-
-def in_scope(mission: MissionTemplate, tool: str, domain: str) -> bool:
-    """Whether a mission reaches a tool that lies in `domain`."""
-    return matches(mission.tools, tool) and domain in mission.domains

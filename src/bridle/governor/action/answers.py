@@ -85,9 +85,7 @@ def member(turn: Turn, bundle: Bundle, group: str, user: str) -> bool:
         named = bundle.manifest.operators
         return user in named if named else True
     found = bundle.approvers.get(group)
-    if found is None:
-        return False
-    return user in found.users or any(team in found.teams for team in person.teams)
+    return found is not None and found.includes(person)
 
 
 def _entitled(turn: Turn, row: HoldRow, user: str) -> None:

@@ -48,19 +48,21 @@ def _readable(at: Standing, outcome: Outcome) -> Outcome:
 
 def _settle(at: Standing, action: ActionRow, attempt: AttemptRow, outcome: Outcome) -> Release:
     late = attempt.state == AttemptState.UNKNOWN or attempts.lapsed(at.turn, attempt)
+    tool = at.bundle.tools.get(attempt.tool)
     receipt = _record(at, attempt, outcome, {"late": late})
-    attempt = _ended(at.turn, attempt, outcome, late=late)
+    attempt = _ended(at.turn, attempt, outcome, tool, late=late)
     if action.attempt != attempt.id:
         reason = Reason(ReasonCode.ALREADY_STARTED, "a newer attempt has replaced this one")
         return structs.replace(releases.refused(action.id, reason), receipt=receipt)
     if outcome.kind is OutcomeKind.OK:
         return releases.first(at, action, outcome, receipt)
-    _conclude(at.turn, action, attempt)
+    _conclude(at.turn, action, attempt, tool)
     return Release(action=action.id, effect=Effect.ALLOW, receipt=receipt)
 
 
-def _ended(turn: Turn, attempt: AttemptRow, outcome: Outcome, *, late: bool) -> AttemptRow:
-    tool = turn.bundle.tools.get(attempt.tool)
+def _ended(
+    turn: Turn, attempt: AttemptRow, outcome: Outcome, tool: Tool | None, *, late: bool
+) -> AttemptRow:
     attempt = structs.replace(
         attempt,
         state=outcome.kind.value,
@@ -79,9 +81,8 @@ def _code(outcome: Outcome, tool: Tool | None) -> str:
     return clear.token(outcome.error)
 
 
-def _conclude(turn: Turn, action: ActionRow, attempt: AttemptRow) -> None:
+def _conclude(turn: Turn, action: ActionRow, attempt: AttemptRow, tool: Tool | None) -> None:
     """The last attempt of an action ended in something else than `ok`."""
-    tool = turn.bundle.tools.get(action.tool)
     if attempts.harmless(attempt, tool):
         # What an earlier attempt may have used up stays used up.
         action = structs.replace(action, settled=bool(attempts.in_doubt(turn, action, tool)))
@@ -127,13 +128,14 @@ def _contradicted(
 
 def settle_by_human(turn: Turn, attempt: AttemptRow, outcome: Outcome, ids: dict[str, str]) -> None:
     """A human says how an unknown attempt ended; no result is released by it."""
-    attempt = _ended(turn, attempt, outcome, late=True)
+    tool = turn.bundle.tools.get(attempt.tool)
+    attempt = _ended(turn, attempt, outcome, tool, late=True)
     action = turn.tx.get(ActionRow, attempt.action)
     if action is not None and action.attempt == attempt.id:
         if outcome.kind is OutcomeKind.OK:
             _done_by_word(turn, action)
         else:
-            _conclude(turn, action, attempt)
+            _conclude(turn, action, attempt, tool)
     turn.record(
         Entry(
             kind=LeafKind.OUTCOME,

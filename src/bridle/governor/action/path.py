@@ -89,10 +89,15 @@ def begin(turn: Turn, call: Begin) -> Verdict:
     if row is None or not at.executes(row):
         reason = Reason(ReasonCode.NOT_DECIDED, "this action was not decided for this session")
         return _gate_record(at, clear.token(call.action), reason)
+    return _through(at, row)
+
+
+def _through(at: Standing, row: ActionRow) -> Verdict:
+    """Start an action of this session's own, if the gate lets it pass."""
     refusal = _gate(at, row)
     if refusal is not None:
         if row.state == ActionState.DECIDED:
-            attempts.forget(turn, row)
+            attempts.forget(at.turn, row)
         return _gate_record(at, row.id, refusal)
     return _start(at, row)
 
@@ -152,7 +157,7 @@ def _answer(asked: Asked) -> Verdict:
     known = repeats.standing_answer(asked, asked.row)
     if isinstance(known, Verdict):
         if asked.call.start and known.effect.runs and known.outcome is None:
-            return begin(asked.turn, Begin(session=asked.call.session, action=asked.id))
+            return _through(asked.at, asked.row)
         return known
     if isinstance(known, Refused):
         return rulings.deny(asked, (known.reason,), keep_row=not known.ends)

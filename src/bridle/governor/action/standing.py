@@ -202,7 +202,4 @@ def _outside(text: str) -> Reason:
 
 def in_scope(bundle: Bundle, template: MissionTemplate, tool: Tool) -> bool:
     """Whether a mission of this template can ever use this tool."""
-    return (
-        matches(template.tools, tool.name)
-        and bundle.systems[tool.system].domain in template.domains
-    )
+    return template.reaches(tool.name, bundle.systems[tool.system].domain)
