@@ -25,7 +25,7 @@ START = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
 
 ANYONE = Caller(operator=True, method="offline")
-AGENT = Caller(operator=False, method="peer:1001", uid=1001, same_uid=False)
+AGENT = Caller(operator=False, method="peer:1001", uid=1001)
 
 BRIDLE = """
 format = 1

@@ -357,8 +357,8 @@ def test_the_digest_that_was_shown_must_be_that_of_the_hold(desk: Desk):
     assert desk.answer(verdict.approval, "ben", digest=right) == "approved"
 
 
-SHARED = Caller(operator=True, method="peer:1000", uid=1000, same_uid=True)
-APART = Caller(operator=True, method="peer:1000", uid=1000, same_uid=False)
+SHARED = Caller(operator=True, method="peer:1001", uid=1001)
+APART = Caller(operator=True, method="peer:1000", uid=1000)
 
 
 def test_under_one_uid_nothing_irreversible_can_be_approved(desk: Desk):

@@ -159,6 +159,8 @@ OPERATOR_CALLS = [
     calls.IdentityVerb(kind="agent", id="a", verb="resume"),
     calls.Approvals(),
     calls.Answer(approval="apr", approve=True),
+    calls.Exceptions(),
+    calls.EndException(exception="exc"),
     calls.Kill(scope="all"),
     calls.Unkill(scope="all"),
     calls.Settle(attempt="att", outcome=calls.Outcome(kind="ok")),
@@ -190,7 +192,7 @@ def test_the_caller_is_what_the_kernel_says_and_nothing_a_client_says(
     by_socket = {caller.operator: caller for caller in governor.callers}
     for operator, caller in by_socket.items():
         assert caller == calls.Caller(
-            operator=operator, method=f"peer:{os.getuid()}", uid=os.getuid(), same_uid=True
+            operator=operator, method=f"peer:{os.getuid()}", uid=os.getuid()
         )
     assert set(by_socket) == {True, False}
 

@@ -110,17 +110,17 @@ class Governor:
             return self._without_store(call, problem)
         except BridleError as problem:
             if isinstance(call, _ON_ACTIONS):
-                return self._broken(call, problem)
+                return self._broken(caller, call, problem)
             return _failed(problem)
         except Exception as problem:
             # INVARIANT: I2 — whatever goes wrong on the path, the answer is no.
-            return self._broken(call, problem)
+            return self._broken(caller, call, problem)
 
     def _answer(self, caller: Caller, call: calls.Call) -> Reply:
         if not _is_text(call):
             return _no(call, Reason(ReasonCode.MALFORMED, "an id in this call is no text"))
         if isinstance(call, calls.AgentCall):
-            return self._agent(call)
+            return self._agent(caller, call)
         return self._operator(caller, call)
 
     def tick(self) -> int:
@@ -140,19 +140,19 @@ class Governor:
 
     # --- agents ---------------------------------------------------------------------------------
 
-    def _agent(self, call: calls.AgentCall) -> Reply:
-        write = self._core.write
+    def _agent(self, caller: Caller, call: calls.AgentCall) -> Reply:
+        write = partial(self._core.write, caller=caller)
         match call:
             case calls.Decide():
-                reply: Reply = Judged(verdict=self._decide(call))
+                reply: Reply = Judged(verdict=self._decide(caller, call))
             case calls.Begin():
                 reply = Judged(verdict=write(partial(path.begin, call=call)))
             case calls.Observe():
                 reply = Released(release=write(partial(outcomes.observe, call=call)))
             case calls.Beat():
-                reply = self._beat(call)
+                reply = self._beat(caller, call)
             case calls.ApprovalOf():
-                reply = self._await(call)
+                reply = self._await(caller, call)
             case calls.Redeem():
                 reply = _either(write(partial(approvals.redeem, call=call)))
             case calls.ToolsOf():
@@ -161,28 +161,30 @@ class Governor:
                 raise _unknown(call)
         return reply
 
-    def _decide(self, call: calls.Decide) -> Verdict:
-        core = self._core
-        latest = core.latest()
+    def _decide(self, caller: Caller, call: calls.Decide) -> Verdict:
+        write = partial(self._core.write, caller=caller)
+        latest = self._core.latest()
         if latest is not None and path.may_relax(latest, call.tool):
             try:
-                return core.write(partial(path.decide, call=call, relaxed=True), relaxed=True)
+                return write(partial(path.decide, call=call, relaxed=True), relaxed=True)
             except path.NotRelaxedError:
                 pass  # the bundle in force has changed: record it the strict way
-        return core.write(partial(path.decide, call=call))
+        return write(partial(path.decide, call=call))
 
-    def _beat(self, call: calls.Beat) -> Reply:
-        problem = self._core.write(partial(attempts.renew, call=call), relaxed=True)
+    def _beat(self, caller: Caller, call: calls.Beat) -> Reply:
+        problem = self._core.write(partial(attempts.renew, call=call), relaxed=True, caller=caller)
         if problem is None:
             return calls.Done()
         return Failed(code=problem.code, message=problem.text)
 
-    def _await(self, call: calls.ApprovalOf) -> Reply:
+    def _await(self, caller: Caller, call: calls.ApprovalOf) -> Reply:
         """Answer how a hold stands; with `wait_ms`, once it is not pending or the time is up."""
         until = time.monotonic() + max(0, min(call.wait_ms, _LONGEST_WAIT_MS)) / 1000
         while True:
             with self._answered:
-                row = self._core.write(partial(approvals.status, call=call), relaxed=True)
+                row = self._core.write(
+                    partial(approvals.status, call=call), relaxed=True, caller=caller
+                )
                 left = until - time.monotonic()
                 if row["status"] != holds.PENDING or left <= 0:
                     return Listing(rows=[row])
@@ -193,7 +195,7 @@ class Governor:
     def _operator(self, caller: Caller, call: calls.Call) -> Reply:
         if not caller.operator:
             raise _operator_only()
-        write = self._core.write
+        write = partial(self._core.write, caller=caller)
         match call:
             case calls.StartMission():
                 mission = write(partial(missions.start, caller=caller, call=call))
@@ -222,7 +224,7 @@ class Governor:
         """Answer what needs nothing but a turn of its own."""
         act, show = _ACTS.get(type(call)), _SHOWN.get(type(call))
         if act is not None:
-            self._core.write(partial(act, caller=caller, call=call))
+            self._core.write(partial(act, caller=caller, call=call), caller=caller)
             return calls.Done()
         if show is not None:
             return Listing(rows=self._core.write(partial(show, call=call)))
@@ -257,7 +259,7 @@ class Governor:
             who = humans.operator(turn, caller, call.as_user)
             activation.activate(turn, bundle, By(user=who, method=caller.method))
 
-        self._core.write(job)
+        self._core.write(job, caller=caller)
         if self._watch is not None:
             self._watch.digest()
         return calls.Done(note=bundle.digest)
@@ -276,7 +278,7 @@ class Governor:
             return _no(call, Reason(ReasonCode.STORE_UNAVAILABLE, text))
         return _failed(problem)
 
-    def _broken(self, call: calls.Call, problem: Exception) -> Reply:
+    def _broken(self, caller: Caller, call: calls.Call, problem: Exception) -> Reply:
         """Say no to what made the governor fail, and put that on record if there is a way."""
         _log.error("a call failed: %s", type(call).__name__, exc_info=problem)
         reason = Reason(ReasonCode.INTERNAL, "the governor failed; its log says how")
@@ -284,7 +286,7 @@ class Governor:
             return _no(call, reason)
         session = call.session
         try:
-            verdict = self._core.write(lambda turn: path.fail(turn, session, reason))
+            verdict = self._core.write(lambda turn: path.fail(turn, session, reason), caller=caller)
         except Exception:
             self._core.count_lost()
             return _no(call, reason)

@@ -31,7 +31,9 @@ class AgentCall(Call, frozen=True, kw_only=True):
 class Decide(AgentCall, frozen=True, kw_only=True, tag="decide"):
     """Judge an action. With `start`, an allow or modify is also started in the same transaction.
 
-    `args` is the exact JSON text of the arguments.
+    `args` is the exact JSON text of the arguments. `definition` is the SHA-256 (hex) of the tool's
+    definition as the adapter sees it now (empty: it sees none); where the bundle pins the tool,
+    another one denies `tool_changed`.
     """
 
     tool: str
@@ -39,6 +41,7 @@ class Decide(AgentCall, frozen=True, kw_only=True, tag="decide"):
     key: str
     adapter: str = "python"
     start: bool = False
+    definition: str = ""
 
 
 class Begin(AgentCall, frozen=True, kw_only=True, tag="begin"):
@@ -54,10 +57,15 @@ class Beat(AgentCall, frozen=True, kw_only=True, tag="beat"):
 
 
 class Observe(AgentCall, frozen=True, kw_only=True, tag="observe"):
-    """Report the outcome of an attempt. Answers the release verdict."""
+    """Report the outcome of an attempt. Answers the release verdict.
+
+    `used` maps a budget's name to what the attempt really used (a decimal number, as text). It
+    lowers the reservation where the executor is trusted to say so, and never raises it.
+    """
 
     attempt: str
     outcome: Outcome
+    used: dict[str, str] = {}
 
 
 class ApprovalOf(AgentCall, frozen=True, kw_only=True, tag="approval_of"):
@@ -158,13 +166,49 @@ class Approvals(OperatorCall, frozen=True, kw_only=True, tag="approvals"):
     limit: int = 100
 
 
+class Terms(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How far an approval is to reach within its mission: an exception from what held the action.
+
+    It holds for the same tool and agent while every argument that steers the effect equals that of
+    the held action, except those named in `free` (any value) and `most` (up to so much, a decimal
+    number as text). `count` is how often it may be used (1 or more), `expires_ms` for how long
+    (0: until the mission ends). `labels` are the most that the mission may carry (None: any).
+    """
+
+    count: int
+    expires_ms: int = 0
+    free: tuple[str, ...] = ()
+    most: dict[str, str] = {}
+    labels: tuple[str, ...] | None = None
+
+
 class Answer(OperatorCall, frozen=True, kw_only=True, tag="answer"):
-    """Approve or deny a hold as the human `as_user`. The vote names the digest that was shown."""
+    """Approve or deny a hold as the human `as_user`. The vote names the digest that was shown.
+
+    `args` (exact JSON text) approves with edits: these arguments instead of those shown. `terms`
+    approves more than this one action.
+    """
 
     approval: str
     approve: bool
     reason: str = ""
     digest: str = ""
+    args: str = ""
+    terms: Terms | None = None
+
+
+class Exceptions(OperatorCall, frozen=True, kw_only=True, tag="exceptions"):
+    """List exceptions in force, newest first; with `all`, those that ended as well."""
+
+    mission: str = ""
+    all: bool = False
+    limit: int = 100
+
+
+class EndException(OperatorCall, frozen=True, kw_only=True, tag="end_exception"):
+    """End an exception before its time."""
+
+    exception: str
 
 
 class Kill(OperatorCall, frozen=True, kw_only=True, tag="kill"):
@@ -218,6 +262,8 @@ OPERATOR_CALLS = (
     | IdentityVerb
     | Approvals
     | Answer
+    | Exceptions
+    | EndException
     | Kill
     | Unkill
     | Settle
@@ -280,11 +326,16 @@ class Caller(Struct, frozen=True, forbid_unknown_fields=True):
     """Who is on the other end of a connection, as the transport authenticated it.
 
     `operator` is true on the operator's socket (and embedded). `method` says how it was
-    established, for the record: `embedded`, `peer:<uid>` or `offline`. `same_uid` says that agent
-    and governor share one uid, so that approvals only bind honest code.
+    established, for the record: `embedded`, `peer:<uid>`, `key:<fingerprint>` or `offline`. `uid`
+    is the peer's (-1: unknown). `user` or `workload` is whom the peer has proved to be, by the key
+    whose SHA-256 (hex) is `key`; all are empty where nothing was proved. `acted` says that an
+    agent's calls came over this connection too.
     """
 
     operator: bool
     method: str
     uid: int = -1
-    same_uid: bool = True
+    user: str = ""
+    workload: str = ""
+    key: str = ""
+    acted: bool = False

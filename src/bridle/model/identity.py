@@ -7,6 +7,8 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from bridle.model.budget import Budget
+
 
 class Status(StrEnum):
     """A suspended identity decides, executes and approves nothing; a retired one never again."""
@@ -24,16 +26,25 @@ class Team(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class User(Struct, frozen=True, forbid_unknown_fields=True):
-    """A human or organisation on whose behalf work happens; root of authority."""
+    """A human or organisation on whose behalf work happens; root of authority.
+
+    `key` is the public key that proves them (`ed25519:` and base64); without one, only the
+    connection's uid speaks for them. `budgets` are shared by all missions that run for them.
+    """
 
     id: str
     name: str = ""
     teams: tuple[str, ...] = ()
     attributes: dict[str, Any] = field(default_factory=dict[str, Any])
+    key: str = ""
+    budgets: tuple[Budget, ...] = ()
 
 
 class Agent(Struct, frozen=True, forbid_unknown_fields=True):
-    """An autonomous decider. `owner` is a user id, `team` a team id or empty."""
+    """An autonomous decider. `owner` is a user id, `team` a team id or empty.
+
+    `budgets` are shared by all missions it acts in.
+    """
 
     id: str
     owner: str
@@ -41,14 +52,22 @@ class Agent(Struct, frozen=True, forbid_unknown_fields=True):
     version: str = "1"
     tags: dict[str, str] = field(default_factory=dict[str, str])
     attributes: dict[str, Any] = field(default_factory=dict[str, Any])
+    budgets: tuple[Budget, ...] = ()
 
 
 class Workload(Struct, frozen=True, forbid_unknown_fields=True):
-    """What carries actions out. `tools` are the tools it may execute (`*` and `prefix.*` match)."""
+    """What carries actions out. `tools` are the tools it may execute (`*` and `prefix.*` match).
+
+    `key` is the public key that proves it (`ed25519:` and base64). `may_assert_user` lets it start
+    missions and add prompts as users it has authenticated itself; `reports_use` lets what it
+    reports lower what a budget has reserved.
+    """
 
     id: str
     tools: tuple[str, ...] = ("*",)
     may_assert_user: bool = False
+    key: str = ""
+    reports_use: bool = False
 
 
 class ApproverGroup(Struct, frozen=True, forbid_unknown_fields=True):

@@ -6,6 +6,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from bridle.model.budget import Budget
+
 
 class MissionStatus(StrEnum):
     """Only an active mission starts actions. `closed` and `expired` are final."""
@@ -14,24 +16,6 @@ class MissionStatus(StrEnum):
     SUSPENDED = "suspended"
     CLOSED = "closed"
     EXPIRED = "expired"
-
-
-class Budget(Struct, frozen=True, forbid_unknown_fields=True):
-    """A counter with a ceiling.
-
-    `limit` and all amounts are in ten-thousandths of the unit, so that decimals stay exact.
-    `window_ms` is a fixed window aligned to the mission's start (0: the whole mission). `measure`
-    maps a tool to what one action costs: `"1"` or another number, or the path of an argument
-    (`input.amount`). The names `calls` and `writes` measure themselves. `hold` are approver groups
-    that may overdraw it (empty: exhausted is a denial).
-    """
-
-    name: str
-    limit: int
-    unit: str = ""
-    window_ms: int = 0
-    measure: dict[str, str] = {}
-    hold: tuple[str, ...] = ()
 
 
 class MissionTemplate(Struct, frozen=True, forbid_unknown_fields=True):

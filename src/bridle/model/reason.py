@@ -17,6 +17,7 @@ class ReasonCode(StrEnum):
     RESERVED_INPUT = "reserved_input"
     MALFORMED = "malformed"
     LIMIT_EXCEEDED = "limit_exceeded"
+    TOOL_CHANGED = "tool_changed"
     # Who asks
     NO_SESSION = "no_session"
     SUSPENDED = "suspended"

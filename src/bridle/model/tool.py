@@ -55,8 +55,9 @@ class Tool(Struct, frozen=True, forbid_unknown_fields=True):
 
     `timeout_ms` is the lease of a start. `no_effect` are error codes that prove the effect never
     happened. `input` and `output` are JSON Schema objects (2020-12); a missing `output` means the
-    result cannot be typed. `wire` is the name a server knows it by. `detect_output` names the
-    detectors for results (None: all).
+    result cannot be typed. `wire` is the name a server knows it by (empty: `name`) and `pin` the
+    SHA-256 (hex) of the whole definition that the server gave when a human looked at it.
+    `detect_output` names the detectors for results (None: all).
     """
 
     name: str
@@ -69,6 +70,7 @@ class Tool(Struct, frozen=True, forbid_unknown_fields=True):
     labels: tuple[str, ...] = ()
     trusted: bool = False
     wire: str = ""
+    pin: str = ""
     input: dict[str, Any] = field(default_factory=dict[str, Any])
     output: dict[str, Any] | None = None
     arguments: tuple[Argument, ...] = ()

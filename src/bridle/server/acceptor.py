@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import selectors
 import socket
 import threading
@@ -140,7 +139,6 @@ class Server:
             operator=door.operator,
             method=f"peer:{peer.uid}",
             uid=peer.uid,
-            same_uid=peer.uid == os.geteuid(),
         )
         served = Connection(
             connection, caller, self._handler, self._welcome, patience=self._patience

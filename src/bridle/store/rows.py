@@ -71,6 +71,7 @@ class MissionRow(Row, frozen=True, kw_only=True):
     ended: int = 0
     started_by: str = ""
     method: str = ""
+    prompt_trusted: bool = True
 
 
 class SessionRow(Row, frozen=True, kw_only=True):
@@ -174,7 +175,9 @@ class HoldRow(Row, frozen=True, kw_only=True):
     """A durable request to humans about an `action` or a `result`; `digest` binds it to one.
 
     `causes` are `{kind, id, digest|amount}`; `groups` maps an approver group to how many distinct
-    humans it needs; `votes` are `{user, approve, reason, time, method}`.
+    humans it needs; `votes` are `{user, approve, reason, time, method}`. `uid` is that of the
+    process that asked (-1: not known). `edited` says that humans put other arguments in place of
+    those judged; `terms` how far the approval is to reach beyond this action.
     """
 
     TABLE: ClassVar[str] = "holds"
@@ -198,6 +201,35 @@ class HoldRow(Row, frozen=True, kw_only=True):
     votes: list[dict[str, Any]] = []
     sealed: bytes = b""
     settled: int = 0
+    uid: int = -1
+    edited: bool = False
+    terms: dict[str, Any] | None = None
+
+
+class ExceptionRow(Row, frozen=True, kw_only=True):
+    """What humans approved for the rest of a mission.
+
+    `policies` (id → text digest) need not be met by one tool while its arguments match, `count`
+    times. `sealed` holds the predicate on the arguments, encrypted with the payload key.
+    """
+
+    TABLE: ClassVar[str] = "exceptions"
+    KEY: ClassVar[str] = "id"
+    INDEXED: ClassVar[tuple[str, ...]] = ("mission", "status", "expires", "created")
+    id: str
+    mission: str
+    agent: str
+    tool: str
+    approval: str
+    policies: dict[str, str]
+    sealed: bytes
+    count: int
+    created: int
+    expires: int
+    by: list[str]
+    used: int = 0
+    status: str = "active"
+    labels: list[str] | None = None
 
 
 class BudgetRow(Row, frozen=True, kw_only=True):
@@ -224,5 +256,6 @@ ROWS: tuple[type[Row], ...] = (
     ActionRow,
     AttemptRow,
     HoldRow,
+    ExceptionRow,
     BudgetRow,
 )

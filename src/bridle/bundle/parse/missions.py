@@ -10,7 +10,8 @@ from bridle.bundle.parse.systems import Landscape
 from bridle.bundle.parse.table import Findings, Table, exact_amount, named
 from bridle.bundle.parse.toml import Document
 from bridle.bundle.schema.paths import ELEMENT, Place, find, split
-from bridle.model.mission import Budget, MissionTemplate
+from bridle.model.budget import Budget
+from bridle.model.mission import MissionTemplate
 
 FILE = "missions.toml"
 SCALE = 10_000

@@ -36,7 +36,7 @@ class EmbeddedChannel:
     def __init__(self, governor: Handler) -> None:
         self._governor = governor
         self._pid = os.getpid()
-        self._caller = Caller(operator=True, method="embedded", uid=os.getuid(), same_uid=True)
+        self._caller = Caller(operator=True, method="embedded", uid=os.getuid())
         self._ticked = time.monotonic()
         self._closed = False
 

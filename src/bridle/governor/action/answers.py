@@ -124,7 +124,7 @@ def _record(turn: Turn, row: HoldRow, vote: Vote) -> None:
                 "approval": row.id,
                 "user": vote.user,
                 "method": vote.method,
-                "level": turn.core.level,
+                "level": turn.level,
             },
             body={
                 "approve": vote.approve,
@@ -151,7 +151,7 @@ def expire(turn: Turn) -> int:
             Entry(
                 kind=LeafKind.APPROVAL,
                 chain=row.mission,
-                ids={"action": row.action, "approval": row.id, "level": turn.core.level},
+                ids={"action": row.action, "approval": row.id, "level": turn.level},
                 body={"status": holds.EXPIRED, "subject": row.subject},
             )
         )

@@ -101,7 +101,7 @@ def lapse(turn: Turn, attempt: AttemptRow) -> None:
                 "attempt": attempt.id,
                 "agent": attempt.agent,
                 "executor": attempt.executor or attempt.agent,
-                "level": turn.core.level,
+                "level": turn.level,
             },
             body={"tool": attempt.tool, "kind": AttemptState.UNKNOWN, "why": "lease_lapsed"},
         )

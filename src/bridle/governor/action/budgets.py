@@ -8,7 +8,8 @@ from typing import Any
 from msgspec import Struct, structs
 
 from bridle.governor.action.standing import Standing
-from bridle.model.mission import Budget, MissionTemplate
+from bridle.model.budget import Budget
+from bridle.model.mission import MissionTemplate
 from bridle.model.tool import EffectClass, Tool
 from bridle.store.base import Tx
 from bridle.store.rows import BudgetRow, MissionRow

@@ -100,6 +100,7 @@ def open_hold(at: Standing, wanted: Wanted) -> HoldRow:
         groups=judged.groups,
         reasons=[structs.asdict(r) for r in judged.record or judged.reasons],
         sealed=wanted.sealed,
+        uid=at.turn.caller.uid if at.turn.caller is not None else -1,
     )
     at.turn.tx.put(row)
     return row

@@ -124,7 +124,7 @@ class Standing(Struct, frozen=True):
             "session": who.id[:16],
             "epoch": str(self.globals.epoch),
             "bundle": self.globals.active,
-            "level": self.turn.core.level,
+            "level": self.turn.level,
             **more,
         }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 import threading
 from collections.abc import Callable
 from typing import TypeVar
@@ -18,6 +19,7 @@ from bridle.governor.ground.clock import Clock
 from bridle.governor.ground.records import Entry, Recorder
 from bridle.governor.ground.turn import Turn
 from bridle.ledger.seal import Sealer
+from bridle.model.calls import Caller
 from bridle.model.errors import StoreError
 from bridle.model.record import SYSTEM_CHAIN, LeafKind
 from bridle.store.base import Store, Tx
@@ -39,12 +41,14 @@ class Setting(Struct, frozen=True):
     """How this governor runs.
 
     `level` says how far the separation of agent and governor goes (`embedded`, `same-uid`,
-    `separate`, `offline`) and stands on every record. `leases` is false only offline, where an
-    action without an outcome counts as started for ever.
+    `separate`, `offline`): that of records nobody asked for; see `Core.level_of` for all others.
+    `leases` is false only offline, where an action without an outcome counts as started for ever.
+    `operators` are the uids that the operator's socket is for, beside the governor's own.
     """
 
     level: str
     leases: bool = True
+    operators: tuple[int, ...] = ()
 
 
 class Core:
@@ -58,6 +62,8 @@ class Core:
         self.clock = clock
         self.level = setting.level
         self.leases = setting.leases
+        # Whoever acts under one of these could be the governor, or the operator, as far as we know.
+        self.own_uids = frozenset({-1, 0, os.geteuid(), *setting.operators})
         self.differs: Callable[[str], bool] = lambda _active: False
         self._chance = chance
         self._secret = keys.digest
@@ -113,13 +119,21 @@ class Core:
             engine = self._engines.get(self._latest)
         return engine.bundle if engine is not None else None
 
-    def write(self, job: Callable[[Turn], T], *, relaxed: bool = False) -> T:
+    def level_of(self, caller: Caller | None) -> str:
+        """Return how far a caller is separated from this governor: the kernel says by which uid."""
+        if caller is None or self.level in ("embedded", "offline"):
+            return self.level
+        return "same-uid" if caller.uid in self.own_uids else "separate"
+
+    def write(
+        self, job: Callable[[Turn], T], *, relaxed: bool = False, caller: Caller | None = None
+    ) -> T:
         """Run a job in a write transaction. What a failure lost before is owned up to first."""
         with self._lock:
             lost, self._lost = self._lost, 0
 
         def turn(tx: Tx) -> T:
-            turn = Turn(self, tx)
+            turn = Turn(self, tx, caller)
             if lost:
                 _own_up(turn, lost)
             return job(turn)
@@ -144,7 +158,7 @@ def _own_up(turn: Turn, lost: int) -> None:
         Entry(
             kind=LeafKind.DEGRADED,
             chain=SYSTEM_CHAIN,
-            ids={"level": turn.core.level},
+            ids={"level": turn.level},
             body={"denied_unrecorded": lost},
         )
     )

@@ -13,6 +13,7 @@ from bridle.bundle.bundle import Bundle
 from bridle.engine.engine import Engine
 from bridle.governor.ground import vault
 from bridle.governor.ground.records import Entry, Written
+from bridle.model.calls import Caller
 from bridle.model.identity import Status
 from bridle.store.base import Tx
 from bridle.store.rows import GlobalRow, IdentityRow
@@ -24,12 +25,18 @@ if TYPE_CHECKING:
 class Turn:
     """What one job sees. It lives as long as its transaction and no longer."""
 
-    __slots__ = ("core", "now", "tx")
+    __slots__ = ("caller", "core", "now", "tx")
 
-    def __init__(self, core: Core, tx: Tx) -> None:
+    def __init__(self, core: Core, tx: Tx, caller: Caller | None = None) -> None:
         self.core = core
         self.tx = tx
+        self.caller = caller
         self.now = core.clock.now()
+
+    @property
+    def level(self) -> str:
+        """How far this turn's caller is separated from the governor; stands on every record."""
+        return self.core.level_of(self.caller)
 
     @property
     def globals(self) -> GlobalRow:

@@ -39,7 +39,7 @@ def activate(turn: Turn, bundle: Bundle, by: By) -> None:
         Entry(
             kind=LeafKind.POLICY,
             chain=SYSTEM_CHAIN,
-            ids={"by": by.user, "method": by.method, "level": turn.core.level},
+            ids={"by": by.user, "method": by.method, "level": turn.level},
             body={
                 "what": "activate",
                 "digest": bundle.digest,

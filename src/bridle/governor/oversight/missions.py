@@ -105,7 +105,7 @@ def expire(turn: Turn) -> int:
             Entry(
                 kind=LeafKind.MISSION,
                 chain=mission.id,
-                ids={"user": mission.user, "level": turn.core.level},
+                ids={"user": mission.user, "level": turn.level},
                 body={"what": "expire"},
             )
         )
@@ -209,7 +209,7 @@ def _record(turn: Turn, act: Act, body: dict[str, Any], prompt: str = "") -> Non
                 "user": act.mission.user,
                 "by": act.by,
                 "method": act.method,
-                "level": turn.core.level,
+                "level": turn.level,
             },
             body=body,
             fields={"prompt": prompt},

@@ -130,7 +130,7 @@ def settle(turn: Turn, caller: Caller, call: Settle) -> None:
         raise RefusedError(f"this attempt is {attempt.state}, not unknown", code="attempt_state")
     if call.outcome.kind is OutcomeKind.UNKNOWN:
         raise UsageError("say ok, error or not_started")
-    ids = {"by": who, "method": caller.method, "level": turn.core.level}
+    ids = {"by": who, "method": caller.method, "level": turn.level}
     outcomes.settle_by_human(turn, attempt, call.outcome, ids)
 
 
@@ -170,7 +170,7 @@ def _record(turn: Turn, act: Act) -> None:
         Entry(
             kind=act.kind,
             chain=SYSTEM_CHAIN,
-            ids={"by": act.by, "method": act.method, "level": turn.core.level},
+            ids={"by": act.by, "method": act.method, "level": turn.level},
             body=act.body,
             fields={"reason": act.reason},
         )

@@ -116,7 +116,7 @@ def overview(turn: Turn) -> dict[str, Any]:
         "version": bundle.manifest.version,
         "active": state.active,
         "durability": bundle.manifest.durability,
-        "level": turn.core.level,
+        "level": turn.level,
         "epoch": state.epoch,
         "kills": [structs.asdict(k) for k in turn.tx.find(KillRow)] if state.kills else [],
         "active_missions": turn.tx.count(MissionRow, status=MissionStatus.ACTIVE),
