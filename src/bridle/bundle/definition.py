@@ -1,0 +1,45 @@
+"""The digest of a tool's definition, as its server gives it in `tools/list`. That is what pins pin.
+
+The whole object counts, known keys and unknown ones alike: a description steers a model as much as
+a schema does.
+"""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from hashlib import sha256
+from typing import Any
+
+from bridle.language.plain import is_array, is_object
+
+
+def definition_digest(tool: dict[str, Any]) -> str:
+    """Return the SHA-256 (hex) over the canonical JSON of a tool's definition.
+
+    Keys sorted, UTF-8, no white space; one spelling for equal numbers (`1`, `1.0`, `1e0`). Raises
+    `ValueError` for what is no JSON: NaN, infinities, halves of surrogate pairs, other types.
+    """
+    try:
+        plain = _numbers(tool)
+        text = json.dumps(
+            plain, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False
+        )
+        return sha256(text.encode("utf-8")).hexdigest()
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except TypeError as error:
+        raise ValueError(f"it is no JSON: {error}") from None
+
+
+def _numbers(value: Any) -> Any:
+    if is_object(value):
+        if not all(isinstance(key, str) for key in value):
+            raise ValueError("it has a key that is no string")
+        return {key: _numbers(each) for key, each in value.items()}
+    if is_array(value):
+        return [_numbers(each) for each in value]
+    if isinstance(value, Decimal):
+        # As `json` reads the same text: without a point or an exponent it is an integer.
+        value = int(value) if value.as_tuple().exponent == 0 else float(value)
+    return int(value) if isinstance(value, float) and value.is_integer() else value
