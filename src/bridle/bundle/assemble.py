@@ -12,9 +12,9 @@ from bridle.bundle.folder import MAX_BYTES, MAX_FILES, REQUIRED, is_bundle_file
 from bridle.bundle.lint import run
 from bridle.bundle.packaged import event_schemas
 from bridle.bundle.parse import agents, manifest, missions, policies, scenarios, systems
-from bridle.bundle.parse.agents import Identities, refer
+from bridle.bundle.parse.agents import Identities
 from bridle.bundle.parse.systems import Landscape
-from bridle.bundle.parse.table import Findings
+from bridle.bundle.parse.table import Findings, refer
 from bridle.bundle.parse.toml import Document, parse
 from bridle.bundle.parse.tool_files import ToolFiles
 from bridle.bundle.schema import extra as extra_schema
@@ -81,8 +81,8 @@ class _Assembly:
     def build(self, root: str) -> Bundle:
         files, findings, documents = self.files, self.findings, self.documents
         head = manifest.read(documents[manifest.FILE], findings)
-        people = agents.read(documents[agents.FILE], findings)
         land = self._land(head)
+        people = agents.read(documents[agents.FILE], land, findings)
         extra = self._extra(land, people)
         rules = policies.read(files, people.approvers, findings)
         bundle = Bundle(

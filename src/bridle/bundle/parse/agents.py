@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from bridle.bundle.parse.table import Findings, Table, named
+from bridle.bundle.parse import budgets
+from bridle.bundle.parse.table import Findings, Table, named, refer
 from bridle.bundle.parse.toml import Document
 from bridle.language.plain import is_array, is_object
+from bridle.model.budget import Budget
 from bridle.model.identity import Agent, ApproverGroup, Team, User, Workload
+
+if TYPE_CHECKING:
+    from bridle.bundle.parse.systems import Landscape
 
 FILE = "agents.toml"
 
@@ -25,15 +30,21 @@ class Identities(Struct, frozen=True):
     approvers: dict[str, ApproverGroup]
 
 
-def read(document: Document, findings: Findings) -> Identities:
-    """Read the file and check what its entries say of one another."""
+def read(document: Document, land: Landscape, findings: Findings) -> Identities:
+    """Read the file and check what its entries say of one another and of tools."""
     table = Table(document, findings, document.data)
+    groups = {name: _approvers(name, t) for name, t in table.tables("approvers")}
     found = Identities(
         teams={name: _team(name, t) for name, t in table.tables("teams")},
-        users={name: _user(name, t) for name, t in table.tables("users")},
-        agents={name: _agent(name, t) for name, t in table.tables("agents")},
+        users={
+            name: _user(name, t, budgets.read(t, land, groups)) for name, t in table.tables("users")
+        },
+        agents={
+            name: _agent(name, t, budgets.read(t, land, groups))
+            for name, t in table.tables("agents")
+        },
         workloads={name: _workload(name, t) for name, t in table.tables("workloads")},
-        approvers={name: _approvers(name, t) for name, t in table.tables("approvers")},
+        approvers=groups,
     )
     table.close()
     _references(found, document, findings)
@@ -46,18 +57,19 @@ def _team(name: str, table: Table) -> Team:
     return team
 
 
-def _user(name: str, table: Table) -> User:
+def _user(name: str, table: Table, paid: tuple[Budget, ...]) -> User:
     user = User(
         named(table, name, "a user"),
         table.text("name"),
         table.texts("teams"),
         attributes(table),
+        budgets=paid,
     )
     table.close()
     return user
 
 
-def _agent(name: str, table: Table) -> Agent:
+def _agent(name: str, table: Table, paid: tuple[Budget, ...]) -> Agent:
     agent = Agent(
         named(table, name, "an agent"),
         owner=table.text("owner", required=True),
@@ -65,6 +77,7 @@ def _agent(name: str, table: Table) -> Agent:
         version=table.text("version", "1"),
         tags=_tags(table.table("tags")),
         attributes=attributes(table),
+        budgets=paid,
     )
     table.close()
     return agent
@@ -147,12 +160,3 @@ def _group_references(
 def members(group: ApproverGroup, users: dict[str, User]) -> set[str]:
     """Return the declared users who may approve for a group."""
     return {u.id for u in users.values() if group.includes(u)}
-
-
-def refer(findings: Findings, at: Any, name: str, known: dict[str, Any], what: str) -> None:
-    """Report a name that nothing was declared under."""
-    if name not in known:
-        declared = ", ".join(sorted(known)[:10]) or "none"
-        findings.error(
-            at, "unknown_reference", f"there is no {what} {name[:80]!r}", f"declared: {declared}"
-        )

@@ -9,8 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from bridle.bundle.bundle import Bundle
-from bridle.bundle.parse.agents import refer
-from bridle.bundle.parse.table import Findings, Table
+from bridle.bundle.parse.table import Findings, Table, refer
 from bridle.bundle.parse.toml import Document, parse
 from bridle.language.errors import LanguageError
 from bridle.language.plain import is_array, is_object

@@ -7,8 +7,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from bridle.bundle.parse.agents import attributes, refer
-from bridle.bundle.parse.table import Findings, Table, named
+from bridle.bundle.parse.agents import attributes
+from bridle.bundle.parse.table import Findings, Table, named, refer
 from bridle.bundle.parse.toml import Document
 from bridle.bundle.parse.tool_files import ToolFiles
 from bridle.bundle.schema import json_schema

@@ -216,3 +216,12 @@ def named(table: Table, name: str, what: str) -> str:
             "names are 1 to 128 letters, digits and `_ . @ + -`",
         )
     return name
+
+
+def refer(findings: Findings, at: Any, name: str, known: dict[str, Any], what: str) -> None:
+    """Report a name that nothing was declared under."""
+    if name not in known:
+        declared = ", ".join(sorted(known)[:10]) or "none"
+        findings.error(
+            at, "unknown_reference", f"there is no {what} {name[:80]!r}", f"declared: {declared}"
+        )
