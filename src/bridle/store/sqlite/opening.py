@@ -27,17 +27,18 @@ _CHECKED_BYTES = 16 << 20
 BUSY_MS = 2_000
 
 
-def connect(path: Path | None) -> apsw.Connection:
+def connect(path: Path | None, *, vfs: str = "") -> apsw.Connection:
     """Open and check the database, migrate it, and set what durability needs.
 
-    `path` None is a private store in memory. Raises `StoreError`, each cause with its own code.
+    `path` None is a private store in memory; `vfs` names one of SQLite's virtual file systems
+    (empty: the system's own). Raises `StoreError`, each cause with its own code.
     """
     _assert_version()
     if path is None:
         return _prepare(apsw.Connection(":memory:"), None)
     _assert_own(path)
     try:
-        connection = apsw.Connection(str(path))
+        connection = apsw.Connection(str(path), vfs=vfs or None)
     except apsw.Error as problem:
         raise of_sqlite(problem) from problem
     try:

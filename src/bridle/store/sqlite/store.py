@@ -97,11 +97,14 @@ class SqliteStore:
         return None
 
 
-def open_store(path: Path | None, *, relaxed_ms: int = RELAXED_MS) -> SqliteStore:
+def open_store(
+    path: Path | None, *, relaxed_ms: int = RELAXED_MS, vfs: str = ""
+) -> SqliteStore:
     """Open the store at `path`, making folder and file where there are none.
 
     None is a private store in memory, for offline use and tests. `relaxed_ms` bounds how long a
-    relaxed write may stay unsynced. Raises `StoreError` with one of the codes `store_locked,
+    relaxed write may stay unsynced. `vfs` names a virtual file system that was registered with
+    SQLite (empty: the system's own). Raises `StoreError` with one of the codes `store_locked,
     store_exposed, store_network, store_foreign, store_newer, store_corrupt, store_readonly,
     store_full, store_old_sqlite, store_unavailable`.
     """
@@ -109,7 +112,7 @@ def open_store(path: Path | None, *, relaxed_ms: int = RELAXED_MS) -> SqliteStor
         return SqliteStore(opening.connect(None), None, relaxed_ms)
     descriptor = opening.lock(path)
     try:
-        return SqliteStore(opening.connect(path), descriptor, relaxed_ms)
+        return SqliteStore(opening.connect(path, vfs=vfs), descriptor, relaxed_ms)
     except BaseException:
         os.close(descriptor)
         raise
