@@ -32,8 +32,8 @@ class Decide(AgentCall, frozen=True, kw_only=True, tag="decide"):
     """Judge an action. With `start`, an allow or modify is also started in the same transaction.
 
     `args` is the exact JSON text of the arguments. `definition` is the SHA-256 (hex) of the tool's
-    definition as the adapter sees it now (empty: it sees none); where the bundle pins the tool,
-    another one denies `tool_changed`.
+    definition as the adapter sees it now (empty: it sees none). One that is not the tool's pin
+    denies `tool_changed`, as does a tool without a pin; the adapter `mcp` always has to see one.
     """
 
     tool: str
@@ -45,9 +45,13 @@ class Decide(AgentCall, frozen=True, kw_only=True, tag="decide"):
 
 
 class Begin(AgentCall, frozen=True, kw_only=True, tag="begin"):
-    """The gate: start a decided action. Answers a verdict with `attempt` set, or a denial."""
+    """The gate: start a decided action. Answers a verdict with `attempt` set, or a denial.
+
+    `definition` as in `Decide`; an action that was decided with one starts only with one.
+    """
 
     action: str
+    definition: str = ""
 
 
 class Beat(AgentCall, frozen=True, kw_only=True, tag="beat"):
@@ -80,11 +84,13 @@ class Redeem(AgentCall, frozen=True, kw_only=True, tag="redeem"):
 
     For a held result, answers the stored result's release instead. Calls with the same arguments
     share a hold: `action` says which of them is meant (empty: the one that opened it).
+    `definition` as in `Decide`; an action that was decided with one is judged only with one.
     """
 
     approval: str
     action: str = ""
     start: bool = False
+    definition: str = ""
 
 
 class ToolsOf(AgentCall, frozen=True, kw_only=True, tag="tools_of"):

@@ -120,6 +120,7 @@ class ActionRow(Row, frozen=True, kw_only=True):
     `requested` and `judged` are keyed hashes of argument digests. The text that may execute and a
     stored output lie in `sealed`, encrypted with the payload key. `lapses` is when an allow that
     was not started ends (0: never); `charged` is what budgets hold for it, for good once `settled`.
+    `definition` is the digest of the tool's definition it was asked under (empty: none was seen).
     """
 
     TABLE: ClassVar[str] = "actions"
@@ -148,6 +149,7 @@ class ActionRow(Row, frozen=True, kw_only=True):
     durability: str = "strict"
     last_error: str = ""
     reasons: list[dict[str, str]] = []
+    definition: str = ""
 
 
 class AttemptRow(Row, frozen=True, kw_only=True):

@@ -18,7 +18,7 @@ def judge(asked: Asked) -> Verdict:
     found = asked.found
     if isinstance(found, Refusal):
         return rulings.deny(asked, (Reason(found.code, found.text),))
-    stop = obstacle(asked.at, asked.call.tool)
+    stop = obstacle(asked.at, asked.call.tool) or asked.redefined
     if stop is not None:
         # What stands in the way only for now (a kill, a suspension) does not use up an approval.
         kept = asked.approval is not None and stop.code in PASSING

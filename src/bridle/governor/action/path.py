@@ -13,7 +13,7 @@ from bridle.engine.case import Refusal
 from bridle.governor.action import attempts, judging, repeats, rulings
 from bridle.governor.action.repeats import Refused
 from bridle.governor.action.rulings import Asked
-from bridle.governor.action.standing import Standing, find, obstacle
+from bridle.governor.action.standing import Standing, find, obstacle, redefined
 from bridle.governor.ground import clear
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
@@ -89,12 +89,12 @@ def begin(turn: Turn, call: Begin) -> Verdict:
     if row is None or not at.executes(row):
         reason = Reason(ReasonCode.NOT_DECIDED, "this action was not decided for this session")
         return _gate_record(at, clear.token(call.action), reason)
-    return _through(at, row)
+    return _through(at, row, call.definition)
 
 
-def _through(at: Standing, row: ActionRow) -> Verdict:
+def _through(at: Standing, row: ActionRow, definition: str) -> Verdict:
     """Start an action of this session's own, if the gate lets it pass."""
-    refusal = _gate(at, row)
+    refusal = _gate(at, row, definition)
     if refusal is not None:
         if row.state == ActionState.DECIDED:
             attempts.forget(at.turn, row)
@@ -118,7 +118,7 @@ def _start(at: Standing, row: ActionRow) -> Verdict:
     )
 
 
-def _gate(at: Standing, row: ActionRow) -> Reason | None:
+def _gate(at: Standing, row: ActionRow, definition: str) -> Reason | None:
     if row.state == ActionState.STARTED:
         return Reason(ReasonCode.ALREADY_STARTED, "this action has already been started")
     if row.state != ActionState.DECIDED:
@@ -128,7 +128,10 @@ def _gate(at: Standing, row: ActionRow) -> Reason | None:
     if row.bundle != at.globals.active:
         return Reason(ReasonCode.LEASE_LAPSED, "the policies have changed since; decide again")
     # INVARIANT: I4 — a kill or suspension committed after the verdict is seen here and beats it.
-    return obstacle(at, row.tool)
+    stop = obstacle(at, row.tool)
+    if stop is None and (definition or row.definition):
+        stop = redefined(at.bundle.tools[row.tool], definition)
+    return stop
 
 
 def _gate_record(at: Standing, action: str, reason: Reason) -> Verdict:
@@ -157,7 +160,7 @@ def _answer(asked: Asked) -> Verdict:
     known = repeats.standing_answer(asked, asked.row)
     if isinstance(known, Verdict):
         if asked.call.start and known.effect.runs and known.outcome is None:
-            return _through(asked.at, asked.row)
+            return _through(asked.at, asked.row, asked.call.definition)
         return known
     if isinstance(known, Refused):
         return rulings.deny(asked, (known.reason,), keep_row=not known.ends)

@@ -93,7 +93,7 @@ def _decided(asked: Asked, row: ActionRow) -> Answer:
     at, turn = asked.at, asked.turn
     fresh = not row.lapses or row.lapses > at.now
     same_ground = row.bundle == at.globals.active and at.executes(row)
-    if fresh and same_ground and obstacle(at, row.tool) is None:
+    if fresh and same_ground and obstacle(at, row.tool) is None and asked.redefined is None:
         kept = turn.unseal(row.id, row.sealed)
         return structs.replace(_verdict(row, Effect(row.effect), reasons_of(row)), args=kept.args)
     return JudgeAgain(attempts.forget(turn, row))

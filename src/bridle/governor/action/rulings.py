@@ -9,7 +9,7 @@ from msgspec import Struct, structs
 
 from bridle.engine.case import Judgement, Refusal, Typed
 from bridle.governor.action import attempts, budgets, holds
-from bridle.governor.action.standing import Standing
+from bridle.governor.action.standing import Standing, redefined
 from bridle.governor.ground import clear, vault
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
@@ -29,6 +29,9 @@ _STATE = {
     Effect.HOLD: ActionState.HELD,
     Effect.DENY: ActionState.DENIED,
 }
+
+# The adapter that always sees what the server says of its tools.
+DEFINING = "mcp"
 
 _encode = msgspec.json.Encoder().encode
 
@@ -62,6 +65,14 @@ class Asked(Struct, frozen=True, kw_only=True):
     def tool(self) -> Tool:
         """The tool, where it is known."""
         return self.at.bundle.tools[self.call.tool]
+
+    @property
+    def redefined(self) -> Reason | None:
+        """Why the tool is not the one that was pinned, where whoever asks can see that."""
+        earlier = self.row.definition if self.row is not None else ""
+        if not (self.call.definition or earlier or self.call.adapter == DEFINING):
+            return None
+        return redefined(self.tool, self.call.definition)
 
     @property
     def paid(self) -> dict[str, int]:
@@ -212,6 +223,7 @@ def _requested(asked: Asked) -> str:
     if before and not (before.startswith("text:") and asked.typed is not None):
         return before
     return asked.fingerprint()
+        definition=asked.call.definition or (before.definition if before else ""),
 
 
 def _named(asked: Asked) -> str:

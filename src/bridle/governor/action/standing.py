@@ -29,6 +29,7 @@ PASSING = frozenset(
         ReasonCode.BUNDLE_CHANGED,
         ReasonCode.BUDGET_EXHAUSTED,
         ReasonCode.LIMIT_EXCEEDED,
+        ReasonCode.TOOL_CHANGED,
         ReasonCode.APPROVAL_VOID,
         ReasonCode.INTERNAL,
     }
@@ -147,6 +148,24 @@ def obstacle(at: Standing, tool: str) -> Reason | None:
         text = "the bundle on disk is not the one a human activated"
         return Reason(ReasonCode.BUNDLE_CHANGED, text)
     return _mission_obstacle(at) or _killed(at, tool) or _suspended(at) or _out_of_scope(at, tool)
+
+
+def redefined(tool: Tool, definition: str) -> Reason | None:
+    """Say why a tool as its server defines it now is not the one a human looked at, if it is not.
+
+    Whoever sees definitions asks this before every start; `definition` is the digest seen.
+    """
+    # INVARIANT: I9 — what a server says of its tools raises nobody's authority: a definition that
+    # no human has pinned is worth nothing, whatever is new in it.
+    if tool.pin and tool.pin == definition:
+        return None
+    if not tool.pin:
+        text = "nobody has pinned this tool's definition"
+    elif not definition:
+        text = "the server does not define this tool any more"
+    else:
+        text = "the server's definition of this tool is not the one that was pinned"
+    return Reason(ReasonCode.TOOL_CHANGED, text)
 
 
 def _mission_obstacle(at: Standing) -> Reason | None:

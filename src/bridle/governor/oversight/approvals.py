@@ -63,7 +63,7 @@ def redeem(turn: Turn, call: Redeem) -> Verdict | Release:
         return Verdict(action=row.action, effect=Effect.DENY, reasons=(reason,))
     if row.subject == holds.RESULT:
         return _redeem_result(at, row, action)
-    return _redeem_action(at, row, action, start=call.start)
+    return _redeem_action(at, row, action, call)
 
 
 def _concerns(row: HoldRow, action: ActionRow) -> bool:
@@ -71,7 +71,7 @@ def _concerns(row: HoldRow, action: ActionRow) -> bool:
     return action.id == row.action or (row.subject == holds.ACTION and action.approval == row.id)
 
 
-def _redeem_action(at: Standing, row: HoldRow, action: ActionRow, *, start: bool) -> Verdict:
+def _redeem_action(at: Standing, row: HoldRow, action: ActionRow, call: Redeem) -> Verdict:
     if action.state == ActionState.OK:
         return repeats.stored(at.turn, action)
     over = holds.outcome_of(row, at.now)
@@ -85,7 +85,14 @@ def _redeem_action(at: Standing, row: HoldRow, action: ActionRow, *, start: bool
         return Verdict(action=action.id, effect=Effect.HOLD, reasons=reasons, approval=row.id)
     kept = at.turn.unseal(row.action, row.sealed)
     # The requested arguments are judged again, so that every remedy applies to them once more.
-    again = Decide(session="", tool=row.tool, args=kept.requested, key="redeemed", start=start)
+    again = Decide(
+        session="",
+        tool=row.tool,
+        args=kept.requested,
+        key="redeemed",
+        start=call.start,
+        definition=call.definition,
+    )
     return path.judge_again(at, again, action, row)
 
 
