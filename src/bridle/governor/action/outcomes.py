@@ -15,7 +15,7 @@ from bridle.model.outcome import Outcome, OutcomeKind
 from bridle.model.reason import Reason, ReasonCode
 from bridle.model.record import LeafKind
 from bridle.model.tool import Tool
-from bridle.model.verdict import Effect, Receipt, Release
+from bridle.model.verdict import Receipt, Release
 from bridle.store.rows import ActionRow, AttemptRow
 
 _LONGEST_MESSAGE = 10_000
@@ -57,7 +57,7 @@ def _settle(at: Standing, action: ActionRow, attempt: AttemptRow, outcome: Outco
     if outcome.kind is OutcomeKind.OK:
         return releases.first(at, action, outcome, receipt)
     _conclude(at.turn, action, attempt, tool)
-    return Release(action=action.id, effect=Effect.ALLOW, receipt=receipt)
+    return releases.of_failure(at, action, outcome, receipt)
 
 
 def _ended(
@@ -104,7 +104,7 @@ def _again(at: Standing, action: ActionRow, attempt: AttemptRow, outcome: Outcom
     if attempt.state != outcome.kind.value:
         return _contradicted(at, action, attempt, outcome)
     if outcome.kind is not OutcomeKind.OK:
-        return Release(action=action.id, effect=Effect.ALLOW)
+        return releases.of_failure(at, action, outcome)
     if action.attempt != attempt.id or action.state != ActionState.OK:
         reason = Reason(ReasonCode.ALREADY_STARTED, "a newer attempt has replaced this one")
         return releases.refused(action.id, reason)

@@ -44,6 +44,27 @@ def first(at: Standing, action: ActionRow, outcome: Outcome, receipt: Receipt) -
     return release
 
 
+def of_failure(
+    at: Standing, action: ActionRow, outcome: Outcome, receipt: Receipt | None = None
+) -> Release:
+    """Judge what an effect that did not end `ok` still says: its text reaches the agent as well."""
+    plain = Release(action=action.id, effect=Effect.ALLOW, receipt=receipt)
+    if not outcome.output and not outcome.opaque:
+        return plain
+    kept = structs.replace(
+        at.turn.unseal(action.id, action.sealed), output=outcome.output, opaque=outcome.opaque
+    )
+    result = Result(at, action, kept)
+    judged = _judge(result)
+    if judged.effect is Effect.HOLD:
+        # What failed is not kept, so there is nothing that an approval could release later.
+        judged = structs.replace(judged, effect=Effect.DENY)
+    release = structs.replace(_release(result, judged), receipt=receipt)
+    if judged.objected or judged.effect is not Effect.ALLOW or judged.shadow:
+        _record(result, release, judged)
+    return release
+
+
 def redeem(at: Standing, action: ActionRow, hold: HoldRow) -> Release:
     """Release a stored result after its approval: judged again, now, with what that lifts."""
     stop = obstacle(at, action.tool)
