@@ -40,7 +40,7 @@ class Detector(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
-    """`bridle.toml`."""
+    """`bridle.toml`. With `require_keys`, no human acts on the word of a connection's uid alone."""
 
     name: str
     version: str = "0"
@@ -50,6 +50,7 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
     defaults: Defaults = field(default_factory=Defaults)
     limits: Limits = field(default_factory=Limits)
     detectors: tuple[Detector, ...] = ()
+    require_keys: bool = False
 
 
 class Schemas(Struct, frozen=True):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bridle.bundle.bundle import Bundle
-from bridle.bundle.lint import cedar, entities, missions, reach, tools
+from bridle.bundle.lint import cedar, entities, keys, missions, reach, tools
 from bridle.bundle.lint.places import Places
 from bridle.bundle.lint.remedies import RemedyLint
 from bridle.bundle.lint.scope import Seen, covered, in_scope, seen_of
-from bridle.bundle.parse import manifest, systems
+from bridle.bundle.parse import agents, manifest, systems
 from bridle.bundle.parse import missions as mission_files
 from bridle.bundle.parse.table import Findings
 from bridle.bundle.parse.toml import Document
@@ -20,6 +20,7 @@ def run(bundle: Bundle, documents: dict[str, Document], findings: Findings) -> N
     _policies(bundle, places, documents, findings)
     tools.check(bundle, documents[systems.FILE], findings)
     missions.check(bundle, documents[mission_files.FILE], findings)
+    keys.check(bundle, documents[agents.FILE], findings)
 
 
 def _policies(

@@ -11,7 +11,9 @@ from bridle.bundle.parse import budgets
 from bridle.bundle.parse.table import Findings, Table, named, refer
 from bridle.bundle.parse.toml import Document
 from bridle.language.plain import is_array, is_object
+from bridle.model import public_key
 from bridle.model.budget import Budget
+from bridle.model.errors import UsageError
 from bridle.model.identity import Agent, ApproverGroup, Team, User, Workload
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ def _user(name: str, table: Table, paid: tuple[Budget, ...]) -> User:
         table.text("name"),
         table.texts("teams"),
         attributes(table),
+        key=_key(table),
         budgets=paid,
     )
     table.close()
@@ -109,9 +112,23 @@ def _workload(name: str, table: Table) -> Workload:
         named(table, name, "a workload"),
         table.texts("tools", ("*",)),
         table.flag("may_assert_user"),
+        key=_key(table),
+        reports_use=table.flag("reports_use"),
     )
     table.close()
     return workload
+
+
+def _key(table: Table) -> str:
+    text = table.text("key")
+    if not isinstance(table.data.get("key"), str):
+        return ""
+    try:
+        public_key.parse(text)
+    except UsageError as problem:
+        table.bad("key", problem.message, problem.hint)
+        return ""
+    return text
 
 
 def _approvers(name: str, table: Table) -> ApproverGroup:
@@ -138,6 +155,27 @@ def _references(found: Identities, document: Document, findings: Findings) -> No
             refer(findings, document.at((*path, "team")), agent.team, found.teams, "team")
     for group in found.approvers.values():
         _group_references(group, found, document, findings)
+    _own_keys(found, document, findings)
+
+
+def _own_keys(found: Identities, document: Document, findings: Findings) -> None:
+    """Report keys that would prove two identities at once."""
+    proven: list[tuple[str, User | Workload]] = [
+        *(("users", user) for user in found.users.values()),
+        *(("workloads", workload) for workload in found.workloads.values()),
+    ]
+    held: dict[str, str] = {}
+    for table, identity in proven:
+        if not identity.key:
+            continue
+        if identity.key in held:
+            findings.error(
+                document.at((table, identity.id, "key")),
+                "shared_key",
+                f"this is the key of {held[identity.key]} already",
+                "make a key for each: `bridle operator new-key`",
+            )
+        held[identity.key] = f"{table}.{identity.id}"
 
 
 def _group_references(

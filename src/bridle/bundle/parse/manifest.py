@@ -34,6 +34,7 @@ def read(document: Document, findings: Findings) -> Manifest:
         defaults=_defaults(table.table("defaults")),
         limits=_limits(table.table("limits")),
         detectors=_detectors(table.table("detectors")),
+        require_keys=_oversight(table.table("oversight")),
     )
     table.close()
     return manifest
@@ -79,6 +80,12 @@ def _limits(table: Table) -> Limits:
     )
     table.close()
     return limits
+
+
+def _oversight(table: Table) -> bool:
+    required = table.flag("require_keys")
+    table.close()
+    return required
 
 
 def _detectors(table: Table) -> tuple[Detector, ...]:
