@@ -15,7 +15,7 @@ from bridle.model.outcome import Outcome, OutcomeKind
 from bridle.model.reason import Reason, ReasonCode
 from bridle.model.record import LeafKind
 from bridle.model.tool import Tool
-from bridle.model.verdict import Receipt, Release
+from bridle.model.verdict import Effect, Receipt, Release
 from bridle.store.rows import ActionRow, AttemptRow
 
 _LONGEST_MESSAGE = 10_000
