@@ -136,6 +136,9 @@ def tools(at: Standing) -> list[dict[str, Any]]:
             "description": tool.description,
             "effect": tool.effect.value,
             "system": tool.system,
+            "protocol": getattr(at.bundle.systems[tool.system], "protocol", ""),
+            "wire": tool.wire or tool.name,
+            "pin": tool.pin,
             "input": tool.input,
             "release_rules": at.engine.has_release_rules(tool.name),
         }
