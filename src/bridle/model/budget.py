@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from bridle.model.tool import EffectClass, Tool
+
 
 class Budget(Struct, frozen=True, forbid_unknown_fields=True):
     """A counter with a ceiling.
@@ -22,3 +24,9 @@ class Budget(Struct, frozen=True, forbid_unknown_fields=True):
     window_ms: int = 0
     measure: dict[str, str] = {}
     hold: tuple[str, ...] = ()
+
+    def cost_of(self, tool: Tool) -> str:
+        """Return what an action of a tool costs: a number, `input.PATH`, or empty for nothing."""
+        if self.measure or self.name not in ("calls", "writes"):
+            return self.measure.get(tool.name, "")
+        return "" if self.name == "writes" and tool.effect is EffectClass.READ else "1"

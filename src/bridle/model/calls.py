@@ -151,9 +151,10 @@ class Missions(OperatorCall, frozen=True, kw_only=True, tag="missions"):
 
 
 class Agents(OperatorCall, frozen=True, kw_only=True, tag="agents"):
-    """List identities of `kind` (`agent`, `user`, `workload`) with their status."""
+    """List identities of `kind` (`agent`, `user`, `workload`), or one, with status and spending."""
 
     kind: str = "agent"
+    id: str = ""
 
 
 class IdentityVerb(OperatorCall, frozen=True, kw_only=True, tag="identity_verb"):

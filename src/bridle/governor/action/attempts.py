@@ -112,7 +112,7 @@ def refund(turn: Turn, action: ActionRow) -> ActionRow:
     """Give back what an action had reserved, unless an earlier attempt may have used it."""
     if action.settled or not action.charged:
         return action
-    budgets.release(turn.tx, action.mission, action.charged)
+    budgets.release(turn.tx, action.charged)
     return structs.replace(action, charged={})
 
 
@@ -120,7 +120,29 @@ def forget(turn: Turn, action: ActionRow) -> ActionRow:
     """An allow that was never started ends, and gives back what it had reserved."""
     changed = structs.replace(refund(turn, action), state=ActionState.ENDED, lapses=0)
     turn.tx.put(changed)
+    returned = budgets.difference(action.charged, changed.charged)
+    if returned:
+        _record_return(turn, action, returned)
     return changed
+
+
+def _record_return(turn: Turn, action: ActionRow, returned: dict[str, int]) -> None:
+    """What a verdict had charged comes back although nothing was started: the books say so."""
+    turn.record(
+        Entry(
+            kind=LeafKind.OUTCOME,
+            chain=action.mission,
+            ids={
+                "action": action.id,
+                "attempt": "",
+                "agent": action.agent,
+                "executor": action.executor or action.agent,
+                "level": turn.level,
+            },
+            body={"tool": action.tool, "kind": AttemptState.NOT_STARTED, "why": "never_started"},
+            amounts={"returned": returned},
+        )
+    )
 
 
 def harmless(attempt: AttemptRow, tool: Tool | None) -> bool:

@@ -63,7 +63,7 @@ def _pay(asked: Asked, judged: Judgement, typed: Typed) -> Verdict:
     short = tuple(o for o in charge.overruns if lifted.get(o.budget, 0) < o.amount or not o.groups)
     final = next((o for o in short if not o.groups), None)
     if final is not None:
-        text = f"the budget {final.budget!r} of this mission is exhausted"
+        text = f"the budget {final.plain!r} of this {final.of} is exhausted"
         reason = Reason(ReasonCode.BUDGET_EXHAUSTED, text)
         return rulings.deny(asked, (reason,), judged=judged)
     judged = _with_budget_holds(asked, judged, short)
@@ -83,7 +83,8 @@ def _with_budget_holds(
         declared = asked.at.bundle.approvers.get(group)
         groups[group] = max(groups.get(group, 0), declared.need if declared else 1)
     reasons = tuple(
-        Reason(ReasonCode.HELD, f"the budget {o.budget!r} would be overdrawn") for o in short
+        Reason(ReasonCode.HELD, f"the budget {o.plain!r} of this {o.of} would be overdrawn")
+        for o in short
     )
     causes = tuple(Cause("budget", o.budget, amount=o.amount) for o in short)
     return _held(judged, reasons, causes, groups)

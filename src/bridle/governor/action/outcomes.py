@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import structs
 
-from bridle.governor.action import attempts, holds, releases, rulings
+from bridle.governor.action import attempts, budgets, holds, releases, rulings, use
 from bridle.governor.action.standing import Standing, find
 from bridle.governor.ground import clear, vault
 from bridle.governor.ground.records import Entry
@@ -34,7 +34,7 @@ def observe(turn: Turn, call: Observe) -> Release:
     outcome = _readable(at, call.outcome)
     if attempt.state not in (AttemptState.STARTED, AttemptState.UNKNOWN):
         return _again(at, action, attempt, outcome)
-    return _settle(at, action, attempt, outcome)
+    return _settle(at, action, attempt, outcome, call.used)
 
 
 def _readable(at: Standing, outcome: Outcome) -> Outcome:
@@ -46,17 +46,27 @@ def _readable(at: Standing, outcome: Outcome) -> Outcome:
     return structs.replace(outcome, output=outcome.output[: limit + 1])
 
 
-def _settle(at: Standing, action: ActionRow, attempt: AttemptRow, outcome: Outcome) -> Release:
+def _settle(
+    at: Standing,
+    action: ActionRow,
+    attempt: AttemptRow,
+    outcome: Outcome,
+    reported: dict[str, str],
+) -> Release:
     late = attempt.state == AttemptState.UNKNOWN or attempts.lapsed(at.turn, attempt)
-    tool = at.bundle.tools.get(attempt.tool)
-    receipt = _record(at, attempt, outcome, {"late": late})
+    tool, before = at.bundle.tools.get(attempt.tool), action.charged
     attempt = _ended(at.turn, attempt, outcome, tool, late=late)
+    if action.attempt == attempt.id:
+        action = _charged(at.turn, action, attempt, tool)
+    action, told = use.counted(at, action, attempt, reported)
+    returned = budgets.difference(before, action.charged)
+    receipt = _record(at, attempt, outcome, {"late": late, **told}, returned)
     if action.attempt != attempt.id:
         reason = Reason(ReasonCode.ALREADY_STARTED, "a newer attempt has replaced this one")
         return structs.replace(releases.refused(action.id, reason), receipt=receipt)
     if outcome.kind is OutcomeKind.OK:
         return releases.first(at, action, outcome, receipt)
-    _conclude(at.turn, action, attempt, tool)
+    _conclude(at.turn, action, attempt)
     return releases.of_failure(at, action, outcome, receipt)
 
 
@@ -81,17 +91,21 @@ def _code(outcome: Outcome, tool: Tool | None) -> str:
     return clear.token(outcome.error)
 
 
-def _conclude(turn: Turn, action: ActionRow, attempt: AttemptRow, tool: Tool | None) -> None:
-    """The last attempt of an action ended in something else than `ok`."""
-    if attempts.harmless(attempt, tool):
-        # What an earlier attempt may have used up stays used up.
-        action = structs.replace(action, settled=bool(attempts.in_doubt(turn, action, tool)))
-        action = attempts.refund(turn, action)
-        if action.state == ActionState.HELD:
-            holds.withdraw(turn, action.approval)
-            action = structs.replace(action, state=ActionState.ENDED)
-    else:
-        action = structs.replace(action, settled=True)
+def _charged(turn: Turn, action: ActionRow, attempt: AttemptRow, tool: Tool | None) -> ActionRow:
+    """What the end of an action's last attempt means for what it has paid."""
+    if not attempts.harmless(attempt, tool):
+        return structs.replace(action, settled=True)
+    # What an earlier attempt may have used up stays used up.
+    settled = bool(attempts.in_doubt(turn, action, tool))
+    return attempts.refund(turn, structs.replace(action, settled=settled))
+
+
+def _conclude(turn: Turn, action: ActionRow, attempt: AttemptRow) -> None:
+    """The last attempt of an action, whose books are settled, ended in something else than `ok`."""
+    tool = turn.bundle.tools.get(attempt.tool)
+    if attempts.harmless(attempt, tool) and action.state == ActionState.HELD:
+        holds.withdraw(turn, action.approval)
+        action = structs.replace(action, state=ActionState.ENDED)
     # A verdict that waits for its start was made without knowing this: it has to be made again.
     # What waits for a human, or was refused, stays so.
     if action.state in (ActionState.STARTED, ActionState.DECIDED):
@@ -130,12 +144,14 @@ def settle_by_human(turn: Turn, attempt: AttemptRow, outcome: Outcome, ids: dict
     """A human says how an unknown attempt ended; no result is released by it."""
     tool = turn.bundle.tools.get(attempt.tool)
     attempt = _ended(turn, attempt, outcome, tool, late=True)
-    action = turn.tx.get(ActionRow, attempt.action)
+    action, returned = turn.tx.get(ActionRow, attempt.action), dict[str, int]()
     if action is not None and action.attempt == attempt.id:
+        charged = _charged(turn, action, attempt, tool)
+        returned = budgets.difference(action.charged, charged.charged)
         if outcome.kind is OutcomeKind.OK:
-            _done_by_word(turn, action)
+            _done_by_word(turn, charged)
         else:
-            _conclude(turn, action, attempt, tool)
+            _conclude(turn, charged, attempt)
     turn.record(
         Entry(
             kind=LeafKind.OUTCOME,
@@ -148,6 +164,7 @@ def settle_by_human(turn: Turn, attempt: AttemptRow, outcome: Outcome, ids: dict
                 "by_human": True,
             },
             fields={"message": rulings.bounded(outcome.message, _LONGEST_MESSAGE)},
+            amounts={"returned": returned},
         )
     )
 
@@ -162,7 +179,11 @@ def _done_by_word(turn: Turn, action: ActionRow) -> None:
 
 
 def _record(
-    at: Standing, attempt: AttemptRow, outcome: Outcome, more: dict[str, object]
+    at: Standing,
+    attempt: AttemptRow,
+    outcome: Outcome,
+    more: dict[str, object],
+    returned: dict[str, int] | None = None,
 ) -> Receipt:
     code = _code(outcome, at.bundle.tools.get(attempt.tool))
     fields = {
@@ -184,6 +205,7 @@ def _record(
                 **more,
             },
             fields=fields,
+            amounts={"returned": returned or {}},
         )
     )
     return Receipt(written.index, written.hash)

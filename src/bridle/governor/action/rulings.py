@@ -99,13 +99,17 @@ class Ruling(Struct, frozen=True, kw_only=True):
     judged: Judgement
     typed: Typed | None = None
     approval: str = ""
+    charge: budgets.Charge = budgets.Charge()
+    returned: dict[str, int] = {}
 
 
 def allow(asked: Asked, judged: Judgement, typed: Typed, charge: budgets.Charge) -> Verdict:
     """Record an allow or modify, take its budgets, and start it if the call says so."""
     turn, at = asked.turn, asked.at
-    charged = budgets.reserve(turn.tx, at.mission.id, charge, asked.paid)
-    ruling = Ruling(effect=judged.effect, reasons=judged.reasons, judged=judged, typed=typed)
+    charged = budgets.reserve(turn.tx, charge, asked.paid)
+    ruling = Ruling(
+        effect=judged.effect, reasons=judged.reasons, judged=judged, typed=typed, charge=charge
+    )
     receipt = _record(asked, ruling)
     lease = at.now + attempts.DECISION_LEASE_MS if turn.core.leases else 0
     row = structs.replace(_row(asked, ruling, receipt), charged=charged, lapses=lease)
@@ -164,7 +168,10 @@ def deny(
     if keep_row or not asked.id:
         return _verdict(asked, ruling, _record(asked, ruling))
     if asked.row is not None:
-        asked = structs.replace(asked, row=attempts.refund(asked.turn, asked.row))
+        row = attempts.refund(asked.turn, asked.row)
+        returned = budgets.difference(asked.paid, row.charged)
+        asked = structs.replace(asked, row=row)
+        ruling = structs.replace(ruling, returned=returned)
     return _write(asked, ruling)
 
 
@@ -214,6 +221,7 @@ def _row(asked: Asked, ruling: Ruling, receipt: Receipt) -> ActionRow:
         durability=receipt.durability,
         last_error=before.last_error if before else "",
         reasons=[structs.asdict(r) for r in ruling.reasons[:_LISTED]],
+        definition=asked.call.definition or (before.definition if before else ""),
     )
 
 
@@ -223,7 +231,6 @@ def _requested(asked: Asked) -> str:
     if before and not (before.startswith("text:") and asked.typed is not None):
         return before
     return asked.fingerprint()
-        definition=asked.call.definition or (before.definition if before else ""),
 
 
 def _named(asked: Asked) -> str:
@@ -257,6 +264,11 @@ def _record(asked: Asked, ruling: Ruling) -> Receipt:
         ids=ids,
         body=body,
         fields=_fields(asked, ruling, record),
+        amounts={
+            "charged": ruling.charge.amounts,
+            "overdrawn": ruling.charge.overdrawn,
+            "returned": ruling.returned,
+        },
     )
     written = asked.turn.record(entry)
     return Receipt(written.index, written.hash, durability)

@@ -24,13 +24,18 @@ _SHORT, _FEW = 64, 16
 
 
 class Entry(Struct, frozen=True, kw_only=True):
-    """What is to be recorded. `fields` are committed to and sealed; empty ones are left out."""
+    """What is to be recorded.
+
+    `fields` are committed to and sealed. `amounts` join the body and are never cut: whoever adds
+    them up has to come to the same sum as the store. Empty ones of either are left out.
+    """
 
     kind: LeafKind
     chain: str
     ids: dict[str, str]
     body: dict[str, Any]
     fields: dict[str, str] = {}
+    amounts: dict[str, dict[str, int]] = {}
 
 
 class Written(Struct, frozen=True):
@@ -60,7 +65,10 @@ class Recorder:
         entropy = self._chance.draw(_SALT * len(secret) + _NONCE)
         head = tx.head(entry.chain)
 
+        amounts = {name: sums for name, sums in entry.amounts.items() if sums}
+
         def build(ids: dict[str, str], body: dict[str, Any]) -> Any:
+            body.update(amounts)
             place = (entry.chain, head.seq + 1, head.hash, time)
             return leaf.build(entry.kind, *place, ids, body, secret, entropy[_NONCE:])
 

@@ -8,10 +8,10 @@ from typing import Any
 from msgspec import structs
 
 from bridle.bundle.bundle import Bundle
-from bridle.governor.action import budgets, holds
+from bridle.governor.action import holds
 from bridle.governor.action.standing import Standing, in_scope
 from bridle.governor.ground.turn import Turn
-from bridle.governor.oversight import missions
+from bridle.governor.oversight import missions, spending
 from bridle.model.action import AttemptState
 from bridle.model.calls import Agents, Approvals, Attempts, Missions
 from bridle.model.errors import NotFoundError, UsageError
@@ -27,12 +27,11 @@ def missions_of(turn: Turn, call: Missions) -> list[dict[str, Any]]:
         rows = turn.tx.find(MissionRow, newest="started", limit=_limit(call.limit))
         return [structs.asdict(row) for row in rows]
     mission = missions.get(turn, call.mission)
-    template = turn.bundle.missions.get(mission.template)
     sessions = turn.tx.find(SessionRow, mission=mission.id)
     return [
         {
             **structs.asdict(mission),
-            "budgets": budgets.spent(turn.tx, mission, template, turn.now) if template else [],
+            "budgets": spending.of_mission(turn, mission),
             "sessions": [
                 {"agent": s.agent, "executor": s.executor, "opened": s.opened, "closed": s.closed}
                 for s in sessions
@@ -51,10 +50,20 @@ def running(turn: Turn) -> list[AttemptRow]:
 
 
 def identities(turn: Turn, call: Agents) -> list[dict[str, Any]]:
-    """Declared identities of a kind with their status."""
-    return [
+    """Declared identities of a kind (or one) with their status and what they have spent."""
+    known = declared(turn.bundle, call.kind)
+    if call.id:
+        if call.id not in known:
+            hint = f"`bridle agents list --kind {call.kind}` shows them"
+            raise NotFoundError(f"no {call.kind} {call.id!r}", hint=hint)
+        known = {call.id: known[call.id]}
+    spent = spending.of_identities(turn, known.values()) if call.kind != "workload" else {}
+    rows = [
         {**structs.asdict(item), "status": turn.status(call.kind, name).value}
-        for name, item in sorted(declared(turn.bundle, call.kind).items())
+        for name, item in sorted(known.items())
+    ]
+    return [
+        {**row, "budgets": spent.get(row["id"], [])} if "budgets" in row else row for row in rows
     ]
 
 
