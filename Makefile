@@ -20,6 +20,7 @@ help:
 	@echo "make nightly  every test, full counts"
 	@echo "make mcp      the tests with MCP servers that others wrote"
 	@echo "make bench    the benchmarks"
+	@echo "make peers    what the benchmarks measure beside Bridle, into an environment of its own"
 	@echo "make docs     the documentation, into site/"
 	@echo "make format   ruff format and safe fixes"
 	@echo "make lock     compile requirements/*.lock anew (UPGRADE=--upgrade for newer versions)"
@@ -86,6 +87,14 @@ mcp: setup mcp-servers
 		--ignore-scripts --no-audit --no-fund --loglevel error --prefix $(@D)
 	@touch $@
 
+# Optional for `make bench`: without it the rows of peers say that they are not installed.
+peers: .venv-peers/.done
+
+.venv-peers/.done: requirements/peers.lock
+	@test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python $(PIP_INSTALL) --require-hashes -r requirements/peers.lock
+	@touch $@
+
 docs: .venv-docs/.done
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
 
@@ -103,6 +112,7 @@ lock: .venv-lock/.done
 	$(LOCK) $(UPGRADE) pyproject.toml requirements/build.in --extra rich --extra demo --extra dev -o requirements/dev.lock
 	$(LOCK) $(UPGRADE) requirements/docs.in -o requirements/docs.lock
 	$(LOCK) $(UPGRADE) requirements/mcp1.in -o requirements/mcp1.lock
+	$(LOCK) $(UPGRADE) requirements/peers.in -o requirements/peers.lock
 	$(LOCK) $(UPGRADE) requirements/lock.in -o requirements/lock.lock
 
 wheel: setup
