@@ -23,6 +23,7 @@ NETWORK = re.compile(
     r"(nfs|nfs4|cifs|smb|smb2|smb3|smbfs|9p|afs|ceph|coda|gfs2?|glusterfs|gpfs|lustre|ncpfs|ocfs2"
     r"|beegfs|orangefs|webdav|davfs|fuse\.(?!fuse-overlayfs|gocryptfs|ntfs|exfat|bindfs).+)"
 )
+_MAGIC = b"SQLite format 3\0"
 _CHECKED_BYTES = 16 << 20
 BUSY_MS = 2_000
 
@@ -142,7 +143,9 @@ def _assert_own(path: Path) -> None:
         raise of_system(problem, path) from problem
     finally:
         os.close(descriptor)
-    if not stat.S_ISREG(status.st_mode) or (start and start != b"SQLite format 3\0"):
+    # A power cut in a first opening may leave zeros, and the journal that undoes them.
+    begun = not any(start) and path.with_name(path.name + "-journal").exists()
+    if not stat.S_ISREG(status.st_mode) or (start not in {b"", _MAGIC} and not begun):
         raise failure("store_foreign", f"{path} is no store of Bridle")
     if status.st_uid != os.geteuid() or status.st_mode & 0o077:
         mode = stat.S_IMODE(status.st_mode)

@@ -97,9 +97,7 @@ class SqliteStore:
         return None
 
 
-def open_store(
-    path: Path | None, *, relaxed_ms: int = RELAXED_MS, vfs: str = ""
-) -> SqliteStore:
+def open_store(path: Path | None, *, relaxed_ms: int = RELAXED_MS, vfs: str = "") -> SqliteStore:
     """Open the store at `path`, making folder and file where there are none.
 
     None is a private store in memory, for offline use and tests. `relaxed_ms` bounds how long a

@@ -1,0 +1,164 @@
+"""After a power cut, everything acknowledged is there at its recorded mode, and nothing by halves.
+
+The promise is I7 (and I1 for a governor at work). What a disk may do to what was not synced is in
+`crash.vfs`; that these tests can fail is shown at the end, by stores that do not keep the promise.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bridle.store.combining import Combiner
+from bridle.store.sqlite import SqliteStore
+from bridle.store.sqlite.store import execute_of
+from crash import acting, writers
+from crash.cuts import cut, due, every, some
+from crash.vfs import RecordingVFS, recording
+
+
+@pytest.fixture
+def vfs() -> Iterator[RecordingVFS]:
+    with recording() as registered:
+        yield registered
+
+
+def test_a_cut_at_any_moment_of_a_new_stores_life_loses_nothing_acknowledged(
+    vfs: RecordingVFS, tmp_path: Path
+) -> None:
+    leaves = writers.alone(tmp_path / "s" / "store.db", vfs, writes=8, seed=1)
+    assert (
+        cut(
+            vfs.record.events,
+            every(vfs.record.events, step=5, seeds=3),
+            tmp_path,
+            writers.judge(leaves),
+        )
+        > 60
+    )
+
+
+@pytest.mark.slow
+def test_a_cut_after_every_single_event_loses_nothing_acknowledged(
+    vfs: RecordingVFS, tmp_path: Path, count: Callable[[int, int], int]
+) -> None:
+    leaves = writers.alone(tmp_path / "s" / "store.db", vfs, writes=12, seed=2)
+    events = vfs.record.events
+    done = cut(events, every(events, seeds=count(2, 10)), tmp_path, writers.judge(leaves))
+    assert done >= 2 * 150
+
+
+@pytest.mark.slow
+def test_cuts_while_callers_share_commits_lose_nothing_acknowledged(
+    vfs: RecordingVFS, tmp_path: Path, count: Callable[[int, int], int]
+) -> None:
+    leaves = writers.crowd(tmp_path / "s" / "store.db", vfs, writes=120, seed=3)
+    events = vfs.record.events
+    wanted = count(200, 1_000)
+    assert cut(events, some(events, wanted, 3), tmp_path, writers.judge(leaves)) == wanted
+
+
+def test_a_relaxed_write_is_synced_by_itself_and_then_survives(
+    vfs: RecordingVFS, tmp_path: Path
+) -> None:
+    store = writers.opened(tmp_path / "s" / "store.db", vfs, pages=1_000, relaxed_ms=20)
+    writers.write(store, vfs.record, "first", relaxed=False, size=10)
+    writers.write(store, vfs.record, "soft", relaxed=True, size=10)
+    vfs.record.wait_for_sync("store.db-wal")
+    leaves = writers.order(store)
+    events = list(vfs.record.events)
+    store.close()
+    assert "soft" in due(events)
+    places = ((len(events), seed) for seed in range(5))
+    assert cut(events, places, tmp_path, writers.judge(leaves)) == 5
+
+
+def test_a_relaxed_write_may_go_with_its_milliseconds_and_takes_nothing_else_along(
+    vfs: RecordingVFS, tmp_path: Path
+) -> None:
+    store = writers.opened(tmp_path / "s" / "store.db", vfs, pages=1_000)
+    writers.write(store, vfs.record, "first", relaxed=False, size=10)
+    writers.write(store, vfs.record, "soft", relaxed=True, size=10)
+    events, kept = list(vfs.record.events), []
+    store.close()
+
+    def look(path: Path, before: list) -> None:
+        found = writers.open_store(path)
+        kept.append(writers.order(found))
+        found.close()
+
+    cut(events, ((len(events), seed) for seed in (0, 1)), tmp_path, look)
+    assert kept == [["first"], ["first", "soft"]]
+
+
+def test_a_governor_whose_power_is_cut_stands_where_an_acknowledged_commit_left_it(
+    vfs: RecordingVFS, tmp_path: Path
+) -> None:
+    states = acting.work(tmp_path / "s" / "store.db", vfs, steps=6, seed=4)
+    events = vfs.record.events
+    assert cut(events, some(events, 30, 4), tmp_path, acting.judge(states)) == 30
+
+
+@pytest.mark.slow
+def test_governors_at_work_survive_many_power_cuts(
+    vfs: RecordingVFS, tmp_path: Path, count: Callable[[int, int], int]
+) -> None:
+    states = acting.work(tmp_path / "s" / "store.db", vfs, steps=count(40, 120), seed=5)
+    events = vfs.record.events
+    wanted = count(200, 1_000)
+    assert cut(events, some(events, wanted, 5), tmp_path, acting.judge(states)) == wanted
+
+
+# --- these tests can fail ------------------------------------------------------------------------
+
+
+def never_full(self: SqliteStore, durable: bool):
+    batch = ORDINARY_BEGIN(self, durable)
+    execute_of(self._connection)("PRAGMA synchronous = OFF")
+    self._level = ""
+    return batch
+
+
+def always_relaxed(self: Combiner, own: object) -> bool:
+    return False
+
+
+ORDINARY_BEGIN = SqliteStore._begin
+MUTANTS = {
+    "synchronous is OFF": (SqliteStore, "_begin", never_full),
+    "a commit is acknowledged before its fsync": (Combiner, "_wants_sync", always_relaxed),
+}
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_store_that_acknowledges_too_early_is_caught(
+    name: str, vfs: RecordingVFS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(*MUTANTS[name])
+        leaves = writers.alone(tmp_path / "s" / "store.db", vfs, writes=8, seed=1)
+    caught(vfs, leaves, tmp_path)
+
+
+def test_a_disk_that_only_claims_to_sync_is_caught(tmp_path: Path) -> None:
+    with recording(syncs=False) as vfs:
+        leaves = writers.alone(tmp_path / "s" / "store.db", vfs, writes=8, seed=1)
+        caught(vfs, leaves, tmp_path)
+
+
+def caught(vfs: RecordingVFS, leaves: list[str], folder: Path) -> None:
+    events = vfs.record.events
+    with pytest.raises(Exception) as found:
+        cut(events, every(events, step=3, seeds=1), folder, writers.judge(leaves))
+    assert "acknowledged and lost" in str(found.value) or found.value.code == "store_corrupt"
+
+
+def test_a_governor_that_acknowledges_too_early_is_caught(
+    vfs: RecordingVFS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Combiner, "_wants_sync", always_relaxed)
+        states = acting.work(tmp_path / "s" / "store.db", vfs, steps=6, seed=4)
+    events = vfs.record.events
+    with pytest.raises(AssertionError, match="was acknowledged, this is"):
+        cut(events, every(events, step=3, seeds=1), tmp_path, acting.judge(states))

@@ -1,0 +1,221 @@
+"""A disk that can lose its power: records what SQLite does to files, and says what may be left.
+
+What was synced is there. Of what was not, any sectors may be: whole writes, parts of them, later
+ones without those before. A new or deleted name counts from the next sync of its folder. Shared
+memory (`-shm`) passes through to the system's own file system and is never part of an image: no
+power cut leaves any.
+"""
+
+import itertools
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import apsw
+import pytest
+
+from bridle.store.sqlite import opening
+
+SECTOR = 512
+# SQLite's unix VFS syncs the folder with the first sync of such a file (os_unix.c, unixSync).
+_SYNCS_FOLDER = apsw.SQLITE_OPEN_MAIN_JOURNAL | apsw.SQLITE_OPEN_WAL
+_numbers = itertools.count()
+
+
+class Event(NamedTuple):
+    """`kind` is `open`, `write`, `truncate`, `sync`, `delete`, `names` or `note`."""
+
+    kind: str
+    name: str = ""
+    offset: int = 0
+    data: bytes = b""
+    note: Any = None
+
+
+class Record:
+    """What was done, in order, and what the test noted in between."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self._changed = threading.Condition()
+
+    def add(self, event: Event) -> None:
+        with self._changed:
+            self.events.append(event)
+            self._changed.notify_all()
+
+    def note(self, what: Any) -> None:
+        self.add(Event("note", note=what))
+
+    def wait_for_sync(self, name: str) -> None:
+        """Wait until a file is synced after this moment."""
+        with self._changed:
+            seen = len(self.events)
+            assert self._changed.wait_for(
+                lambda: any(e.kind == "sync" and e.name == name for e in self.events[seen:]), 30
+            )
+
+
+class RecordingFile(apsw.VFSFile):
+    """A file of the system's, recorded."""
+
+    def __init__(self, disk: "RecordingVFS", name: Any, flags: list[int]) -> None:
+        path = name.filename() if isinstance(name, apsw.URIFilename) else str(name)
+        self._name, self._disk = Path(path).name, disk
+        folder = bool(flags[0] & _SYNCS_FOLDER and flags[0] & apsw.SQLITE_OPEN_CREATE)
+        super().__init__("unix", name, flags)
+        disk.record.add(Event("open", self._name, note=folder))
+
+    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802 (its name in SQLite)
+        super().xWrite(data, offset)
+        self._disk.record.add(Event("write", self._name, offset, bytes(data)))
+
+    def xTruncate(self, size: int) -> None:  # noqa: N802
+        super().xTruncate(size)
+        self._disk.record.add(Event("truncate", self._name, size))
+
+    def xSync(self, flags: int) -> None:  # noqa: N802
+        if self._disk.syncs:
+            super().xSync(flags)
+            self._disk.record.add(Event("sync", self._name))
+
+
+class RecordingVFS(apsw.VFS):
+    """The system's file system, recorded. With `syncs` false it only claims to sync."""
+
+    def __init__(self, record: Record, *, syncs: bool = True) -> None:
+        self.record, self.syncs = record, syncs
+        self.name = f"recording-{next(_numbers)}"
+        super().__init__(self.name, "unix")
+
+    def xOpen(self, name: Any, flags: list[int]) -> apsw.VFSFile:  # noqa: N802
+        if name is None:  # a temporary file, that no reopening looks for
+            return apsw.VFSFile("unix", name, flags)
+        return RecordingFile(self, name, flags)
+
+    def xDelete(self, name: str, syncdir: bool) -> None:  # noqa: N802
+        super().xDelete(name, syncdir)
+        self.record.add(Event("delete", Path(name).name))
+        if syncdir and self.syncs:
+            self.record.add(Event("names"))
+
+
+@contextmanager
+def recording(*, syncs: bool = True) -> Iterator[RecordingVFS]:
+    """Register a recording file system; the store's own sync of its folder is recorded too."""
+    record = Record()
+    vfs = RecordingVFS(record, syncs=syncs)
+    sync_folder = opening._sync_folder
+
+    def seen(folder: Path) -> None:
+        sync_folder(folder)
+        record.add(Event("names"))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(opening, "_sync_folder", seen)
+        yield vfs
+    vfs.unregister()
+
+
+class _File:
+    """Bytes that last, and what was done since the last sync."""
+
+    def __init__(self) -> None:
+        self.lasting = bytearray()
+        self.pending: list[Event] = []
+        self.syncs_folder = False
+
+    def sync(self) -> None:
+        for event in self.pending:
+            _apply(self.lasting, event)
+        self.pending.clear()
+
+
+class Disk:
+    """Follows a record, and tells at any point what a power cut may leave."""
+
+    def __init__(self) -> None:
+        self._now: dict[str, _File] = {}
+        self._lasting: dict[str, _File] = {}
+        self._pending: list[tuple[str, str, _File]] = []
+
+    def follow(self, event: Event) -> None:
+        """Do to the disk what the event says."""
+        match event.kind:
+            case "open":
+                self._open(event)
+            case "write" | "truncate":
+                self._now[event.name].pending.append(event)
+            case "sync":
+                self._sync(self._now[event.name])
+            case "delete":
+                self._pending.append(("delete", event.name, self._now.pop(event.name)))
+            case "names":
+                self._sync_names()
+            case _:
+                pass
+
+    def image(self, dice: random.Random, keep: float) -> dict[str, bytes]:
+        """Return the files after a cut, each unsynced piece kept with probability `keep`."""
+        names = dict(self._lasting)
+        for what, name, file in self._pending:
+            if dice.random() >= keep:
+                continue
+            if what == "open":
+                names[name] = file
+            elif names.get(name) is file:
+                del names[name]
+        return {name: _torn(file, dice, keep) for name, file in names.items()}
+
+    def _open(self, event: Event) -> None:
+        file = self._now.get(event.name)
+        if file is None:
+            file = self._now[event.name] = _File()
+            self._pending.append(("open", event.name, file))
+        file.syncs_folder = file.syncs_folder or event.note
+
+    def _sync(self, file: _File) -> None:
+        file.sync()
+        if file.syncs_folder:
+            file.syncs_folder = False
+            self._sync_names()
+
+    def _sync_names(self) -> None:
+        self._pending.clear()
+        self._lasting = dict(self._now)
+
+
+def _torn(file: _File, dice: random.Random, keep: float) -> bytes:
+    data = bytearray(file.lasting)
+    for event in file.pending:
+        if event.kind == "truncate" or dice.random() < 0.5:
+            if dice.random() < keep:
+                _apply(data, event)
+            continue
+        for start in range(0, len(event.data), SECTOR):
+            if dice.random() < keep:
+                part = event.data[start : start + SECTOR]
+                _apply(data, event._replace(offset=event.offset + start, data=part))
+    return bytes(data)
+
+
+def _apply(data: bytearray, event: Event) -> None:
+    if event.kind == "truncate":
+        del data[event.offset :]
+        return
+    if len(data) < event.offset:
+        data.extend(bytes(event.offset - len(data)))
+    data[event.offset : event.offset + len(event.data)] = event.data
+
+
+def written(image: dict[str, bytes], folder: Path) -> Path:
+    """Put an image into a new folder and return the path of its database."""
+    folder.mkdir(mode=0o700)
+    for name, data in image.items():
+        path = folder / name
+        path.write_bytes(data)
+        path.chmod(0o600)
+    return folder / "store.db"
