@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bridle.bundle.bundle import Bundle
-from bridle.bundle.lint import cedar, entities, keys, missions, reach, tools
+from bridle.bundle.lint import budgets, cedar, entities, keys, missions, reach, tools
 from bridle.bundle.lint.places import Places
 from bridle.bundle.lint.remedies import RemedyLint
 from bridle.bundle.lint.scope import Seen, covered, in_scope, seen_of
@@ -20,6 +20,7 @@ def run(bundle: Bundle, documents: dict[str, Document], findings: Findings) -> N
     _policies(bundle, places, documents, findings)
     tools.check(bundle, documents[systems.FILE], findings)
     missions.check(bundle, documents[mission_files.FILE], findings)
+    budgets.check(bundle, documents, findings)
     keys.check(bundle, documents[agents.FILE], findings)
 
 

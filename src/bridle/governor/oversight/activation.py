@@ -75,8 +75,8 @@ def _keeps_humans_in(turn: Turn, bundle: Bundle) -> None:
 def _groups(bundle: Bundle) -> dict[str, int]:
     """Every group that a hold can name, with the most distinct humans it can ask for."""
     asked = [g for policy in bundle.policies for g in policy.hold]
-    budgets = [b for template in bundle.missions.values() for b in template.budgets]
-    asked += [(group, 0) for budget in budgets for group in budget.hold]
+    payers = (*bundle.missions.values(), *bundle.agents.values(), *bundle.users.values())
+    asked += [(group, 0) for one in payers for budget in one.budgets for group in budget.hold]
     needs: dict[str, int] = {}
     for group, need in asked:
         declared = bundle.approvers.get(group)
