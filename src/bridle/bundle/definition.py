@@ -34,8 +34,6 @@ def definition_digest(tool: dict[str, Any]) -> str:
 
 def _numbers(value: Any) -> Any:
     if is_object(value):
-        if not all(isinstance(key, str) for key in value):
-            raise ValueError("it has a key that is no string")
         return {key: _numbers(each) for key, each in value.items()}
     if is_array(value):
         return [_numbers(each) for each in value]

@@ -24,7 +24,10 @@ class Domain(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class System(Struct, frozen=True, forbid_unknown_fields=True):
-    """A resource that tools act on. `writes` are folders its tools write (absolute)."""
+    """A resource that tools act on. `writes` are folders its tools write (absolute).
+
+    `protocol` is how its tools are reached: `mcp`, or empty where the caller runs them itself.
+    """
 
     id: str
     domain: str
@@ -32,6 +35,7 @@ class System(Struct, frozen=True, forbid_unknown_fields=True):
     environment: str = ""
     labels: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
+    protocol: str = ""
     attributes: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
@@ -56,8 +60,8 @@ class Tool(Struct, frozen=True, forbid_unknown_fields=True):
     `timeout_ms` is the lease of a start. `no_effect` are error codes that prove the effect never
     happened. `input` and `output` are JSON Schema objects (2020-12); a missing `output` means the
     result cannot be typed. `wire` is the name a server knows it by (empty: `name`) and `pin` the
-    SHA-256 (hex) of the whole definition that the server gave when a human looked at it.
-    `detect_output` names the detectors for results (None: all).
+    SHA-256 (hex) of the whole definition that the server gave when a human looked at it. Of a tool
+    that is reached through MCP, `output` describes the whole CallToolResult. `detect_output` names the detectors for results (None: all).
     """
 
     name: str

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from bridle.bundle.bundle import Bundle
+from bridle.bundle.parse.systems import MCP
 from bridle.bundle.parse.table import Findings
 from bridle.bundle.parse.toml import Document, KeyPath
+from bridle.bundle.schema.call_result import UNTYPED
 from bridle.bundle.schema.json_schema import FORMATS
 from bridle.bundle.schema.paths import ELEMENT, Place, find, split
 from bridle.model.tool import Argument, EffectClass, Tool
@@ -22,7 +24,10 @@ def check(bundle: Bundle, document: Document, findings: Findings) -> None:
     """Check every tool. `document` is systems.toml."""
     for tool in bundle.tools.values():
         path: KeyPath = ("tools", tool.name)
+        through_mcp = _through_mcp(bundle, tool)
         for place, why in bundle.untyped.get(tool.name, {}).items():
+            if through_mcp and place in UNTYPED:
+                continue
             findings.info(
                 document.at((*path, *_keys(place))),
                 "untyped_argument",
@@ -30,6 +35,13 @@ def check(bundle: Bundle, document: Document, findings: Findings) -> None:
                 "close it with `additionalProperties = false`, or name them in `properties`"
                 if place == "input"
                 else "it is still validated, detected in and recorded",
+            )
+        if through_mcp and not tool.pin:
+            findings.warning(
+                document.at(path),
+                "unpinned",
+                f"{tool.name} has no pin, so every call of it through MCP is denied",
+                "take its definition `from` a tools/*.json (`bridle pin` writes one), or add `pin`",
             )
         if tool.effect is not EffectClass.READ:
             _strings(tool, document, findings)
@@ -40,6 +52,11 @@ def check(bundle: Bundle, document: Document, findings: Findings) -> None:
                 f"no mission reaches the tool {tool.name}",
                 f"name it in the `tools` of a mission whose `domains` hold {tool.system}",
             )
+
+
+def _through_mcp(bundle: Bundle, tool: Tool) -> bool:
+    system = bundle.systems.get(tool.system)
+    return system is not None and system.protocol == MCP
 
 
 def _keys(place: str) -> tuple[str, ...]:

@@ -7,19 +7,24 @@ from typing import Any
 
 from msgspec import Struct
 
+from bridle.bundle.definition import definition_digest
 from bridle.bundle.parse.agents import attributes
 from bridle.bundle.parse.table import Findings, Table, named, refer
 from bridle.bundle.parse.toml import Document
 from bridle.bundle.parse.tool_files import ToolFiles
 from bridle.bundle.schema import json_schema
+from bridle.bundle.schema.call_result import call_result
 from bridle.bundle.schema.cedar import RESERVED_ACTIONS
 from bridle.bundle.schema.paths import find, split
 from bridle.model.mission import matches
 from bridle.model.tool import Argument, Domain, EffectClass, System, Tool
 
 FILE = "systems.toml"
+MCP = "mcp"
+PROTOCOLS = ("", MCP)
 SINKS = ("selector", "recipient", "content", "locator", "amount", "command", "credential")
 _TOOL = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+_PIN = re.compile(r"[0-9a-f]{64}")
 _LABEL = re.compile(r"[A-Za-z0-9_.:/-]{1,128}")
 
 
@@ -49,12 +54,32 @@ def read(
     systems = {name: _system(name, t, domains) for name, t in table.tables("systems")}
     tools = dict[str, Tool]()
     for name, inner in table.tables("tools"):
-        tool = _ToolReader(name, inner, files, detectors).read()
+        tool = _ToolReader(name, inner, files, detectors, systems).read()
         if tool is not None:
             tools[name] = tool
             refer(findings, inner.at("system"), tool.system, systems, "system")
     table.close()
+    _wires(document, systems, tools, findings)
     return Landscape(domains, systems, tools)
+
+
+def _wires(
+    document: Document, systems: dict[str, System], tools: dict[str, Tool], findings: Findings
+) -> None:
+    """One name on the wire is one tool: otherwise a call could be judged as the wrong one."""
+    known = dict[tuple[str, str], str]()
+    for tool in tools.values():
+        system = systems.get(tool.system)
+        if system is None or system.protocol != MCP:
+            continue
+        other = known.setdefault((tool.system, tool.wire), tool.name)
+        if other != tool.name:
+            findings.error(
+                document.at(("tools", tool.name)),
+                "duplicate_wire",
+                f"{tool.name} and {other} are both {tool.wire[:80]!r} to {tool.system}",
+                "give each its own `wire`, or drop one",
+            )
 
 
 def _domain(name: str, table: Table) -> Domain:
@@ -71,6 +96,7 @@ def _system(name: str, table: Table, domains: dict[str, Domain]) -> System:
         environment=table.text("environment"),
         labels=_labels(table),
         writes=table.texts("writes"),
+        protocol=table.choice("protocol", PROTOCOLS) if table.has("protocol") else "",
         attributes=attributes(table),
     )
     if system.domain:
@@ -99,9 +125,15 @@ class _ToolReader:
     """Reads one `[tools."NAME"]` table."""
 
     def __init__(
-        self, name: str, table: Table, files: ToolFiles, detectors: frozenset[str]
+        self,
+        name: str,
+        table: Table,
+        files: ToolFiles,
+        detectors: frozenset[str],
+        systems: dict[str, System],
     ) -> None:
         self.name, self.table, self.files, self.detectors = name, table, files, detectors
+        self.systems = systems
         self.findings = table.findings
 
     def read(self) -> Tool | None:
@@ -114,9 +146,12 @@ class _ToolReader:
         listed_text = listed.get("description")
         description = listed_text if isinstance(listed_text, str) else ""
         effect = self._effect()
+        on = table.text("system", required=True)
+        known = self.systems.get(on)
+        through_mcp = known is not None and known.protocol == MCP
         tool = Tool(
             name=self.name,
-            system=table.text("system", required=True),
+            system=on,
             effect=effect,
             description=table.text("description", description),
             idempotent=table.flag("idempotent"),
@@ -125,8 +160,9 @@ class _ToolReader:
             labels=_labels(table),
             trusted=table.flag("trusted"),
             wire=wire,
+            pin=self._pin(listed),
             input=schema or {},
-            output=output,
+            output=call_result(output) if through_mcp else output,
             arguments=self._arguments(schema),
             detect_output=self._detectors(table, "detect_output"),
         )
@@ -169,6 +205,23 @@ class _ToolReader:
             self.table.findings.error(self.table.at("from"), "tool_file", found)
             return {}
         return found
+
+    def _pin(self, listed: dict[str, Any]) -> str:
+        """The digest that the file makes, or the one that is written out."""
+        written = self.table.text("pin")
+        if self.table.has("pin") and not _PIN.fullmatch(written):
+            self.table.bad("pin", "a pin is the SHA-256 of a definition: 64 digits 0-9 a-f")
+            return ""
+        if not listed:
+            return written
+        try:
+            digest = definition_digest(listed)
+        except ValueError as error:
+            self.findings.error(self.table.at("from"), "tool_file", f"{self.name}: {error}")
+            return ""
+        if written and written != digest:
+            self.table.bad("pin", "this is not the pin of the definition that `from` names")
+        return digest
 
     def _schema(self, key: str, listed: Any) -> dict[str, Any] | None:
         raw = self.table.raw(key)
