@@ -19,6 +19,19 @@ class Call(Struct, frozen=True, forbid_unknown_fields=True, tag_field="op", kw_o
     """Base of all requests."""
 
 
+class Login(Call, frozen=True, kw_only=True, tag="login"):
+    """Prove who is on the other end of a connection. The first call of it, or none.
+
+    `kind` is `user` (operator's socket) or `workload` (agents' socket), `key` the public key as
+    agents.toml has it, `signature` the proof (`bridle.trust.proof`) in base64.
+    """
+
+    kind: str
+    name: str
+    key: str
+    signature: str
+
+
 # --- what an agent's process may ask -------------------------------------------------------------
 
 
@@ -319,11 +332,16 @@ class Listing(Reply, frozen=True, kw_only=True, tag="listing"):
 
 
 class Failed(Reply, frozen=True, kw_only=True, tag="failed"):
-    """The operation did not happen. For an action this is never sent: a denial is a verdict."""
+    """The operation did not happen. For an action this is never sent: a denial is a verdict.
+
+    `about` says for machines what the code needs: for `key_needed` the `user` and the `key`'s
+    fingerprint (SHA-256, hex; empty where the user has none).
+    """
 
     code: str
     message: str
     hint: str = ""
+    about: dict[str, str] = {}
 
 
 REPLIES = Judged | Released | Opened | Done | Listing | Failed

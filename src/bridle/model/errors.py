@@ -15,16 +15,25 @@ if TYPE_CHECKING:
 class BridleError(Exception):
     """Root of everything Bridle raises.
 
-    `code` is stable and for machines, `hint` says what the reader can do about it.
+    `code` is stable and for machines, `hint` says what the reader can do about it. `about` is
+    what else the code needs, where a program can act on it.
     """
 
     code: str = "internal"
 
-    def __init__(self, message: str, *, code: str | None = None, hint: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        hint: str = "",
+        about: dict[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code or type(self).code
         self.hint = hint
+        self.about = about or {}
 
     def __str__(self) -> str:
         return f"{self.message} [{self.code}]" + (f"\n  {self.hint}" if self.hint else "")

@@ -1,0 +1,1 @@
+"""Keys and what they prove. Pure but for the files that hold keys."""
