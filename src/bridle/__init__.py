@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bridle.client.mission import Mission
     from bridle.client.opening import connect
     from bridle.client.opening import open_bundle as open  # noqa: A004 - bridle.open, never bare
+    from bridle.client.used import Used
     from bridle.model.errors import BridleError
     from bridle.model.outcome import Outcome
     from bridle.model.verdict import Effect, Verdict
@@ -30,6 +31,7 @@ __all__ = [
     "Held",
     "Mission",
     "Outcome",
+    "Used",
     "Verdict",
     "__version__",
     "connect",
@@ -47,6 +49,7 @@ _FROM = {
     "Held": ("bridle.client.errors", "Held"),
     "Mission": ("bridle.client.mission", "Mission"),
     "Outcome": ("bridle.model.outcome", "Outcome"),
+    "Used": ("bridle.client.used", "Used"),
     "Verdict": ("bridle.model.verdict", "Verdict"),
     "connect": ("bridle.client.opening", "connect"),
     "current": ("bridle.client.agent", "current"),

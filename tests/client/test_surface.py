@@ -20,6 +20,7 @@ EXPORTS = [
     "Held",
     "Mission",
     "Outcome",
+    "Used",
     "Verdict",
     "__version__",
     "connect",

@@ -15,6 +15,7 @@ from bridle.client import binding, guard
 from bridle.client.attempt import arguments, gate
 from bridle.client.errors import Denied, Held
 from bridle.client.transport.channel import Channel, ask
+from bridle.client.used import texts
 from bridle.model.action import Action
 from bridle.model.calls import Begin, Decide, Listing, ToolsOf
 from bridle.model.errors import UsageError
@@ -177,16 +178,20 @@ class Agent:
             )
         return started
 
-    def observe(self, verdict: Verdict, outcome: Outcome) -> Release:
+    def observe(
+        self, verdict: Verdict, outcome: Outcome, *, used: Mapping[str, Any] | None = None
+    ) -> Release:
         """Report what came of a started action and return whether its result may pass, and as what.
 
+        `used` is what it really used up, by name of budget, as in `bridle.Used`.
         Raises `UnreachableError` when the outcome did not arrive; it may be reported again.
         """
         if not verdict.attempt:
             raise UsageError("this verdict started nothing", hint="pass what `begin` returned")
         call = Begin(session=self._session.handle, action=verdict.action)
         intent = gate.Intent(call, verdict.action)
-        return gate.report(self._session.channel, intent, verdict.attempt, outcome)
+        told = texts(used or {})
+        return gate.report(self._session.channel, intent, verdict.attempt, outcome, told)
 
     def tool(
         self, name: str, *, key: binding.KeyFunction | None = None

@@ -43,7 +43,7 @@ def guard(channel: Channel, intent: Intent, effect: EffectFunction) -> Any:
         return admitted.value
     try:
         with admitted.pulse:
-            result = _finished(_run(effect, admitted), intent)
+            result = _finished(_run(effect, admitted), admitted)
     except BaseException as problem:
         admitted.failed(problem)
         raise
@@ -185,15 +185,16 @@ def _run(effect: EffectFunction, started: Started) -> Any:
     return effect(**started.arguments)
 
 
-def _finished(result: Any, intent: Intent) -> Any:
+def _finished(result: Any, started: Started) -> Any:
     """Return the result of a sync effect once there is nothing left of it to run."""
+    result = started.unwrapped(result)
     if results.is_async(result):
         if inspect.iscoroutine(result):
             result.close()
         raise UsageError(
             "the effect returned something to await", hint="use `acall` for async effects"
         )
-    return results.drained(result, intent.limit, intent.action)
+    return results.drained(result, started.intent.limit, started.intent.action)
 
 
 async def _arun(effect: EffectFunction, started: Started) -> Any:
@@ -206,6 +207,7 @@ async def _arun(effect: EffectFunction, started: Started) -> Any:
         result = await waiting.in_thread(_run_whole, effect, started)
     if inspect.isawaitable(result):
         result = await result
+    result = started.unwrapped(result)
     if results.is_async_iterator(result):
         return await results.adrained(result, intent.limit, intent.action)
     return results.drained(result, intent.limit, intent.action)
@@ -214,7 +216,7 @@ async def _arun(effect: EffectFunction, started: Started) -> Any:
 def _run_whole(effect: EffectFunction, started: Started) -> Any:
     """Run a sync effect in its thread, with everything that an iterator still has to do."""
     try:
-        result = _run(effect, started)
+        result = started.unwrapped(_run(effect, started))
         return results.drained(result, started.intent.limit, started.intent.action)
     except StopIteration as problem:
         # A future cannot carry it: whoever awaits would wait for ever.

@@ -16,6 +16,7 @@ from bridle.client.attempt import arguments, results
 from bridle.client.attempt.beats import Pulse
 from bridle.client.errors import Denied, Held, Resumption
 from bridle.client.transport.channel import Channel
+from bridle.client.used import Used, texts
 from bridle.model.calls import Begin, Decide, Failed, Judged, Observe, Redeem, Released, Reply
 from bridle.model.errors import BridleError, ProtocolError, UnreachableError
 from bridle.model.outcome import Outcome, OutcomeKind
@@ -59,7 +60,15 @@ class Started:
         self.intent = intent
         self.id = verdict.attempt
         self.arguments: dict[str, Any] = {}
+        self.used: dict[str, str] = {}
         self.pulse = Pulse(channel, intent.session, verdict.attempt, verdict.lease_ms)
+
+    def unwrapped(self, result: Any) -> Any:
+        """Return an effect's result, keeping what it says of its use for the report."""
+        if not isinstance(result, Used):
+            return result
+        self.used = texts(result.used)
+        return result.result
 
     def failed(self, problem: BaseException) -> None:
         """Report that the effect raised. Never raises: the effect's own exception matters more."""
@@ -82,7 +91,7 @@ class Started:
         if self.pulse.lost and not outcome.message:
             lost = f"the lease could not be renewed ({self.pulse.lost})"
             outcome = msgspec.structs.replace(outcome, message=lost)
-        return report(self.channel, self.intent, self.id, outcome)
+        return report(self.channel, self.intent, self.id, outcome, self.used)
 
 
 def admit(channel: Channel, intent: Intent, resumable: Resumable) -> Started | Stored:
@@ -193,9 +202,15 @@ def _code(verdict: Verdict | Release) -> str | None:
     return first.value if first else None
 
 
-def report(channel: Channel, intent: Intent, attempt: str, outcome: Outcome) -> Release:
+def report(
+    channel: Channel,
+    intent: Intent,
+    attempt: str,
+    outcome: Outcome,
+    used: dict[str, str] | None = None,
+) -> Release:
     """Send an outcome and return the release verdict. Raises `UnreachableError`."""
-    call = Observe(session=intent.session, attempt=attempt, outcome=outcome)
+    call = Observe(session=intent.session, attempt=attempt, outcome=outcome, used=used or {})
     try:
         reply = channel.send(call)
     except UnreachableError:
