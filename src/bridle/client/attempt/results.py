@@ -43,7 +43,7 @@ def outcome_of(value: Any) -> Outcome:
     text = encode(value)
     if text is None:
         return Outcome(OutcomeKind.OK, opaque=True)
-    sent = _fitting(text)
+    sent = fitting(text)
     return Outcome(OutcomeKind.OK, output=sent, opaque=sent != text)
 
 
@@ -143,7 +143,7 @@ class _Tally:
         self.items.append(item)
 
 
-def _fitting(text: str) -> str:
+def fitting(text: str) -> str:
     """Return the text, or as much of it as a frame carries, where quotes and others are escaped."""
     while (size := len(msgspec.json.encode(text))) > _MAX_OUTPUT:
         text = text[: min(len(text) * _MAX_OUTPUT // size, len(text) - 1)]
