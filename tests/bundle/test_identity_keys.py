@@ -1,4 +1,4 @@
-"""Keys of users and workloads in agents.toml: valid, their own, and missed where they are missing."""
+"""Keys of users and workloads in agents.toml: valid, their own, missed where missing."""
 
 import base64
 
