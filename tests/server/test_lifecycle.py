@@ -326,7 +326,9 @@ def test_a_long_path_to_the_state_folder_still_serves(
 
 def test_json_on_stdout_is_one_line(bundle: Path) -> None:
     with serving(bundle) as served:
-        assert set(served.ready) == {"ready", "store", "agents", "operator", "pid"}
+        assert set(served.ready) == {
+            "ready", "store", "agents", "operator", "operators", "pid", "uid",
+        }  # fmt: skip
         os.kill(served.process.pid, signal.SIGTERM)
         out, _ = served.process.communicate(timeout=30)
         assert out == b""

@@ -36,6 +36,30 @@ def chosen(ctx: click.Context, param: click.Parameter, value: Path | None) -> Pa
     raise click.BadParameter(f"{folder} {what}: {_WAY_OUT}.", ctx, param)
 
 
+def governor(function: Function) -> Function:
+    """Add the optional argument BUNDLE of what only the governor is needed for.
+
+    A socket, or the folder that holds a governor's sockets, does as well as a bundle.
+    """
+    add = click.argument(
+        "bundle",
+        required=False,
+        envvar=["BRIDLE_SOCKETS", "BRIDLE_BUNDLE"],
+        type=click.Path(path_type=Path),
+        callback=governed,
+    )
+    return add(function)
+
+
+def governed(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path:
+    """Return where the governor is to be found. A bundle that it serves need not be readable."""
+    from bridle.client.opening import installed_sockets, sockets_at
+
+    if value is not None and (sockets_at(value) or installed_sockets(value)):
+        return value
+    return chosen(ctx, param, value)
+
+
 def as_json(function: Function) -> Function:
     """Add the option --json."""
     add = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")

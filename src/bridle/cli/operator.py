@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bridle.client.bridle import Bridle
-from bridle.client.opening import connect, open_bundle
+from bridle.client.opening import connect, installed_sockets, open_bundle
 from bridle.model.calls import Call
 from bridle.model.errors import NotFoundError, UnreachableError
 
@@ -28,6 +28,9 @@ def connected_or_opened(bundle: Path) -> Bridle:
     try:
         return connect(bundle)
     except UnreachableError:
+        if installed_sockets(bundle) is not None:
+            # Its store is another user's.
+            raise
         return open_bundle(bundle, embedded=True)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import stat
 import threading
 import time
 import weakref
@@ -14,7 +14,13 @@ from bridle.client.bridle import Bridle
 from bridle.client.transport.channel import Channel
 from bridle.client.transport.unix import UnixChannel
 from bridle.model.calls import Call, Reply
-from bridle.model.errors import BundleError, NotFoundError, RefusedError, UnreachableError
+from bridle.model.errors import (
+    BundleError,
+    NotFoundError,
+    RefusedError,
+    UnreachableError,
+    UsageError,
+)
 
 Role = Literal["operator", "agent"]
 
@@ -33,9 +39,13 @@ def open_bundle(
 
     A governor that this started stops `idle_exit` seconds after its last client left. `timeout`
     (seconds) bounds the start and then every call. `embedded` runs it in this process instead: for
-    tests, notebooks and demos, as the records then say. Raises `BundleError`, `StoreError`,
-    `UnreachableError`.
+    tests, notebooks and demos, as the records then say. A governor that was set up with a uid of
+    its own (or whose sockets are named instead of a bundle) is only connected to. Raises
+    `BundleError`, `StoreError`, `UnreachableError`.
     """
+    if not embedded and (sockets_at(Path(bundle)) or installed_sockets(Path(bundle))):
+        # Whoever set that governor up starts it, too: another one would have another store.
+        return connect(bundle, timeout=timeout)
     root = _bundle(bundle)
     if embedded:
         return _embedded(root)
@@ -50,18 +60,23 @@ def open_bundle(
 
 
 def connect(
-    bundle_or_socket: str | os.PathLike[str], *, role: Role = "operator", timeout: float = 10.0
+    bundle_or_socket: str | os.PathLike[str] = "",
+    *,
+    role: Role = "operator",
+    timeout: float = 10.0,
 ) -> Bridle:
     """Connect to the governor of a bundle, or to the one whose socket (or their folder) is named.
 
-    `role="agent"` asks for nothing an operator may do: agents are then attached by handles that an
-    operator handed over. Raises `UnreachableError` when no governor answers.
+    Where nothing is named, `BRIDLE_SOCKETS` in the environment says it. `role="agent"` asks for
+    nothing an operator may do: agents are then attached by handles that an operator handed over.
+    Raises `UnreachableError` when no governor answers.
     """
-    folder = _sockets(Path(bundle_or_socket))
+    named = os.fspath(bundle_or_socket) or _default()
+    folder = _sockets(Path(named))
     agents = UnixChannel(folder / _AGENTS, role="agent", timeout=timeout)
     operator: Channel = _NoOperator()
     if role == "operator":
-        operator = channel = UnixChannel(folder / _OPERATOR, role="operator", timeout=timeout)
+        operator = channel = UnixChannel(_operator_socket(folder), role="operator", timeout=timeout)
     else:
         channel = agents
     try:
@@ -69,7 +84,7 @@ def connect(
     except BaseException:
         channel.close()
         raise
-    reference = str(Path(bundle_or_socket).absolute())
+    reference = str(Path(named).absolute())
     return Bridle(operator, agents=agents, reference=reference)
 
 
@@ -111,8 +126,9 @@ class _LaterChannel:
 
     def send(self, call: Call, *, timeout: float | None = None) -> Reply:
         if self._channel is None:
-            path = _sockets(Path(self._reference)) / self._name
+            folder = _sockets(Path(self._reference))
             role = "operator" if self._name == _OPERATOR else "agent"
+            path = _operator_socket(folder) if role == "operator" else folder / _AGENTS
             self._channel = UnixChannel(path, role=role)
         return self._channel.send(call, timeout=timeout)
 
@@ -137,21 +153,64 @@ def _bundle(bundle: str | os.PathLike[str]) -> Path:
     return root
 
 
+def sockets_at(path: Path) -> Path | None:
+    """Return the folder of a governor's sockets where `path` is it, or one of them; else None.
+
+    Nothing of a bundle is read: who may connect need not be able to.
+    """
+    with contextlib.suppress(OSError):
+        if path.is_socket():
+            return path.absolute().parent
+        names = (_AGENTS, _OPERATOR, _mine())
+        # A socket in a bundle's folder was put there by whoever can write it, not by its governor.
+        bundle = (path / "bridle.toml").exists()
+        if not bundle and any((path / name).is_socket() for name in names):
+            return path.absolute()
+    return None
+
+
+def installed_sockets(bundle: Path) -> Path | None:
+    """Return the sockets of a governor with a uid of its own that is set up for this bundle."""
+    from bridle.store.place import installed_runtime
+
+    return sockets_at(installed_runtime(bundle))
+
+
 def _sockets(path: Path) -> Path:
-    """Return the folder that holds the governor's two sockets."""
+    """Return the folder that holds the governor's sockets."""
+    found = sockets_at(path) or installed_sockets(path)
+    if found is not None:
+        return found
     try:
-        mode = path.stat().st_mode
+        path.stat()
     except OSError as problem:
         raise NotFoundError(
             f"{path}: {problem.strerror}", hint="name a bundle's folder or a governor's socket"
         ) from problem
-    if stat.S_ISSOCK(mode):
-        return path.absolute().parent
-    if (path / _AGENTS).is_socket() and not (path / "bridle.toml").exists():
-        return path.absolute()
     from bridle.store.place import place_of
 
     return place_of(_bundle(path)).runtime
+
+
+def _mine() -> str:
+    """The operator's socket of this very user, where there are several operators."""
+    return f"operator-{os.geteuid()}.sock"
+
+
+def _operator_socket(folder: Path) -> Path:
+    mine = folder / _mine()
+    return mine if mine.is_socket() else folder / _OPERATOR
+
+
+def _default() -> str:
+    """Where to look when nothing is named."""
+    named = os.environ.get("BRIDLE_SOCKETS", "")
+    if not named:
+        raise UsageError(
+            "no governor is named",
+            hint="name a bundle, a socket or the folder of sockets, or set BRIDLE_SOCKETS",
+        )
+    return named
 
 
 def _embedded(root: Path) -> Bridle:

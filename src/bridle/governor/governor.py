@@ -15,7 +15,7 @@ from bridle.bundle.load import load
 from bridle.governor.action import answers, attempts, holds, outcomes, path, standing
 from bridle.governor.ground import clear
 from bridle.governor.ground.core import Core
-from bridle.governor.ground.opening import Ground, prepare
+from bridle.governor.ground.opening import Ground, Site, prepare
 from bridle.governor.ground.turn import Turn
 from bridle.governor.ground.watch import DiskWatch
 from bridle.governor.oversight import activation, approvals, humans, missions, operators, showing
@@ -65,14 +65,21 @@ class Governor:
 
     @classmethod
     def open(
-        cls, bundle: Path | str, *, state: Path | None = None, embedded: bool = False
+        cls,
+        bundle: Path | str,
+        *,
+        state: Path | None = None,
+        embedded: bool = False,
+        site: Site | None = None,
     ) -> Governor:
         """Open the store of a bundle (made on first use) and stand ready to govern.
 
-        `state` overrides the folder of the store. A store that has no active bundle yet activates
-        this one, on record, if its scenarios pass. Raises `BundleError`, `StoreError`.
+        `state` overrides the folder of the store, `site` all of where and as whom it runs. A store
+        that has no active bundle yet activates this one, on record, if its scenarios pass. Raises
+        `BundleError`, `StoreError`.
         """
-        ground = prepare(Path(bundle), state=state, embedded=embedded)
+        where = site if site is not None else Site(state=state)
+        ground = prepare(Path(bundle), site=where, embedded=embedded)
         governor = cls(ground.core, ground=ground)
         try:
             governor.begin_with(lambda: _passing(ground.root))

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from bridle.server.serving import serve
+from bridle.server.serving import Settings, serve
 
-__all__ = ["serve"]
+__all__ = ["Settings", "serve"]

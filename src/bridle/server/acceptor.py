@@ -8,6 +8,7 @@ import selectors
 import socket
 import threading
 import time
+from collections.abc import Sequence
 
 from bridle.client.transport import wire
 from bridle.client.transport.embedded import TICK_SECONDS, Handler
@@ -15,7 +16,7 @@ from bridle.client.transport.peer import Peer, peer_of
 from bridle.model.calls import Caller, Failed
 from bridle.model.errors import ProtocolError
 from bridle.server.connection import Connection
-from bridle.server.listening import Door, listen, remove
+from bridle.server.listening import Door, Listener, listen, remove
 
 _log = logging.getLogger("bridle.server")
 
@@ -54,12 +55,13 @@ class Server:
         self._wake_out, self._wake_in = socket.socketpair()
         self._wake_in.setblocking(False)
         self._stopping = threading.Event()
-        self._listeners: list[tuple[Door, socket.socket]] = []
+        self._listeners: list[Listener] = []
 
-    def listen(self) -> None:
-        """Open the doors: from here on clients can connect. Raises `OSError`."""
+    def listen(self, opened: Sequence[Listener] = ()) -> None:
+        """Open the doors (but those `opened` before): clients can connect. Raises `OSError`."""
+        known = dict(opened)
         for door in self._doors:
-            self._listeners.append((door, listen(door)))
+            self._listeners.append((door, known.get(door) or listen(door)))
 
     def run(self) -> None:
         """Take connections until told to stop; then finish the calls under way."""
@@ -119,11 +121,9 @@ class Server:
 
     def _admit(self, door: Door, connection: socket.socket) -> Failed | None:
         peer = peer_of(connection)
-        if door.uid is not None and peer.uid != door.uid:
+        if door.uids is not None and peer.uid not in door.uids:
             _log.warning("uid %d was refused at the %s socket", peer.uid, door.name)
-            return Failed(
-                code="operator_only", message="this socket is for the governor's own user only"
-            )
+            return Failed(code="operator_only", message="this socket is for an operator only")
         with self._lock:
             if self._held[door.name] >= door.limit:
                 return Failed(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Generator
@@ -13,48 +15,135 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from bridle.model.errors import StoreError
+from msgspec import Struct
+
+from bridle.governor.ground.opening import Site
+from bridle.model.errors import RefusedError, StoreError
+from bridle.server import confine, installing
 from bridle.server.acceptor import Server
-from bridle.server.listening import agents_door, operator_door
+from bridle.server.listening import Door, Listener, agents_door, operator_door
+from bridle.store.place import installed_runtime, installed_state, place_of
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-def serve(
-    bundle: str | os.PathLike[str],
-    *,
-    idle_exit: float | None = None,
-    as_json: bool = False,
-    state: Path | None = None,
-) -> None:
+class Settings(Struct, frozen=True, kw_only=True):
+    """How to serve a bundle; what is left out is as for a governor that its own user starts.
+
+    `user` (root only) is whom the governor becomes, `operators` and `agents_group` are who may
+    connect; `state` and `runtime` are the folders of store and sockets. With `idle_exit` it ends
+    once nobody has been connected for so many seconds; `as_json` is for the line that says it
+    serves.
+    """
+
+    user: str = ""
+    operators: tuple[str, ...] = ()
+    agents_group: str = ""
+    state: Path | None = None
+    runtime: Path | None = None
+    idle_exit: float | None = None
+    as_json: bool = False
+
+
+def serve(bundle: str | os.PathLike[str], settings: Settings = Settings()) -> None:  # noqa: B008 - frozen
     """Run the governor of `bundle` until SIGTERM or SIGINT.
 
-    With `idle_exit`, also until nobody has been connected for so many seconds. One line on stdout
-    says that it serves, with `as_json` as JSON. `state` overrides the folder of the store. Raises
-    `BundleError`; `StoreError` (`store_locked` where another governor serves the store).
+    One line on stdout says that it serves. Raises `BundleError`; `StoreError` (`store_locked` where
+    another governor serves the store); `UsageError` and `RefusedError` for accounts and folders
+    that cannot be used.
     """
-    from bridle import __version__
-    from bridle.governor.governor import Governor
-    from bridle.store.place import place_at, place_of
-
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
     root = Path(bundle).resolve()
+    if settings.user and os.geteuid() == 0:
+        _serve_as(root, settings)
+    else:
+        _assert_own(settings)
+        confine.harden()
+        _serve_own(root, settings)
+
+
+def _serve_as(root: Path, settings: Settings) -> None:
+    """As root: make ready what only root can, then be the governor's user for good."""
+    os.umask(0o077)
+    governor = installing.account(settings.user)
+    operators = tuple(installing.account(name) for name in settings.operators)
+    agents = installing.group(settings.agents_group) if settings.agents_group else -1
+    state = Path(os.path.realpath(settings.state or installed_state(root)))
+    runtime = Path(os.path.realpath(settings.runtime or installed_runtime(root)))
+    wanted = installing.doors(runtime, governor.uid, operators, agents)
+    installed = installing.install(governor, state, runtime, wanted)
+    os.chdir("/")
+    confine.become(governor)
+    site = Site(
+        state=state,
+        runtime=runtime,
+        operators=tuple(each.uid for each in operators),
+        agents_apart=bool(settings.agents_group),
+    )
+    # The lock on the runtime folder is held by the open file until this process ends.
+    _run(root, site, settings, opened=installed.doors)
+
+
+def _serve_own(root: Path, settings: Settings) -> None:
+    """As the governor's own user, who makes store and sockets where that user may."""
+    apart = bool(settings.agents_group)
+    state = settings.state
+    if state is None and settings.runtime is not None:
+        state = place_of(root).folder
+    group = installing.group(settings.agents_group) if apart else -1
+    site = Site(state=state, runtime=settings.runtime, agents_apart=apart)
+    _run(root, site, settings, group=group)
+
+
+def _assert_own(settings: Settings) -> None:
+    """Refuse what only root can do."""
+    mine = os.geteuid()
+    others = [
+        name
+        for name in (settings.user, *settings.operators)
+        if name and installing.account(name).uid != mine
+    ]
+    if others:
+        raise RefusedError(
+            f"only root can serve as {others[0]!r} or give them a socket",
+            code="not_root",
+            hint="run it with sudo or as a system service",
+        )
+
+
+def _run(
+    root: Path,
+    site: Site,
+    settings: Settings,
+    *,
+    opened: tuple[Listener, ...] = (),
+    group: int = -1,
+) -> None:
+    from bridle import __version__
+    from bridle.governor.governor import Governor
+
     # INVARIANT: one governor per store — opening takes the store's lock, so whatever sockets lie
-    # there after this line are nobody's.
-    governor = Governor.open(root, state=state)
+    # there after this line are nobody's. Where root has made them, a lock of root's stood before.
+    governor = Governor.open(root, site=site)
     try:
-        place = place_at(state) if state is not None else place_of(root)
-        doors = (agents_door(place.agents_socket), operator_door(place.operator_socket))
-        server = Server(governor, doors, store=place.id, version=__version__, idle_exit=idle_exit)
+        place = site.place(root)
+        made = (
+            agents_door(place.agents_socket, group=group),
+            operator_door(place.operator_socket),
+        )
+        doors = tuple(door for door, _ in opened) or made
+        server = Server(
+            governor, doors, store=place.id, version=__version__, idle_exit=settings.idle_exit
+        )
         with _signals(server):
             try:
-                server.listen()
+                server.listen(opened)
             except OSError as problem:
                 raise StoreError(
                     f"the sockets in {place.runtime} cannot be made: {problem.strerror}",
                     code="no_sockets",
                 ) from problem
-            _ready(place.id, place.agents_socket, place.operator_socket, as_json=as_json)
+            _ready(place.id, doors, as_json=settings.as_json)
             server.run()
     finally:
         governor.close()
@@ -79,18 +168,38 @@ def _signals(server: Server) -> Generator[None]:
             signal.signal(number, handler)
 
 
-def _ready(store: str, agents: Path, operator: Path, *, as_json: bool) -> None:
+def _ready(store: str, doors: tuple[Door, ...], *, as_json: bool) -> None:
+    agents = next(door.path for door in doors if not door.operator)
+    operators = [door.path for door in doors if door.operator]
     if as_json:
         line = json.dumps(
             {
                 "ready": True,
                 "store": store,
                 "agents": str(agents),
-                "operator": str(operator),
+                "operator": str(operators[0]),
+                "operators": [str(path) for path in operators],
                 "pid": os.getpid(),
+                "uid": os.geteuid(),
             }
         )
     else:
-        line = f"governing store {store}\n  agents    {agents}\n  operator  {operator}"
+        line = "\n  operator  ".join(
+            [f"governing store {store}\n  agents    {agents}", *map(str, operators)]
+        )
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
+    _notify()
+
+
+def _notify() -> None:
+    """Tell a service manager that asked for it that we serve (sd_notify(3))."""
+    address = os.environ.pop("NOTIFY_SOCKET", "")
+    if address[:1] not in ("/", "@"):
+        return
+    with (
+        contextlib.suppress(OSError),
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as manager,
+    ):
+        manager.connect("\0" + address[1:] if address[0] == "@" else address)
+        manager.send(b"READY=1")

@@ -10,6 +10,7 @@ import grp
 import hashlib
 import os
 import pwd
+import re
 import stat
 import tempfile
 from collections.abc import Generator, Iterable, Iterator, Mapping
@@ -24,6 +25,11 @@ from bridle.store.failures import of_system
 
 SOCKET_BYTES = 100
 """Longest socket path: the kernel takes 108 bytes, some systems 104."""
+
+INSTALLED_STATE = Path("/var/lib/bridle")
+INSTALLED_RUNTIME = Path("/run/bridle")
+
+_ODD = re.compile(r"[^A-Za-z0-9_.-]+")
 
 _HINT = (
     "Move it to a folder that only the user who runs Bridle can write and that no tool writes, "
@@ -76,26 +82,66 @@ def place_of(bundle: Path, environ: Mapping[str, str] = os.environ) -> Place:
         return _place(_id_of(state, os.path.realpath(bundle)), state, environ)
 
 
-def place_at(folder: Path, environ: Mapping[str, str] = os.environ) -> Place:
-    """Return the place whose store lies in `folder` itself, making it the first time."""
+def place_at(
+    folder: Path, environ: Mapping[str, str] = os.environ, *, runtime: Path | None = None
+) -> Place:
+    """Return the place whose store lies in `folder` itself, making it the first time.
+
+    `runtime` names another folder for the sockets; nobody but its owner may write there.
+    """
     where = Path(os.path.realpath(folder))
     name = hashlib.sha256(os.fsencode(where)).hexdigest()[:16]
     with _system_errors(where):
-        return _place(name, where.parent, environ, where)
+        if runtime is None:
+            return _place(name, where.parent, environ, where)
+        where.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _assert_private(where)
+        sockets = Path(os.path.realpath(runtime))
+        sockets.mkdir(mode=0o755, exist_ok=True)
+        _assert_short(sockets)
+        return Place(name, where, sockets)
 
 
-def assert_apart(place: Place, bundle: Path | None, writes: Iterable[str]) -> None:
+def installed_name(bundle: Path) -> str:
+    """Return the name under which a governor with a uid of its own keeps its folders.
+
+    It follows from the bundle's path alone, so that everybody who knows the path finds the sockets.
+    """
+    real = os.path.realpath(bundle)
+    digest = hashlib.sha256(os.fsencode(real)).hexdigest()[:8]
+    return f"{_ODD.sub('-', Path(real).name)[:32] or 'bundle'}-{digest}"
+
+
+def installed_state(bundle: Path) -> Path:
+    """Return where such a governor keeps its store, unless it is told otherwise."""
+    return INSTALLED_STATE / installed_name(bundle)
+
+
+def installed_runtime(bundle: Path) -> Path:
+    """Return where such a governor has its sockets, unless it is told otherwise."""
+    return INSTALLED_RUNTIME / installed_name(bundle)
+
+
+def assert_apart(
+    place: Place,
+    bundle: Path | None,
+    writes: Iterable[str],
+    *,
+    operators: frozenset[int] = frozenset(),
+) -> None:
     """Raise `place_exposed` when store, keys or bundle can be written by tools or other users.
 
-    `writes` are the folders that the systems of the bundle say their tools write.
+    `writes` are the folders that the systems of the bundle say their tools write. The bundle may
+    also belong to one of the `operators` (uids): what they change counts once they activate it.
     """
     # INVARIANT: I9. What raises authority (store, keys, bundle) lies where no tool writes.
     paths = [place.folder, place.runtime, *([bundle] if bundle else [])]
     for path, written in overlaps(paths, writes):
         raise _exposed(f"{path} lies where tools write ({written})")
     for path in paths:
+        owners = operators if path == bundle else frozenset[int]()
         for part in _parts(path):
-            if why := _open_to_others(part):
+            if why := _open_to_others(part, owners):
                 raise _exposed(f"{path} is not safe from other users: {why}")
 
 
@@ -139,22 +185,28 @@ def _parts(path: Path) -> Iterator[Path]:
         yield from (Path(folder, name) for name in (*folders, *files))
 
 
-def _open_to_others(path: Path) -> str:
-    """Say how a user other than root and ourselves could change `path`; empty when none could."""
+def _open_to_others(path: Path, owners: frozenset[int]) -> str:
+    """Say how a user other than root, ourselves and `owners` could change `path`; else empty."""
     try:
         status = path.lstat()
     except FileNotFoundError:
         return ""
     mode = status.st_mode
-    if status.st_uid not in {0, os.geteuid()}:
-        return f"{path} belongs to user {status.st_uid}"
-    # A link has no mode, a socket's is for those who connect; in a sticky folder only the owner
-    # of an entry can replace it.
-    if stat.S_ISLNK(mode) or stat.S_ISSOCK(mode) or (stat.S_ISDIR(mode) and mode & stat.S_ISVTX):
+    # A socket's owner and mode say who may connect; who may replace it is up to its folder.
+    if stat.S_ISSOCK(mode):
         return ""
-    if mode & stat.S_IWOTH:
+    if status.st_uid not in {0, os.geteuid(), *owners}:
+        return f"{path} belongs to user {status.st_uid}"
+    # A link has no mode; in a sticky folder only the owner of an entry can replace it.
+    if stat.S_ISLNK(mode) or (stat.S_ISDIR(mode) and mode & stat.S_ISVTX):
+        return ""
+    return _writable(path, status)
+
+
+def _writable(path: Path, status: os.stat_result) -> str:
+    if status.st_mode & stat.S_IWOTH:
         return f"{path} is writable by everyone"
-    if mode & stat.S_IWGRP and not _private_group(status.st_gid):
+    if status.st_mode & stat.S_IWGRP and not _private_group(status.st_gid):
         return f"{path} is writable by group {status.st_gid}"
     return ""
 
@@ -233,6 +285,15 @@ def _runtime(name: str, environ: Mapping[str, str]) -> Path:
     if base.is_absolute() and base.is_dir() and _short(runtime):
         return runtime
     return Path("/tmp") / f"bridle-{os.geteuid()}" / name  # noqa: S108 (0700 and checked)
+
+
+def _assert_short(folder: Path) -> None:
+    if not _short(folder):
+        raise StoreError(
+            f"{folder} is too long a path for sockets: they have {SOCKET_BYTES} bytes in all",
+            code="place_invalid",
+            hint="name a shorter one with --runtime",
+        )
 
 
 def _short(folder: Path) -> bool:

@@ -11,15 +11,16 @@ import click
 
 from bridle.cli import choice, terminal
 from bridle.cli.commands.bundles import describe
-from bridle.cli.operator import connected_or_opened
+from bridle.cli.operator import connected, connected_or_opened
 from bridle.cli.root import Command
+from bridle.client.opening import installed_sockets, sockets_at
 from bridle.model.errors import BundleError, UsageError
 
 _MARKS = {"added": ("+", "ok"), "changed": ("~", "warning"), "removed": ("-", "error")}
 
 
 @click.command(cls=Command)
-@choice.bundle
+@choice.governor
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @choice.as_user()
 @choice.as_json
@@ -28,10 +29,13 @@ def activate(bundle: Path, yes: bool, as_user: str, as_json: bool) -> None:
 
     Shows its digest and which files differ from the active one, checks it and runs its
     scenarios, then asks. Works through the governor that serves the bundle, or on its store where
-    none does.
+    none does. Where that governor is named by its sockets, it does all of that itself.
     """
     from bridle.bundle.load import load
 
+    if sockets_at(bundle) is not None:
+        _by_digest(bundle, yes=yes, as_user=as_user, as_json=as_json)
+        return
     loaded = load(bundle)
     _require_scenarios(loaded)
     # Looked at before anything is opened, so that no lock is held while a human thinks.
@@ -54,8 +58,31 @@ def activate(bundle: Path, yes: bool, as_user: str, as_json: bool) -> None:
         terminal.line(f"{terminal.styled('✓', 'ok')} {loaded.digest[:12]} {word}")
 
 
+def _by_digest(sockets: Path, *, yes: bool, as_user: str, as_json: bool) -> None:
+    """Have a governor activate what lies on its disk, of which we may read nothing."""
+    with connected(sockets) as governor:
+        status = governor.status()
+        digest, already = str(status["on_disk"]), not status["changed"]
+        if not digest:
+            raise BundleError("the governor cannot read its bundle", code="bundle_not_found")
+        if not as_json:
+            terminal.line(terminal.visible(str(status["bundle"])))
+            terminal.line(f"digest {digest}")
+        if not already:
+            if not (yes or _agreed()):
+                raise click.Abort
+            governor.activate(digest, as_user=as_user)
+    if as_json:
+        terminal.document({"digest": digest, "activated": not already, "changes": {}})
+    else:
+        word = "is active already" if already else "is active"
+        terminal.line(f"{terminal.styled('✓', 'ok')} {digest[:12]} {word}")
+
+
 def _active(bundle: Path) -> tuple[str, dict[str, str]]:
-    """Return digest and files of the active bundle, empty where no store was made yet."""
+    """Return digest and files of the active bundle, empty where no store of ours has it."""
+    if installed_sockets(bundle) is not None:
+        return "", {}
     from bridle.store.place import place_of
     from bridle.store.rows import BundleRow, GlobalRow
     from bridle.store.sqlite.reading import snapshot

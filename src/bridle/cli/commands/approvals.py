@@ -27,7 +27,7 @@ def approvals() -> None:
 
 
 @approvals.command("list")
-@choice.bundle
+@choice.governor
 @click.option("--all", "every", is_flag=True, help="Those that were answered or expired as well.")
 @choice.as_json
 def list_approvals(bundle: Path, every: bool, as_json: bool) -> None:
@@ -46,7 +46,7 @@ def list_approvals(bundle: Path, every: bool, as_json: bool) -> None:
 
 @approvals.command("show")
 @click.argument("approval", metavar="ID")
-@choice.bundle
+@choice.governor
 @choice.as_json
 def show_approval(approval: str, bundle: Path, as_json: bool) -> None:
     """Show what exactly would run, why it waits and who may release it."""
@@ -60,7 +60,7 @@ def show_approval(approval: str, bundle: Path, as_json: bool) -> None:
 
 @approvals.command("approve")
 @click.argument("approval", metavar="ID")
-@choice.bundle
+@choice.governor
 @click.option("--reason", default="", help="Why; stands in the record.")
 @click.option("--digest", default="", help="Refuse unless it is still what `show` showed.")
 @choice.as_user(required=True)
@@ -74,7 +74,7 @@ def approve(
 
 @approvals.command("deny")
 @click.argument("approval", metavar="ID")
-@choice.bundle
+@choice.governor
 @click.option("--reason", default="", help="Why; stands in the record.")
 @choice.as_user(required=True)
 @choice.as_json

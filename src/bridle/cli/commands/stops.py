@@ -28,7 +28,7 @@ def resume() -> None:
 
 
 @kill.command("list")
-@choice.bundle
+@choice.governor
 @choice.as_json
 def list_kills(bundle: Path, as_json: bool) -> None:
     """List the kills in force."""
@@ -43,7 +43,7 @@ def list_kills(bundle: Path, as_json: bool) -> None:
 
 
 @kill.command("all")
-@choice.bundle
+@choice.governor
 @click.option("--reason", default="", help="Why; stands in the record.")
 @choice.as_user()
 @choice.as_json
@@ -53,7 +53,7 @@ def kill_all(bundle: Path, reason: str, as_user: str, as_json: bool) -> None:
 
 
 @resume.command("all")
-@choice.bundle
+@choice.governor
 @choice.as_user()
 @choice.as_json
 def resume_all(bundle: Path, as_user: str, as_json: bool) -> None:
@@ -64,7 +64,7 @@ def resume_all(bundle: Path, as_user: str, as_json: bool) -> None:
 def _scoped(scope: str, what: str) -> None:
     @kill.command(scope, help=f"Stop {what}.")
     @click.argument("subject", metavar=scope.upper())
-    @choice.bundle
+    @choice.governor
     @click.option("--reason", default="", help="Why; stands in the record.")
     @choice.as_user()
     @choice.as_json
@@ -73,7 +73,7 @@ def _scoped(scope: str, what: str) -> None:
 
     @resume.command(scope, help=f"Lift the kill on {what}.")
     @click.argument("subject", metavar=scope.upper())
-    @choice.bundle
+    @choice.governor
     @choice.as_user()
     @choice.as_json
     def resume_one(subject: str, bundle: Path, as_user: str, as_json: bool) -> None:

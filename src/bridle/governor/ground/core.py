@@ -120,8 +120,12 @@ class Core:
         return engine.bundle if engine is not None else None
 
     def level_of(self, caller: Caller | None) -> str:
-        """Return how far a caller is separated from this governor: the kernel says by which uid."""
-        if caller is None or self.level in ("embedded", "offline"):
+        """Return how far a caller is separated from this governor: the kernel says by which uid.
+
+        An operator is meant to be who they are; what counts for their acts is whether agents could
+        have been it, and that the installation says.
+        """
+        if caller is None or caller.operator or self.level in ("embedded", "offline"):
             return self.level
         return "same-uid" if caller.uid in self.own_uids else "separate"
 

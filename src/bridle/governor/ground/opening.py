@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from msgspec import Struct
@@ -20,19 +21,49 @@ from bridle.store.rows import BundleRow, GlobalRow
 from bridle.store.sqlite import RELAXED_MS, open_store
 
 
+class Site(Struct, frozen=True):
+    """How a governor is installed.
+
+    `state` and `runtime` override where store and sockets lie. `operators` are the uids with a
+    socket of their own; `agents_apart` says that agents reach theirs by a group, under other uids.
+    """
+
+    state: Path | None = None
+    runtime: Path | None = None
+    operators: tuple[int, ...] = ()
+    agents_apart: bool = False
+
+    def place(self, bundle: Path) -> Place:
+        """Return where store and sockets of a bundle lie, made on first use."""
+        if self.state is None:
+            return place_of(bundle)
+        return place_at(self.state, runtime=self.runtime)
+
+    @property
+    def level(self) -> str:
+        """How far agents are from the governor, as far as the installation says.
+
+        Each agent's own record goes by the uid the kernel names, whatever was intended.
+        """
+        mine = os.geteuid()
+        own = mine != 0 and mine not in self.operators
+        return "separate" if own and (self.operators or self.agents_apart) else "same-uid"
+
+
 class Ground(Struct, frozen=True):
     """What `prepare` found and opened."""
 
     core: Core
     root: Path
     place: Place
+    site: Site = Site()
 
     def assert_apart(self, bundle: Bundle) -> None:
         """Refuse (`StoreError`) a bundle whose tools could write store, keys or bundle."""
-        _assert_apart(self.place, self.root, bundle)
+        _assert_apart(self.place, self.root, bundle, self.site)
 
 
-def prepare(bundle: Path, *, state: Path | None, embedded: bool) -> Ground:
+def prepare(bundle: Path, *, site: Site, embedded: bool) -> Ground:
     """Open the store of a bundle, made on first use, and check that nobody else can reach it.
 
     Raises `StoreError`, each cause with its own code, and `BundleError` where there is neither a
@@ -40,21 +71,21 @@ def prepare(bundle: Path, *, state: Path | None, embedded: bool) -> Ground:
     """
     root = Path(bundle).resolve()
     loaded, problem = _try_load(root)
-    place = place_at(state) if state is not None else place_of(root)
+    place = site.place(root)
     store = open_store(
         place.database, relaxed_ms=loaded.manifest.relaxed_ms if loaded else RELAXED_MS
     )
     try:
         files = store.write(_active_files)
         for each in _concerned(files, loaded, problem):
-            _assert_apart(place, root, each)
-        core = _core(place, store, embedded=embedded)
+            _assert_apart(place, root, each, site)
+        core = _core(place, store, site, embedded=embedded)
     except BaseException:
         store.close()
         raise
     if loaded is not None:
         core.adopt(loaded)
-    return Ground(core=core, root=root, place=place)
+    return Ground(core=core, root=root, place=place, site=site)
 
 
 def _concerned(
@@ -87,12 +118,13 @@ def _active_files(tx: Tx) -> dict[str, str] | None:
     return row.files if row is not None else None
 
 
-def _assert_apart(place: Place, root: Path, bundle: Bundle) -> None:
+def _assert_apart(place: Place, root: Path, bundle: Bundle, site: Site) -> None:
     # INVARIANT: I9 — store, keys and bundle lie where no governed tool can write.
-    assert_apart(place, root, [w for system in bundle.systems.values() for w in system.writes])
+    writes = [w for system in bundle.systems.values() for w in system.writes]
+    assert_apart(place, root, writes, operators=frozenset(site.operators))
 
 
-def _core(place: Place, store: Store, *, embedded: bool) -> Core:
+def _core(place: Place, store: Store, site: Site, *, embedded: bool) -> Core:
     place.payload_key.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     held = Keys(
         payload=keys.load_or_create(place.payload_key),
@@ -101,7 +133,7 @@ def _core(place: Place, store: Store, *, embedded: bool) -> Core:
     return Core(
         store,
         held,
-        Setting("embedded" if embedded else "same-uid"),
+        Setting("embedded" if embedded else site.level, operators=site.operators),
         clock=WallClock(store.write(_latest_time)),
         chance=SystemChance(),
     )
