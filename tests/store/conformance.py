@@ -166,6 +166,19 @@ def test_a_second_put_replaces_the_first(store: Store) -> None:
     assert store.write(lambda tx: tx.count(ActionRow, state="decided")) == 0
 
 
+def test_a_row_keeps_its_fixed_columns(store: Store) -> None:
+    one, other = (
+        ActionRow(id="a", mission=m, agent="x", tool="t", executor="", state="ok", requested="")
+        for m in ("m1", "m2")
+    )
+    store.write(lambda tx: tx.put(one))
+    with pytest.raises(UsageError):
+        store.write(lambda tx: tx.put(other))
+    store.write(lambda tx: tx.put(msgspec.structs.replace(one, state="held")))
+    assert store.write(lambda tx: tx.find(ActionRow, mission="m1", state="held"))
+    assert not store.write(lambda tx: tx.find(ActionRow, mission="m2"))
+
+
 def test_what_is_not_there_is_none_and_deleting_it_is_harmless(store: Store) -> None:
     assert store.write(lambda tx: tx.get(GlobalRow, "global")) is None
     store.write(lambda tx: tx.delete(GlobalRow, "global"))

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import apsw
 import msgspec
@@ -16,8 +17,9 @@ import pytest
 
 from bridle.model.errors import StoreError
 from bridle.store import failures
-from bridle.store.rows import ROWS, GlobalRow
+from bridle.store.rows import ROWS, ActionRow, AttemptRow, GlobalRow, Row
 from bridle.store.sqlite import open_store, opening
+from bridle.store.sqlite.tables import table
 
 HOLDER = """
 import sys
@@ -124,7 +126,8 @@ def test_the_tables_are_those_of_the_rows_and_no_others(path: Path) -> None:
             for _, name, _, origin, _ in run(f'PRAGMA index_list("{kind.TABLE}")')
             if origin == "c"
         ]
-        assert sorted(indexes) == sorted((name,) for name in kind.INDEXED)
+        assert {column for index in indexes for column in index} == set(kind.INDEXED)
+        assert set(kind.FIXED) <= set(kind.INDEXED)
     tables = {name for (name,) in run("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     assert tables == {kind.TABLE for kind in ROWS} | {"leaves", "chains", "log"}
     store.close()
@@ -372,6 +375,25 @@ def test_after_a_fork_the_child_cannot_write(path: Path) -> None:
 
 
 # Growing
+
+
+@pytest.mark.parametrize(
+    ("kind", "find", "index"),
+    [
+        (ActionRow, {"below": "lapses", "equals": ("state",)}, "actions_open (state=? AND lap"),
+        (AttemptRow, {"below": "lease", "equals": ("state",)}, "attempts_open (state=? AND lea"),
+        (AttemptRow, {"equals": ("action", "state")}, "attempts_action (action=? AND state=?)"),
+        (AttemptRow, {"newest": "lease", "equals": ("state",)}, "attempts_open (state=?)"),
+    ],
+)
+def test_what_is_looked_up_for_a_decision_is_found_without_going_through_the_history(
+    path: Path, kind: type[Row], find: dict[str, Any], index: str
+) -> None:
+    store = open_store(path)
+    sql = table(kind).find(find.get("newest", ""), find.get("below", ""), find["equals"])
+    plan = store._connection.execute(f"EXPLAIN QUERY PLAN {sql}", (1,) * sql.count("?")).fetchall()
+    assert index in plan[0][3]
+    store.close()
 
 
 def test_a_migration_that_fails_leaves_the_store_as_it_was(

@@ -45,7 +45,7 @@ class Tx(Protocol):
         ...
 
     def put(self, row: Row) -> None:
-        """Insert or replace the row."""
+        """Insert or replace the row. Raises `UsageError` if a column that is `FIXED` differs."""
         ...
 
     def delete(self, kind: type[Row], key: str) -> None:

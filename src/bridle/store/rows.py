@@ -12,11 +12,15 @@ from msgspec import Struct
 
 
 class Row(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Base of all rows. `INDEXED` columns can be searched by equality (and `<` where numeric)."""
+    """Base of all rows. `INDEXED` columns can be searched by equality (and `<` where numeric).
+
+    Those that are also `FIXED` keep the value a row was first put with: `put` refuses another.
+    """
 
     TABLE: ClassVar[str]
     KEY: ClassVar[str]
     INDEXED: ClassVar[tuple[str, ...]] = ()
+    FIXED: ClassVar[tuple[str, ...]] = ()
 
 
 class GlobalRow(Row, frozen=True, kw_only=True):
@@ -126,6 +130,7 @@ class ActionRow(Row, frozen=True, kw_only=True):
     TABLE: ClassVar[str] = "actions"
     KEY: ClassVar[str] = "id"
     INDEXED: ClassVar[tuple[str, ...]] = ("mission", "state", "lapses")
+    FIXED: ClassVar[tuple[str, ...]] = ("mission",)
     id: str
     mission: str
     agent: str
@@ -158,6 +163,7 @@ class AttemptRow(Row, frozen=True, kw_only=True):
     TABLE: ClassVar[str] = "attempts"
     KEY: ClassVar[str] = "id"
     INDEXED: ClassVar[tuple[str, ...]] = ("action", "state", "lease")
+    FIXED: ClassVar[tuple[str, ...]] = ("action",)
     id: str
     action: str
     mission: str

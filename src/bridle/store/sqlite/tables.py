@@ -31,12 +31,16 @@ class Table(Generic[R]):
         key, table = kind.KEY, kind.TABLE
         names = ", ".join(f'"{name}"' for name in (*self._columns, "doc"))
         marks = ", ".join("?" * (len(self._columns) + 1))
-        sets = ", ".join(f'"{name}" = excluded."{name}"' for name in (*kind.INDEXED, "doc"))
+        # An index whose columns are set is written anew even if nothing in it changes.
+        free = [name for name in kind.INDEXED if name not in kind.FIXED]
+        sets = ", ".join(f'"{name}" = excluded."{name}"' for name in (*free, "doc"))
+        same = " AND ".join(f'"{name}" = excluded."{name}"' for name in kind.FIXED)
         self.get = f'SELECT "doc" FROM "{table}" WHERE "{key}" = ?'
         self.put = (
             f'INSERT INTO "{table}" ({names}) VALUES ({marks}) '
-            f'ON CONFLICT ("{key}") DO UPDATE SET {sets}'
+            f'ON CONFLICT ("{key}") DO UPDATE SET {sets}' + (f" WHERE {same}" if same else "")
         )
+        self.fixed = bool(kind.FIXED)
         self.delete = f'DELETE FROM "{table}" WHERE "{key}" = ?'
 
     def values(self, row: Row) -> tuple[Any, ...]:

@@ -133,6 +133,8 @@ class SqliteTx:
         self._check()
         rows = table(type(row))
         self._execute(rows.put, rows.values(row))
+        if rows.fixed and not self._connection.changes():
+            raise UsageError(f"a {type(row).__name__} keeps {', '.join(row.FIXED)} for good")
 
     def delete(self, kind: type[Row], key: str) -> None:
         """Delete the row if it is there."""
@@ -199,10 +201,11 @@ class SqliteTx:
 
 
 class Batch:
-    """One transaction: begin, jobs in savepoints, commit or undo.
+    """One transaction: begin, jobs that fail alone, commit or undo.
 
-    `written` is called after a commit that wrote something. With `settles` such a commit has to
-    sync what others before it left unsynced.
+    The first job needs no savepoint: with it everything is undone, and the transaction begins
+    anew. Most batches of a lone caller have no other. `written` is called after a commit that
+    wrote something. With `settles` such a commit has to sync what others before it left unsynced.
     """
 
     def __init__(
@@ -213,6 +216,7 @@ class Batch:
         self._written = written
         self._settles = settles
         self._log = Log(connection)
+        self._first = True
         self._broken = False
         self._wrote = False
         self._committing = False
@@ -224,30 +228,33 @@ class Batch:
         self._execute("BEGIN IMMEDIATE")
 
     def run(self, job: Callable[[SqliteTx], T]) -> T:
-        """Run a job in a savepoint. What it raises passes through, its changes undone."""
+        """Run a job so that it can be undone. What it raises passes through, its changes undone."""
         mark, changes = self._log.mark(), self._connection.total_changes()
         tx = SqliteTx(self._connection, self._log)
+        first = self._first
         try:
-            self._execute("SAVEPOINT job")
+            if not first:
+                self._execute("SAVEPOINT job")
             result = job(tx)
-            self._execute("RELEASE job")
+            if not first:
+                self._execute("RELEASE job")
         except BaseException:
             tx.open = False
-            self._undo_job(mark)
+            self._undo_job(mark, first=first)
             raise
-        tx.open = False
+        tx.open = self._first = False
         self._wrote = self._wrote or self._connection.total_changes() != changes
         return result
 
-    def _undo_job(self, mark: Mark) -> None:
+    def _undo_job(self, mark: Mark, *, first: bool) -> None:
         self._broken = True
         self._log.restore(mark)
         # SQLite may have given up the whole transaction (a full disk), or an interruption came
         # when the savepoint was gone already: then the batch fails, and not only this job.
         if self._connection.in_transaction:
             with contextlib.suppress(apsw.SQLError):
-                self._execute("ROLLBACK TO job")
-                self._execute("RELEASE job")
+                self._execute("ROLLBACK" if first else "ROLLBACK TO job")
+                self._execute("BEGIN IMMEDIATE" if first else "RELEASE job")
                 self._broken = False
 
     @property
