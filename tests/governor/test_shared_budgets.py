@@ -11,11 +11,14 @@ import pytest
 
 from bridle.governor.ground.clock import WallClock
 from bridle.governor.ground.opening import _latest_time
+from bridle.governor.ground.records import Entry
 from bridle.model import calls
+from bridle.model.errors import BundleError
 from bridle.model.outcome import Outcome, OutcomeKind
+from bridle.model.record import LeafKind
 from bridle.store.rows import BudgetRow
 from bridle.store.sqlite import open_store
-from governor.desk import FILES, HOUR, SECOND, START, Desk, changed, codes, said
+from governor.desk import FILES, HOUR, SECOND, START, Desk, bundle_of, changed, codes, said
 
 BUDGETS = """
 [users.ana.budgets.money]
@@ -325,25 +328,27 @@ def test_a_bundle_without_budgets_keeps_no_books():
     desk.governor.close()
 
 
-def test_no_record_that_had_to_be_cut_loses_what_was_charged():
-    many = "".join(
-        f'[users.ana.budgets."{"long-name-of-a-budget." * 5}{n}"]\nlimit = 9\n'
-        f'measure = {{ "bank.pay" = 1 }}\n'
-        for n in range(32)
+def test_a_record_that_had_to_be_cut_keeps_every_amount(desk: Desk):
+    charged = {f"agent_{'0' * 32}/0/{'budget' * 20}-{n}": n for n in range(96)}
+    entry = Entry(
+        kind=LeafKind.DECISION,
+        chain=desk.mission,
+        ids={},
+        body={f"list-{n}": ["x" * 250] * 60 for n in range(5)},
+        amounts={"charged": charged, "returned": charged},
     )
-    shadow = "".join(
-        f'@id("{"p" * 120}{n}") @reason("{"💶" * 400}") @enforce("shadow")\n'
-        'forbid (principal, action == Action::"bank.pay", resource);\n'
-        for n in range(64)
-    )
-    desk = Desk(changed(("agents.toml", "", many), ("policies/permits.dw", "", shadow)))
-    desk.decide("bank.pay", "a", amount=1)
+    desk.core.write(lambda turn: turn.record(entry))
     body = desk.leaves("decision")[-1].body
     assert body["cut"]
-    assert len(body["charged"]) == 34
-    assert_books_balance(desk)
-    desk.verified()
-    desk.governor.close()
+    assert body["charged"] == body["returned"] == charged
+
+
+def test_nobody_has_more_budgets_than_a_record_can_name():
+    many = "".join(
+        f"[users.ana.budgets.b{n}]\nlimit = 9\nmeasure = {{ 'bank.pay' = 1 }}\n" for n in range(33)
+    )
+    with pytest.raises(BundleError, match="the most is 32"):
+        bundle_of(changed(("agents.toml", "", many)))
 
 
 # --- what is shown --------------------------------------------------------------------------------
