@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from bridle.cli import choice, terminal
-from bridle.cli.operator import connected
+from bridle.cli import choice, spending, terminal
+from bridle.cli.operator import connected, one
 from bridle.cli.root import Group
 from bridle.model.calls import Agents, IdentityVerb
 
 _COLUMNS = {
-    "agent": ("id", "status", "owner", "team", "version"),
-    "user": ("id", "status", "name", "teams"),
+    "agent": ("id", "status", "owner", "team", "version", "budgets"),
+    "user": ("id", "status", "name", "teams", "budgets"),
     "workload": ("id", "status", "tools", "may_assert_user"),
 }
 _kind = click.option(
@@ -34,7 +34,7 @@ def agents() -> None:
 
 
 @agents.command("list")
-@choice.bundle
+@choice.governor
 @_kind
 @choice.as_json
 def list_agents(bundle: Path, kind: str, as_json: bool) -> None:
@@ -44,13 +44,33 @@ def list_agents(bundle: Path, kind: str, as_json: bool) -> None:
     if as_json:
         terminal.document(rows)
     else:
-        terminal.table(rows, _COLUMNS[kind], empty=f"no {kind}s")
+        shown = [{**row, "budgets": spending.brief(row.get("budgets", []))} for row in rows]
+        terminal.table(shown, _COLUMNS[kind], empty=f"no {kind}s")
+
+
+@agents.command("show")
+@click.argument("identity", metavar="ID")
+@choice.governor
+@_kind
+@choice.as_json
+def show_agent(identity: str, bundle: Path, kind: str, as_json: bool) -> None:
+    """Show one identity, with what is spent of its budgets in all missions."""
+    with connected(bundle) as governor:
+        row = one(governor, Agents(kind=kind, id=identity), f"{kind} {identity!r}")
+    if as_json:
+        terminal.document(row)
+        return
+    budgets = spending.shown(row.pop("budgets", []))
+    terminal.pairs(row)
+    terminal.line()
+    terminal.line(terminal.styled("budgets", bold=True))
+    terminal.table(budgets, tuple(budgets[0]) if budgets else (), empty="none")
 
 
 def _verb(verb: str, help_text: str) -> None:
     @agents.command(verb, help=help_text)
     @click.argument("identity", metavar="ID")
-    @choice.bundle
+    @choice.governor
     @_kind
     @choice.as_user()
     @choice.as_json

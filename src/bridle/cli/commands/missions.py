@@ -7,10 +7,11 @@ from typing import Any, TextIO
 
 import click
 
-from bridle.cli import choice, terminal
+from bridle.cli import choice, spending, terminal
 from bridle.cli.operator import connected, one
 from bridle.cli.root import Group
-from bridle.model.calls import Attempts, Missions, MissionVerb, Settle
+from bridle.client.transport.channel import ask
+from bridle.model.calls import Attempts, Missions, MissionVerb, Opened, OpenSession, Settle
 from bridle.model.outcome import Outcome, OutcomeKind
 
 _COLUMNS = ("id", "template", "user", "status", "started", "expires")
@@ -25,7 +26,7 @@ def missions() -> None:
 
 
 @missions.command("list")
-@choice.bundle
+@choice.governor
 @click.option("--limit", default=100, show_default=True, help="At most so many, newest first.")
 @choice.as_json
 def list_missions(bundle: Path, limit: int, as_json: bool) -> None:
@@ -41,17 +42,19 @@ def list_missions(bundle: Path, limit: int, as_json: bool) -> None:
 
 @missions.command("show")
 @click.argument("mission")
-@choice.bundle
+@choice.governor
 @choice.as_json
 def show_mission(mission: str, bundle: Path, as_json: bool) -> None:
-    """Show a mission with its budgets, sessions and running attempts."""
+    """Show a mission with what is spent, its sessions and its running attempts."""
     with connected(bundle) as governor:
         row = one(governor, Missions(mission=mission), f"mission {mission!r}")
     if as_json:
         terminal.document(row)
         return
     lists: dict[str, list[dict[str, Any]]] = {
-        name: value for name, value in row.items() if isinstance(value, list)
+        name: spending.shown(value) if name == "budgets" else value
+        for name, value in row.items()
+        if isinstance(value, list)
     }
     plain = {name: value for name, value in row.items() if name not in lists}
     terminal.pairs(_timed(plain, "started", "expires", "ended"))
@@ -64,7 +67,7 @@ def show_mission(mission: str, bundle: Path, as_json: bool) -> None:
 
 @missions.command("start")
 @click.argument("template")
-@choice.bundle
+@choice.governor
 @click.option("--user", required=True, help="On whose behalf; this user's prompt it is.")
 @click.option("--prompt-file", type=click.File(), help="File with the prompt; - is standard input.")
 @choice.as_json
@@ -81,10 +84,36 @@ def start_mission(
         terminal.line(mission)
 
 
+@missions.command("session")
+@click.argument("mission")
+@choice.governor
+@click.option("--agent", required=True, help="Who will act.")
+@click.option("--executor", default="", metavar="WORKLOAD", help="Who carries its actions out.")
+@choice.as_user()
+@choice.as_json
+def open_session(
+    *, mission: str, bundle: Path, agent: str, executor: str, as_user: str, as_json: bool
+) -> None:
+    """Open a session for an agent and print its handle, to hand over to the agent's process.
+
+    Whoever has the handle acts as that agent in that mission: treat it as a password. In Python:
+    bridle.connect(SOCKETS, role="agent").attach(HANDLE, mission=MISSION, agent=AGENT).
+    """
+    call = OpenSession(mission=mission, agent=agent, executor=executor, as_user=as_user)
+    with connected(bundle) as governor:
+        handle = ask(governor.operator, call, Opened).id
+    if as_json:
+        terminal.document(
+            {"handle": handle, "mission": mission, "agent": agent, "executor": executor}
+        )
+    else:
+        terminal.line(handle)
+
+
 def _verb(verb: str, help_text: str) -> None:
     @missions.command(verb, help=help_text)
     @click.argument("mission")
-    @choice.bundle
+    @choice.governor
     @choice.as_user()
     @choice.as_json
     def change(mission: str, bundle: Path, as_user: str, as_json: bool) -> None:
@@ -102,7 +131,7 @@ _verb("close", "Close a mission for good.")
 
 
 @missions.command("attempts")
-@choice.bundle
+@choice.governor
 @click.option("--state", default="unknown", show_default=True, help="In which state.")
 @choice.as_json
 def attempts(bundle: Path, state: str, as_json: bool) -> None:
@@ -119,7 +148,7 @@ def attempts(bundle: Path, state: str, as_json: bool) -> None:
 @missions.command("settle")
 @click.argument("attempt")
 @click.argument("outcome", type=click.Choice(["ok", "error", "not_started"]))
-@choice.bundle
+@choice.governor
 @click.option("--error", "error", default="settled", help="The error's code, where it is one.")
 @choice.as_user()
 @choice.as_json
