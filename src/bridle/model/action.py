@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from enum import StrEnum
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -30,6 +31,8 @@ class Action(Struct, frozen=True, forbid_unknown_fields=True):
         return action_id(self.mission, self.agent, self.adapter, self.key)
 
 
+# One call asks for it more than once, on either side of the socket.
+@lru_cache(maxsize=256)
 def action_id(mission: str, agent: str, adapter: str, key: str) -> str:
     """Return the id of the action `key` names. Parts are length-prefixed: none can spill over."""
     parts = b"".join(f"{len(p.encode())}:{p}".encode() for p in (mission, agent, adapter, key))

@@ -15,6 +15,8 @@ UNPRINTED = "?"
 
 def is_text(value: str) -> bool:
     """Whether a string is Unicode text: half a surrogate pair cannot be written down anywhere."""
+    if value.isascii():  # known of every string, so it costs nothing
+        return True
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -35,11 +37,22 @@ def token(value: str) -> str:
 def plain(value: Any, *, longest: int = _LONGEST, items: int = _MOST_ITEMS) -> Any:
     """Return a value of a record's body, bounded: strings and lists are cut, nothing fails."""
     if isinstance(value, str):
-        return text_of(value[:longest])
+        return _short(value, longest)
     if isinstance(value, dict):
         pairs: list[tuple[Any, Any]] = list(value.items())[:items]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-        return {text_of(str(k)[:longest]): plain(v, longest=longest, items=items) for k, v in pairs}
+        return {
+            _short(str(k), longest): _short(v, longest)
+            if type(v) is str
+            else plain(v, longest=longest, items=items)
+            for k, v in pairs
+        }
     if isinstance(value, list | tuple):
         listed: list[Any] = list(value)[:items]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
         return [plain(item, longest=longest, items=items) for item in listed]
     return value
+
+
+def _short(value: str, longest: int) -> str:
+    if len(value) <= longest and value.isascii():
+        return value
+    return text_of(value[:longest])
