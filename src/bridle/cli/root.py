@@ -24,6 +24,7 @@ _COMMANDS = {
     "activate": "activation",
     "decide": "decide",
     "serve": "serve",
+    "mcp": "mcp",
     "status": "serve",
     "missions": "missions",
     "approvals": "approvals",

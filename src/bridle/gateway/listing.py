@@ -19,9 +19,9 @@ from typing import IO, Any
 from msgspec import Struct
 
 from bridle.bundle.definition import definition_digest
-from bridle.gateway import message
-from bridle.gateway.lines import BrokenPipe, LineReader, LineTooLongError, LineWriter
-from bridle.gateway.message import Kind, Message, MessageError
+from bridle.gateway.wire import message
+from bridle.gateway.wire.lines import BrokenPipe, LineReader, LineTooLongError, LineWriter
+from bridle.gateway.wire.message import Kind, Message, MessageError
 from bridle.language.plain import is_array, is_object
 from bridle.model.errors import BridleError
 

@@ -145,7 +145,7 @@ def tools(at: Standing) -> list[dict[str, Any]]:
             "description": tool.description,
             "effect": tool.effect.value,
             "system": tool.system,
-            "protocol": getattr(at.bundle.systems[tool.system], "protocol", ""),
+            "protocol": at.bundle.systems[tool.system].protocol,
             "wire": tool.wire or tool.name,
             "pin": tool.pin,
             "input": tool.input,

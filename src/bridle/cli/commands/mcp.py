@@ -1,0 +1,144 @@
+"""`bridle mcp`: a governor in front of an MCP server on standard input and output."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+
+from bridle.cli import choice
+from bridle.cli.root import Command
+from bridle.model.errors import BridleError
+
+_SESSION = "BRIDLE_SESSION"
+_GROUPS = "resources,prompts,completions,sampling,elicitation,roots,other"
+
+
+class _Before(Command):
+    """A command in front of another one, which begins after `--`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take what stands after `--` as it is."""
+        cut = args.index("--") if "--" in args else len(args)
+        ctx.meta["server"] = tuple(args[cut + 1 :])
+        return super().parse_args(ctx, args[:cut])
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """Show the server's command in the usage line."""
+        return [*super().collect_usage_pieces(ctx), "-- SERVER..."]
+
+
+def _place(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path:
+    """A bundle, or (with a session that was handed over) the folder of a governor's sockets."""
+    if value is not None and _SESSION in os.environ and not (value / "bridle.toml").is_file():
+        return value
+    return choice.chosen(ctx, param, value)
+
+
+def _groups(ctx: click.Context, param: click.Parameter, value: str) -> frozenset[str]:
+    found = frozenset(name for name in value.split(",") if name)
+    unknown = found - set(_GROUPS.split(","))
+    if unknown:
+        raise click.BadParameter(f"{min(unknown)!r} is none of {_GROUPS}", ctx, param)
+    return found
+
+
+@click.command(cls=_Before)
+@click.argument(
+    "bundle",
+    required=False,
+    envvar="BRIDLE_BUNDLE",
+    type=click.Path(path_type=Path),
+    callback=_place,
+)
+@click.option("--mission", metavar="TEMPLATE", help="Start a mission from this template.")
+@click.option(
+    "--mission-id",
+    metavar="MISSION",
+    envvar="BRIDLE_MISSION",
+    default="",
+    help="Act in this mission, which has been started [env: BRIDLE_MISSION].",
+)
+@click.option("--user", help="On whose behalf the mission is.")
+@click.option("--agent", envvar="BRIDLE_AGENT", help="Who acts [env: BRIDLE_AGENT].")
+@click.option("--executor", metavar="WORKLOAD", help="The workload that carries the calls out.")
+@click.option("--system", default="", help="The system that the server is, of systems.toml.")
+@click.option("--prompt", default="", metavar="TEXT", help="What the user asked for.")
+@click.option("--prompt-file", type=click.File(), help="File with what the user asked for.")
+@click.option("--all-tools", is_flag=True, help="Show tools that the mission cannot use as well.")
+@click.option(
+    "--pass",
+    "passes",
+    default="",
+    metavar="GROUPS",
+    callback=_groups,
+    help=f"Let these pass ungoverned, with commas between them: {_GROUPS}.",
+)
+@click.option(
+    "--wait",
+    type=click.FloatRange(min=0, max=86_400),
+    default=0.0,
+    metavar="SECONDS",
+    help="Let a held call wait so long for its approval before it is answered.",
+)
+@click.option("--verbose", is_flag=True, help="Say on standard error what is going on.")
+@choice.as_json
+def mcp(*, bundle: Path, **options: Any) -> None:
+    """Run an MCP server (a command, after --) with Bridle in front of it.
+
+    Speaks MCP on standard input and output in the server's place. Connects to the governor of the
+    bundle or starts one, starts a mission and opens a session in it; what is left out is what the
+    bundle's [defaults] say. With a session in BRIDLE_SESSION it needs no operator's right.
+    """
+    from bridle.gateway import access, stdio
+    from bridle.gateway.proxy import Rules
+
+    command: tuple[str, ...] = click.get_current_context().meta["server"]
+    if not command:
+        raise click.UsageError("No server: give its command after --.")
+    rules = Rules(passes=options["passes"], everything=options["all_tools"], wait=options["wait"])
+    handle = os.environ.pop(_SESSION, "")
+    wanted = _wanted(bundle, options)
+    session = access.attached(bundle, handle, wanted) if handle else access.opened(bundle, wanted)
+    try:
+        stayed = stdio.serve(
+            session,
+            command,
+            system=options["system"],
+            rules=rules,
+            ready=lambda: _ready(session.mission, options),
+            verbose=options["verbose"],
+        )
+    finally:
+        session.close()
+    if not stayed:
+        raise BridleError("the server has ended", code="server_ended")
+
+
+def _wanted(bundle: Path, options: dict[str, Any]) -> Any:
+    """What is asked for: the options, and where they are silent the bundle's defaults."""
+    from bridle.gateway.access import Wanted, defaults_of
+
+    file: TextIO | None = options["prompt_file"]
+    defaults = defaults_of(bundle)
+    return Wanted(
+        mission=options["mission"] or defaults.mission,
+        mission_id=options["mission_id"],
+        user=options["user"] or defaults.user,
+        agent=options["agent"] or defaults.agent,
+        executor=defaults.executor if options["executor"] is None else options["executor"],
+        prompt=file.read() if file is not None else options["prompt"],
+    )
+
+
+def _ready(mission: str, options: dict[str, Any]) -> None:
+    """Say on standard error that calls are taken. Standard output is the protocol's."""
+    if options["as_json"]:
+        sys.stderr.write(json.dumps({"ready": True, "mission": mission}) + "\n")
+    elif options["verbose"]:
+        sys.stderr.write(f"bridle mcp: ready, mission {mission}\n")
+    sys.stderr.flush()

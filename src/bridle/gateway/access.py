@@ -1,0 +1,103 @@
+"""The agent's session that a proxy acts in: opened by an operator, or handed over by one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from bridle.bundle.bundle import Defaults
+from bridle.bundle.parse import manifest, toml
+from bridle.bundle.parse.table import Findings
+from bridle.client.bridle import Bridle
+from bridle.client.opening import connect, open_bundle
+from bridle.client.transport.channel import Channel, ask
+from bridle.language.errors import LanguageError
+from bridle.model.calls import CloseSession, Done, Listing, Opened, OpenSession, ToolsOf
+from bridle.model.errors import BridleError, UsageError
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """Whose session it is to be. `mission_id` names a mission that has been started already."""
+
+    mission: str = ""
+    mission_id: str = ""
+    user: str = ""
+    agent: str = ""
+    executor: str = ""
+    prompt: str = ""
+
+
+class Access:
+    """A session of an agent, and the way to its governor."""
+
+    def __init__(self, bridle: Bridle, handle: str, *, mission: str, agent: str, own: bool) -> None:
+        self.session = handle
+        self.mission = mission
+        self.agent = agent
+        self._bridle = bridle
+        self._own = own
+
+    @property
+    def channel(self) -> Channel:
+        """The way for the agent's calls."""
+        return self._bridle.agents
+
+    def tools(self) -> list[dict[str, Any]]:
+        """The tools this session's mission can ever use. Raises `BridleError`."""
+        return ask(self.channel, ToolsOf(session=self.session), Listing).rows
+
+    def close(self) -> None:
+        """Make the handle worthless, where it was made here. The mission goes on."""
+        try:
+            if self._own:
+                ask(self._bridle.operator, CloseSession(session=self.session), Done)
+        except BridleError:
+            pass  # it ends with its mission
+        finally:
+            self._bridle.close()
+
+
+def opened(bundle: Path, wanted: Wanted) -> Access:
+    """Open a session as the operator of a bundle, starting a governor and a mission if need be."""
+    if not wanted.agent or not (wanted.mission_id or (wanted.mission and wanted.user)):
+        raise UsageError(
+            "it is not said which agent acts, in which mission, for whom",
+            code="no_defaults",
+            hint="give --agent, --mission and --user, or [defaults] in bridle.toml",
+        )
+    bridle = open_bundle(bundle)
+    try:
+        mission = (
+            wanted.mission_id
+            or bridle.start_mission(wanted.mission, user=wanted.user, prompt=wanted.prompt).id
+        )
+        call = OpenSession(mission=mission, agent=wanted.agent, executor=wanted.executor)
+        handle = ask(bridle.operator, call, Opened).id
+    except BaseException:
+        bridle.close()
+        raise
+    return Access(bridle, handle, mission=mission, agent=wanted.agent, own=True)
+
+
+def attached(place: Path, handle: str, wanted: Wanted) -> Access:
+    """Use a session that an operator has opened and handed over. Needs no operator's right."""
+    if not wanted.agent or not wanted.mission_id:
+        raise UsageError(
+            "a session that was handed over belongs to an agent in a mission",
+            code="no_defaults",
+            hint="give --agent and --mission-id as the operator said them",
+        )
+    bridle = connect(place, role="agent")
+    return Access(bridle, handle, mission=wanted.mission_id, agent=wanted.agent, own=False)
+
+
+def defaults_of(bundle: Path) -> Defaults:
+    """Return what a bundle on disk says for those who say nothing; nothing where there is none."""
+    try:
+        text = (bundle / manifest.FILE).read_text("utf-8")
+        return manifest.read(toml.parse(manifest.FILE, text), Findings()).defaults
+    except (OSError, UnicodeDecodeError, LanguageError):
+        # A bundle that cannot be read is refused by its governor, with every finding.
+        return Defaults()

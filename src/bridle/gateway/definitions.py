@@ -1,0 +1,150 @@
+"""Keeps the catalogue true to the server: asks for its tools, and sees every list that passes.
+
+Asking is answered later, by whoever reads the server's lines; nobody waits here but a call that
+comes before the first list.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from bridle.gateway.catalogue import Catalogue, definitions_of
+from bridle.gateway.wire import message
+from bridle.gateway.wire.message import Message
+
+_MOST_PAGES = 500
+_PROTOCOL = "io.modelcontextprotocol/"
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Definitions:
+    """The server's list of tools, as far as it is known. Safe for threads.
+
+    `ask` sends a `tools/list` with these parameters (a text) and calls back with its answer. With
+    `everything`, clients are shown tools that the mission cannot use as well.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        ask: Callable[[bytes, Callable[[Message | None], None]], None],
+        *,
+        everything: bool = False,
+    ) -> None:
+        self._catalogue = catalogue
+        self._ask = ask
+        self._everything = everything
+        self._lock = threading.Lock()
+        self._known = threading.Event()
+        self._asked = False
+        self._round = 0
+        self._meta = b""
+
+    def spoken(self, request: Message) -> None:
+        """Note how the client presents itself, where each request has to say it (2026-07-28)."""
+        if any(name.startswith(_PROTOCOL) for name in request.meta):
+            self._meta = _own_meta(request)
+
+    def begin(self) -> None:
+        """Ask for the tools unless that has been done."""
+        with self._lock:
+            asked, self._asked = self._asked, True
+        if not asked:
+            self._start()
+
+    def changed(self) -> None:
+        """What was known holds no longer. Ask anew."""
+        # INVARIANT: I9 — from here on no call is judged by a definition from before.
+        self._known.clear()
+        with self._lock:
+            self._asked = True
+        self._start()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether the tools are known, after at most so many seconds."""
+        self.begin()
+        return self._known.wait(seconds)
+
+    def filtered(self, answer: Message) -> bytes:
+        """Return the line of a client's list without the tools it may not see; see the list too."""
+        tools: Any = answer.value.get("result", {}).get("tools")
+        if tools is None:
+            return answer.line
+        self._catalogue.amend(definitions_of(tools))
+        shown = [self._shows(tool["name"]) for tool in tools]
+        if all(shown):
+            return answer.line
+        elements = message.items(answer.raw("result", "tools") or b"[]")
+        kept = [text for text, show in zip(elements, shown, strict=True) if show]
+        return answer.replaced(message.array_of(kept), "result", "tools")
+
+    def _shows(self, wire: str) -> bool:
+        return self._catalogue.shows(wire, everything=self._everything)
+
+    def _start(self) -> None:
+        with self._lock:
+            self._round += 1
+            number = self._round
+        self._page(_Round(number), "")
+
+    def _page(self, round_: _Round, cursor: str) -> None:
+        members = [b'"_meta":' + self._meta] if self._meta else []
+        members += [b'"cursor":' + _encode(cursor)] if cursor else []
+        params = b"{" + b",".join(members) + b"}"
+        self._ask(params, lambda answer: self._seen(round_, answer))
+
+    def _seen(self, round_: _Round, answer: Message | None) -> None:
+        try:
+            cursor = round_.add(answer)
+        except ValueError:
+            # INVARIANT: I2 — of a list that cannot be read, nothing counts as defined.
+            round_.definitions, cursor = {}, ""
+        if cursor:
+            self._page(round_, cursor)
+            return
+        with self._lock:
+            if round_.number != self._round:
+                return
+            self._catalogue.define(round_.definitions)
+            self._known.set()
+
+
+class _Round:
+    """One walk through all pages."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.definitions: dict[str, str] = {}
+        self._cursors: set[str] = set()
+
+    def add(self, answer: Message | None) -> str:
+        """Take a page; return the cursor of the next one. Raises `ValueError`."""
+        found: Any = answer.value.get("result") if answer is not None else None
+        if found is None:
+            raise ValueError("the server gave no list")
+        self.definitions = definitions_of(found.get("tools"), self.definitions)
+        cursor: Any = found.get("nextCursor")
+        if cursor is None:
+            return ""
+        if not isinstance(cursor, str) or cursor in self._cursors:
+            raise ValueError("the server's pages have no end")
+        self._cursors.add(cursor)
+        if len(self._cursors) > _MOST_PAGES:
+            raise ValueError("the server has too many pages")
+        return cursor
+
+
+def _own_meta(request: Message) -> bytes:
+    """The client's own account of itself, without what belongs to one request alone."""
+    raw = request.raw("params", "_meta") or b"{}"
+    kept = [
+        _encode(name) + b":" + text
+        for name in request.meta
+        if name.startswith(_PROTOCOL) and (text := message.member(raw, name)) is not None
+    ]
+    return b"{" + b",".join(kept) + b"}"

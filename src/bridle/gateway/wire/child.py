@@ -1,0 +1,96 @@
+"""The server's process: started with pipes, ended with everything it has started itself."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+
+from bridle.model.errors import BridleError
+
+_PR_SET_PDEATHSIG = 1
+_PAUSE = 0.01
+_KILLED_WITHIN = 2.0
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class ServerError(BridleError):
+    """The server's command could not be started."""
+
+    code = "server_failed"
+
+
+class Child:
+    """A running MCP server. Start it from the thread that lives longest: it dies with that one."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - the operator's own command
+                list(command),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=_environment(),
+                start_new_session=True,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call, no lock
+                bufsize=0,
+            )
+        except (OSError, ValueError) as problem:
+            why = problem.strerror if isinstance(problem, OSError) else str(problem)
+            raise ServerError(
+                f"{command[0]}: {why or problem}",
+                hint="what stands after -- is the server's command",
+            ) from problem
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self.stdin = self._process.stdin.fileno()
+        self.stdout = self._process.stdout.fileno()
+
+    @property
+    def pid(self) -> int:
+        """The process id, which is that of its group as well."""
+        return self._process.pid
+
+    def ended(self, within: float) -> bool:
+        """Whether the process ends within so many seconds. Leaves its exit status where it is."""
+        until = time.monotonic() + within
+        while True:
+            if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None:
+                return True
+            if time.monotonic() >= until:
+                return False
+            time.sleep(_PAUSE)
+
+    def stop(self, grace: float) -> int:
+        """End the server: its input ends, then SIGTERM, then SIGKILL. Return its exit code.
+
+        `grace` is in seconds, for each of the first two. Nothing it started outlives it.
+        """
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        if not self.ended(grace):
+            self._signal(signal.SIGTERM)
+            self.ended(grace)
+        # Until its status is taken the id stays its own, so this reaches nobody else.
+        self._signal(signal.SIGKILL)
+        self.ended(_KILLED_WITHIN)
+        return self._process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        try:
+            os.killpg(self.pid, number)
+        except (ProcessLookupError, PermissionError):
+            return
+
+
+def _environment() -> dict[str, str]:
+    """What the server may see of ours: all but what concerns Bridle, the session's handle first."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("BRIDLE_")}
+
+
+def _die_with_parent() -> None:
+    # Where this process is killed, nobody is left who could end the server.
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,0 +1,162 @@
+"""Lines in and out of pipes, and the threads that take turns at reading them.
+
+Whoever has read a line passes the reading on before it does anything slow, so that one call never
+waits for another; what must stay in order is done before that.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+from collections.abc import Callable
+
+from bridle.model.errors import BridleError
+
+_CHUNK = 65_536
+
+Job = Callable[[], None]
+
+
+class LineTooLongError(BridleError):
+    """A line beyond its bound. It has been skipped, its bytes are gone."""
+
+    code = "limit_exceeded"
+
+
+class BrokenPipe(BridleError):  # noqa: N818 - the name everybody knows it by
+    """The reader at the other end is gone. `begun`: it may have got a part of the line."""
+
+    code = "broken_pipe"
+
+    def __init__(self, *, begun: bool) -> None:
+        super().__init__("nobody reads this any more")
+        self.begun = begun
+
+
+class LineReader:
+    """Reads lines from a file descriptor, none longer than `longest` bytes."""
+
+    def __init__(self, descriptor: int, longest: int) -> None:
+        self._descriptor = descriptor
+        self._longest = longest
+        self._buffer = bytearray()
+        self._searched = 0
+
+    def next(self) -> bytes | None:
+        """Return the next line without its end, None at the end of the stream.
+
+        What follows the last line end is no line: its writer died before it was whole. Raises
+        `LineTooLongError` once the whole of a longer line has been skipped.
+        """
+        skipping = False
+        while True:
+            end = self._buffer.find(b"\n", self._searched)
+            if end >= 0:
+                line = bytes(self._buffer[:end])
+                del self._buffer[: end + 1]
+                self._searched = 0
+                if skipping or len(line) > self._longest:
+                    raise LineTooLongError(f"a line has more than {self._longest:,} bytes")
+                return line[:-1] if line.endswith(b"\r") else line
+            self._searched = len(self._buffer)
+            if self._searched > self._longest:
+                skipping = True
+                self._buffer.clear()
+                self._searched = 0
+            if not self._fill():
+                return None
+
+    def _fill(self) -> bool:
+        try:
+            data = os.read(self._descriptor, _CHUNK)
+        except BlockingIOError:
+            select.select([self._descriptor], [], [])
+            return True
+        except OSError:
+            return False
+        self._buffer += data
+        return bool(data)
+
+
+class LineWriter:
+    """Writes whole lines to a file descriptor, from any thread."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._lock = threading.Lock()
+
+    def write(self, line: bytes) -> None:
+        """Write a line and its end. Raises `BrokenPipe`."""
+        rest = memoryview(line + b"\n")
+        begun = False
+        with self._lock:
+            while rest:
+                try:
+                    rest = rest[os.write(self._descriptor, rest) :]
+                    begun = True
+                except BlockingIOError:
+                    select.select([], [self._descriptor], [])
+                except OSError:
+                    raise BrokenPipe(begun=begun) from None
+
+
+class Crew:
+    """Threads that take turns at `take`, which reads one line and does what must stay in order.
+
+    What `take` returns is run after the turn has been passed on; None: nothing is left to do.
+    `EOFError` from it ends the crew: then `ended` is called, once, by the last to have had a turn.
+    """
+
+    def __init__(
+        self, name: str, take: Callable[[], Job | None], ended: Callable[[], None], *, most: int
+    ) -> None:
+        self._name = name
+        self._take = take
+        self._ended = ended
+        self._most = most
+        self._turn = threading.Lock()
+        self._count = threading.Lock()
+        self._threads = 0
+        self._waiting = 0
+        self._over = False
+
+    def start(self) -> None:
+        """Begin to read."""
+        with self._count:
+            self._threads += 1
+        threading.Thread(target=self._run, name=self._name, daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            with self._count:
+                self._waiting += 1
+            with self._turn:
+                with self._count:
+                    self._waiting -= 1
+                job = self._one()
+            if job is None:
+                return
+            self._succeeded()
+            job()
+
+    def _one(self) -> Job | None:
+        """Read until there is something to do out of turn; None when it is over."""
+        while not self._over:
+            try:
+                job = self._take()
+            except EOFError:
+                self._over = True
+                self._ended()
+                return None
+            if job is not None:
+                return job
+        return None
+
+    def _succeeded(self) -> None:
+        """See to it that somebody reads on while this thread is busy."""
+        with self._count:
+            more = self._waiting == 0 and self._threads < self._most and not self._over
+            self._threads += more
+        if more:
+            threading.Thread(target=self._run, name=self._name, daemon=True).start()
