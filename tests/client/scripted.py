@@ -8,15 +8,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from bridle.client.agent import Agent
 from bridle.client.bridle import Bridle
 from bridle.client.opening import connect
-from bridle.model import calls
+from bridle.model import calls, public_key
 from bridle.model.action import action_id
 from bridle.model.reason import Reason, ReasonCode
 from bridle.model.verdict import Effect, Release, Verdict
 from bridle.server.acceptor import Server
 from bridle.server.listening import agents_door, operator_door
+from bridle.trust import proof
+from bridle.trust.proof import Challenge, Claim
 
 MISSION = "mis_1"
 AGENT = "triage"
@@ -31,6 +35,8 @@ class Scripted:
     def __init__(self) -> None:
         self.calls: list[calls.Call] = []
         self.callers: list[calls.Caller] = []
+        self.logins: list[tuple[calls.Login, Challenge]] = []
+        self.distrusted: tuple[str, ...] = ()
         self.decided: Decided = self.allow
         self.released: Released = self.release
         self.redeemed: Callable[[calls.Redeem], calls.Reply] = self.nothing
@@ -79,6 +85,18 @@ class Scripted:
                 return calls.Listing(rows=[])
             case _:
                 return calls.Done()
+
+    def login(
+        self, caller: calls.Caller, call: calls.Login, challenge: Challenge
+    ) -> calls.Caller | calls.Failed:
+        self.logins.append((call, challenge))
+        if not proof.holds(challenge, Claim(call.kind, call.name, call.key), call.signature):
+            return calls.Failed(code="not_proven", message="no")
+        named = {"user" if call.kind == "user" else "workload": call.name}
+        return structs.replace(caller, key=public_key.fingerprint(call.key), **named)
+
+    def distrust(self, caller: calls.Caller, spoken_for: tuple[str, ...]) -> None:
+        self.distrusted += spoken_for
 
     def tick(self) -> None:
         self.ticks += 1

@@ -211,7 +211,7 @@ def test_a_frame_of_a_forbidden_size(tmp_path: Path, sink: Sink, length: int) ->
 @pytest.mark.parametrize(
     ("greeting", "code"),
     [
-        ({"re": "welcome", "bridle": 2, "store": "s", "governor": "9"}, "protocol_version"),
+        ({"re": "welcome", "bridle": 9, "store": "s", "governor": "9"}, "protocol_version"),
         ({"re": "failed", "code": "protocol_version", "message": "too old"}, "protocol_version"),
         (
             {"re": "failed", "code": "too_many_connections", "message": "full"},

@@ -38,7 +38,7 @@ def test_a_mission_starts_on_record_with_its_prompt_sealed(desk: Desk):
     leaf = desk.leaves("mission")[-1]
     assert (leaf.chain, leaf.seq) == (mission, 0)
     assert (leaf.ids["user"], leaf.ids["by"]) == ("cleo", "cleo")
-    assert leaf.body == {"what": "start", "template": "office"}
+    assert leaf.body == {"what": "start", "template": "office", "trusted": True}
     index = len(desk.leaves()) - 1
     assert desk.opened_leaf(index) == {"prompt": "pay the baker"}
 

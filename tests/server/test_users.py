@@ -93,7 +93,7 @@ def test_another_user_may_act_as_an_agent_and_is_recorded_as_another_user(
         (folder / "agents.sock").chmod(0o666)
         assert as_nobody(act)
     assert governor.callers[0] == calls.Caller(
-        operator=False, method=f"peer:{NOBODY}", uid=NOBODY
+        operator=False, method=f"peer:{NOBODY}", uid=NOBODY, acted=True
     )
 
 

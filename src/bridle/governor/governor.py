@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from bridle.bundle.bundle import Bundle
 from bridle.bundle.load import load
 from bridle.governor.action import answers, attempts, holds, outcomes, path, standing
-from bridle.governor.ground import clear
+from bridle.governor.ground import clear, proven
 from bridle.governor.ground.core import Core
 from bridle.governor.ground.opening import Ground, Site, prepare
 from bridle.governor.ground.turn import Turn
@@ -25,13 +25,19 @@ from bridle.model.calls import Caller, Failed, Judged, Listing, Opened, Released
 from bridle.model.errors import BridleError, RefusedError, StoreError
 from bridle.model.reason import Reason, ReasonCode
 from bridle.model.verdict import Effect, Release, Verdict
+from bridle.trust.proof import Challenge
 
 _log = logging.getLogger("bridle.governor")
+
+T = TypeVar("T")
 
 _LONGEST_WAIT_MS = 20_000
 
 # What is answered by a verdict, whatever happens.
 _ON_ACTIONS = calls.Decide | calls.Begin | calls.Redeem
+
+# What a workload may ask that speaks for users it has authenticated (`may_assert_user`).
+_ASSERTIONS = calls.StartMission | calls.AddPrompt | calls.OpenSession
 
 _ACTS: dict[type[calls.Call], Callable[..., Any]] = {
     calls.AddPrompt: missions.add_prompt,
@@ -108,6 +114,18 @@ class Governor:
             by = By(user="", method="first-open")
             self._core.write(lambda turn: activation.activate(turn, bundle, by))
         self.tick()
+
+    def login(self, caller: Caller, call: calls.Login, challenge: Challenge) -> Caller | Failed:
+        """Return the caller as what it has proved to be, for the rest of its connection."""
+        try:
+            return self._core.write(lambda turn: proven.login(turn, caller, call, challenge))
+        except BridleError as problem:
+            _log.warning("a login of uid %d was refused: %s", caller.uid, problem.code)
+            return _failed(problem)
+
+    def distrust(self, caller: Caller, spoken_for: tuple[str, ...]) -> None:
+        """Mark these missions' prompts as not their users' own: the caller acts as an agent too."""
+        self._core.write(partial(missions.distrust, caller=caller, spoken_for=spoken_for))
 
     def handle(self, caller: Caller, call: calls.Call) -> Reply:
         """Answer one call of an authenticated caller."""
@@ -200,9 +218,9 @@ class Governor:
     # --- operators ------------------------------------------------------------------------------
 
     def _operator(self, caller: Caller, call: calls.Call) -> Reply:
-        if not caller.operator:
+        if not caller.operator and not (caller.workload and isinstance(call, _ASSERTIONS)):
             raise _operator_only()
-        write = partial(self._core.write, caller=caller)
+        write = partial(self._as, caller)
         match call:
             case calls.StartMission():
                 mission = write(partial(missions.start, caller=caller, call=call))
@@ -222,23 +240,34 @@ class Governor:
             case calls.Activate():
                 reply = self._activate(caller, call)
             case calls.Status():
-                reply = Listing(rows=[self._status()])
+                reply = Listing(rows=[self._status(caller)])
             case _:
                 reply = self._plainly(caller, call)
         return reply
+
+    def _as(self, caller: Caller, job: Callable[[Turn], T]) -> T:
+        """Run an operator's job, if what the connection proved still counts at that moment."""
+
+        def proved(turn: Turn) -> T:
+            # INVARIANT: I9 — a key that the bundle no longer names, or whose owner was suspended,
+            # opens nothing from that commit on.
+            proven.require(turn, caller)
+            return job(turn)
+
+        return self._core.write(proved, caller=caller)
 
     def _plainly(self, caller: Caller, call: calls.Call) -> Reply:
         """Answer what needs nothing but a turn of its own."""
         act, show = _ACTS.get(type(call)), _SHOWN.get(type(call))
         if act is not None:
-            self._core.write(partial(act, caller=caller, call=call), caller=caller)
+            self._as(caller, partial(act, caller=caller, call=call))
             return calls.Done()
         if show is not None:
-            return Listing(rows=self._core.write(partial(show, call=call)))
+            return Listing(rows=self._as(caller, partial(show, call=call)))
         raise _unknown(call)
 
-    def _status(self) -> dict[str, Any]:
-        row = self._core.write(showing.overview)
+    def _status(self, caller: Caller) -> dict[str, Any]:
+        row = self._as(caller, showing.overview)
         if self._watch is None or self._ground is None:
             return {**row, "bundle": "", "on_disk": row["active"], "changed": False}
         digest = self._watch.digest()
@@ -249,7 +278,7 @@ class Governor:
         if self._ground is None:
             raise RefusedError("this governor has no bundle on disk", code="no_bundle")
         # Before the scenarios run: they are work, and this caller may not be entitled to it.
-        self._core.write(lambda turn: humans.operator(turn, caller, call.as_user))
+        self._as(caller, lambda turn: humans.operator(turn, caller, call.as_user))
         bundle = load(self._ground.root)
         if bundle.digest != call.digest:
             raise RefusedError(
@@ -266,7 +295,7 @@ class Governor:
             who = humans.operator(turn, caller, call.as_user)
             activation.activate(turn, bundle, By(user=who, method=caller.method))
 
-        self._core.write(job, caller=caller)
+        self._as(caller, job)
         if self._watch is not None:
             self._watch.digest()
         return calls.Done(note=bundle.digest)
@@ -338,6 +367,7 @@ def _failed(problem: BridleError) -> Failed:
         code=problem.code,
         message=clear.text_of(problem.message),
         hint=clear.text_of(problem.hint),
+        about=problem.about,
     )
 
 

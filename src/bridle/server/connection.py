@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import socket
 import threading
 import time
@@ -16,24 +17,33 @@ from msgspec import Struct, structs
 from bridle.client.transport import wire
 from bridle.client.transport.embedded import Handler
 from bridle.model.calls import (
+    AddPrompt,
+    AgentCall,
     ApprovalOf,
     Begin,
     Call,
     Caller,
     Decide,
+    Done,
     Failed,
     Judged,
+    Login,
     Observe,
+    Opened,
     Redeem,
     Reply,
+    StartMission,
 )
 from bridle.model.errors import ProtocolError
 from bridle.model.outcome import Outcome, OutcomeKind
+from bridle.trust.proof import NONCE_BYTES, Challenge
 
 _log = logging.getLogger("bridle.server")
 
 _LONGEST_POLL_MS = 20_000
 _POLL_TURN_MS = 500
+# Missions that one connection may have spoken for and still act as an agent.
+_MOST_SPOKEN_FOR = 1_000
 
 
 class Unread(Struct, frozen=True):
@@ -61,9 +71,11 @@ class Connection:
         self._socket = connection
         self._caller = caller
         self._handler = handler
-        self._welcome = welcome
+        self._welcome = structs.replace(welcome, nonce=os.urandom(NONCE_BYTES).hex())
         self._patience = patience
         self._unread: Unread | None = None
+        self._begun = False
+        self._spoken_for: set[str] = set()
         self._stopping = threading.Event()
 
     def serve(self) -> None:
@@ -111,11 +123,57 @@ class Connection:
         body = wire.receive_frame(self._socket, deadline=None, within=self._patience)
         if not another or body is None:
             return False
-        call = wire.decode_call(body, operator=self._caller.operator)
+        call = wire.decode_call(
+            body, operator=self._caller.operator, asserting=bool(self._caller.workload)
+        )
+        first, self._begun = not self._begun, True
+        if isinstance(call, Login):
+            return self._log_in(call, first=first)
+        if isinstance(call, AgentCall):
+            self._act()
         reply = self._handle(call)
+        self._note(call, reply)
         self._unread = _start_in(call, reply)
         self._send(_body(reply))
         return True
+
+    def _log_in(self, call: Login, *, first: bool) -> bool:
+        """Take a proof, once. Whoever fails is hung up on: each try costs a connection."""
+        if not first:
+            raise ProtocolError("a login is the first call of a connection", code="protocol_login")
+        role = "operator" if self._caller.operator else "agent"
+        challenge = Challenge(self._welcome.store, self._welcome.nonce, role)
+        found = self._handler.login(self._caller, call, challenge)
+        if isinstance(found, Failed):
+            self._send(wire.encode(found))
+            return False
+        self._caller = found
+        self._send(wire.encode(Done(note=found.method)))
+        return True
+
+    def _act(self) -> None:
+        """Note that this connection acts as an agent, which what it said for users now suffers."""
+        if self._caller.acted:
+            return
+        if len(self._spoken_for) > _MOST_SPOKEN_FOR:
+            raise ProtocolError(
+                "this connection has spoken for too many users to act as an agent",
+                code="protocol_acting",
+            )
+        # INVARIANT: words that a workload passed on count as a user's own only while their
+        # connection never carries an agent's call, before or after.
+        if self._spoken_for:
+            self._handler.distrust(self._caller, tuple(sorted(self._spoken_for)))
+        self._caller = structs.replace(self._caller, acted=True)
+
+    def _note(self, call: Call, reply: Reply) -> None:
+        """Remember for which missions a workload speaks over this connection."""
+        if not self._caller.workload or len(self._spoken_for) > _MOST_SPOKEN_FOR:
+            return
+        if isinstance(call, StartMission) and isinstance(reply, Opened):
+            self._spoken_for.add(reply.id)
+        elif isinstance(call, AddPrompt) and isinstance(reply, Done):
+            self._spoken_for.add(call.mission)
 
     def _handle(self, call: Call) -> Reply:
         try:

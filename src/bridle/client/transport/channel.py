@@ -61,4 +61,6 @@ def error_of(failed: Failed) -> BridleError:
     """Return the exception that says what `failed` says."""
     found = (kind for start, kind in _BY_CODE.items() if failed.code.startswith(start))
     kind = next(found, RefusedError)
-    return kind(failed.message, code=failed.code, hint=failed.hint)
+    error = kind(failed.message, code=failed.code, hint=failed.hint)
+    error.about = failed.about
+    return error

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from bridle.client.transport import wire
-from bridle.model.calls import Call, Caller, Reply
+from bridle.client.transport.channel import error_of
+from bridle.model.calls import Call, Caller, Failed, Login, Reply
 from bridle.model.errors import BridleError, UnreachableError, UsageError
+from bridle.trust.proof import NONCE_BYTES, Challenge
+
+if TYPE_CHECKING:
+    from bridle.trust.credential import Credential
 
 # Seconds between two rounds of housekeeping. `bridle serve` keeps the same pace.
 TICK_SECONDS = 0.5
@@ -21,6 +26,14 @@ class Handler(Protocol):
         """Answer one call. Never raises for a call."""
         ...
 
+    def login(self, caller: Caller, call: Login, challenge: Challenge) -> Caller | Failed:
+        """Return the caller as what it has proved to be by answering the challenge."""
+        ...
+
+    def distrust(self, caller: Caller, spoken_for: tuple[str, ...]) -> None:
+        """Learn that the caller, who spoke for users in these missions, acts as an agent too."""
+        ...
+
     def tick(self) -> object:
         """Recover lapsed leases, expire holds and missions."""
         ...
@@ -31,14 +44,28 @@ class Handler(Protocol):
 
 
 class EmbeddedChannel:
-    """Calls a governor directly. It serves nobody else and does not survive a fork."""
+    """Calls a governor directly. It serves nobody else and does not survive a fork.
 
-    def __init__(self, governor: Handler) -> None:
+    `credential` is a user's, and then the channel acts as that user. Raises `RefusedError` when it
+    proves nothing.
+    """
+
+    def __init__(self, governor: Handler, *, credential: Credential | None = None) -> None:
         self._governor = governor
         self._pid = os.getpid()
         self._caller = Caller(operator=True, method="embedded", uid=os.getuid())
         self._ticked = time.monotonic()
         self._closed = False
+        if credential is not None:
+            self.log_in(credential)
+
+    def log_in(self, credential: Credential) -> None:
+        """From here on, act as the user whose credential this is."""
+        challenge = Challenge("embedded", os.urandom(NONCE_BYTES).hex(), "operator")
+        found = self._governor.login(self._caller, credential.login(challenge), challenge)
+        if isinstance(found, Failed):
+            raise error_of(found)
+        self._caller = found
 
     def send(self, call: Call, *, timeout: float | None = None) -> Reply:
         """See `Channel.send`. There is nothing to wait for here, so `timeout` has no meaning."""

@@ -13,8 +13,10 @@ import threading
 import time
 import weakref
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bridle.client.transport import wire
+from bridle.client.transport.channel import error_of
 from bridle.client.transport.peer import peer_of, short_path
 from bridle.model.calls import (
     ApprovalOf,
@@ -33,6 +35,10 @@ from bridle.model.calls import (
     ToolsOf,
 )
 from bridle.model.errors import ProtocolError, UnreachableError, UsageError
+from bridle.trust.proof import Challenge
+
+if TYPE_CHECKING:
+    from bridle.trust.credential import Credential
 
 # Sending these twice means the same as sending them once: the governor knows them by their action
 # or attempt, or they only read.
@@ -66,10 +72,19 @@ class UnixChannel:
     """Connections to one of the governor's sockets.
 
     `role` is `agent` or `operator`, `timeout` the seconds one call may take from first to last.
+    `credential` is proved on every connection that is made.
     """
 
-    def __init__(self, path: Path, *, role: str, timeout: float = 10.0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        role: str,
+        timeout: float = 10.0,
+        credential: Credential | None = None,
+    ) -> None:
         self.path = path
+        self._credential = credential
         self.role = role
         self.timeout = timeout
         self.welcome: wire.Welcome | None = None
@@ -85,6 +100,16 @@ class UnixChannel:
         self._give_back(self._take(deadline))
         assert self.welcome is not None
         return self.welcome
+
+    def log_in(self, credential: Credential) -> None:
+        """From here on, prove this credential; what connected before is used no more."""
+        with self._lock:
+            self._credential = credential
+            idle, self._idle = self._idle, []
+            # A connection in use is closed when it is given back.
+            self._open.clear()
+        for connection in idle:
+            self._drop(connection)
 
     def send(self, call: Call, *, timeout: float | None = None) -> Reply:
         """See `Channel.send`. A long poll's own wait is added to the timeout."""
@@ -180,7 +205,8 @@ class UnixChannel:
         try:
             self._reach(connection, deadline)
             self._check_owner(connection)
-            self._greet(connection, deadline)
+            welcome = self._greet(connection, deadline)
+            self._prove(connection, welcome, deadline)
         except BaseException as problem:
             self._drop(connection)
             if isinstance(problem, OSError):
@@ -212,7 +238,7 @@ class UnixChannel:
                 code="not_the_governor",
             )
 
-    def _greet(self, connection: socket.socket, deadline: float) -> None:
+    def _greet(self, connection: socket.socket, deadline: float) -> wire.Welcome:
         hello = wire.Hello(bridle=wire.VERSION, role=self.role)
         # A governor that turned us away has hung up by now; what it said is still there to read.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
@@ -230,6 +256,20 @@ class UnixChannel:
                 hint="use the same release of Bridle on both sides",
             )
         self.welcome = greeting
+        return greeting
+
+    def _prove(self, connection: socket.socket, welcome: wire.Welcome, deadline: float) -> None:
+        if self._credential is None:
+            return
+        challenge = Challenge(welcome.store, welcome.nonce, self.role)
+        try:
+            login = self._credential.login(challenge)
+        except ValueError as odd:
+            raise ProtocolError("the governor's greeting has no nonce") from odd
+        wire.send_frame(connection, wire.encode(login), deadline)
+        answer = _reply(wire.receive_frame(connection, deadline=deadline))
+        if isinstance(answer, Failed):
+            raise error_of(answer)
 
     def _refused(self, failed: Failed) -> UnreachableError | ProtocolError:
         kind = ProtocolError if failed.code.startswith("protocol") else UnreachableError

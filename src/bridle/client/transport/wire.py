@@ -2,7 +2,8 @@
 
 A frame is a length (4 bytes, big-endian) and as many bytes of JSON. The client greets with
 `Hello`, the governor answers `Welcome` or `Failed`; from then on each request gets one reply, in
-turn. Nothing here opens or closes a connection.
+turn. The first request may be a `Login`, which proves who is there by the nonce of the `Welcome`.
+Nothing here opens or closes a connection.
 """
 
 from __future__ import annotations
@@ -15,12 +16,23 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
-from bridle.model.calls import AGENT_CALLS, OPERATOR_CALLS, REPLIES, Call, Failed, Reply
+from bridle.model.calls import (
+    AGENT_CALLS,
+    OPERATOR_CALLS,
+    REPLIES,
+    AddPrompt,
+    Call,
+    Failed,
+    Login,
+    OpenSession,
+    Reply,
+    StartMission,
+)
 from bridle.model.errors import ProtocolError
 
 M = TypeVar("M")
 
-VERSION = 1
+VERSION = 2
 # Bytes of one frame's body. Arguments and results are bounded far below by the bundle's limits.
 MAX_FRAME = 4 * 1024 * 1024
 # Seconds within which a frame that has begun to arrive must be complete.
@@ -38,19 +50,26 @@ class Hello(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Welcome(Struct, frozen=True, forbid_unknown_fields=True, tag_field="re", tag="welcome"):
-    """What the governor answers: protocol version, store id and its own version."""
+    """What the governor answers: protocol version, store id and its own version.
+
+    `nonce` is 32 random bytes in hex, made for this connection: a login on it signs them.
+    """
 
     bridle: int
     store: str
     governor: str
+    nonce: str = ""
 
 
 _encoder = msgspec.json.Encoder()
 _hello: msgspec.json.Decoder[Hello] = msgspec.json.Decoder(Hello)
 _greeting: msgspec.json.Decoder[Welcome | Failed] = msgspec.json.Decoder(Welcome | Failed)
 _replies: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(REPLIES)
-_agent_calls: msgspec.json.Decoder[Call] = msgspec.json.Decoder(AGENT_CALLS)
-_all_calls: msgspec.json.Decoder[Call] = msgspec.json.Decoder(AGENT_CALLS | OPERATOR_CALLS)
+_agent_calls: msgspec.json.Decoder[Call] = msgspec.json.Decoder(AGENT_CALLS | Login)
+_asserting_calls: msgspec.json.Decoder[Call] = msgspec.json.Decoder(
+    AGENT_CALLS | Login | StartMission | AddPrompt | OpenSession
+)
+_all_calls: msgspec.json.Decoder[Call] = msgspec.json.Decoder(AGENT_CALLS | OPERATOR_CALLS | Login)
 
 
 def encode(message: Struct) -> bytes:
@@ -84,10 +103,15 @@ def decode_reply(body: bytes) -> Reply:
     return _decode(_replies, body)
 
 
-def decode_call(body: bytes, *, operator: bool) -> Call:
-    """Read a request; operators may say more."""
+def decode_call(body: bytes, *, operator: bool, asserting: bool = False) -> Call:
+    """Read a request; operators may say more.
+
+    `asserting` says that a workload has proved to be there: it may speak for users, if the bundle
+    lets it.
+    """
     # INVARIANT: I9 — on the agents' socket an operator's call does not even decode.
-    return _decode(_all_calls if operator else _agent_calls, body)
+    plain = _asserting_calls if asserting else _agent_calls
+    return _decode(_all_calls if operator else plain, body)
 
 
 def _decode(decoder: msgspec.json.Decoder[M], body: bytes) -> M:

@@ -11,10 +11,12 @@ from msgspec import structs
 
 from bridle.bundle.bundle import Bundle
 from bridle.engine.engine import Engine
-from bridle.governor.ground import vault
+from bridle.governor.audit.witness import Witness
+from bridle.governor.ground import proven, vault
 from bridle.governor.ground.records import Entry, Written
 from bridle.model.calls import Caller
 from bridle.model.identity import Status
+from bridle.model.record import SYSTEM_CHAIN, LeafKind
 from bridle.store.base import Tx
 from bridle.store.rows import GlobalRow, IdentityRow
 
@@ -25,18 +27,26 @@ if TYPE_CHECKING:
 class Turn:
     """What one job sees. It lives as long as its transaction and no longer."""
 
-    __slots__ = ("caller", "core", "now", "tx")
+    __slots__ = ("_caller", "_held", "core", "now", "tx")
 
     def __init__(self, core: Core, tx: Tx, caller: Caller | None = None) -> None:
         self.core = core
-        self.tx = tx
-        self.caller = caller
+        self.tx = Witness(tx, core.marker)
+        self._caller = caller
+        self._held = caller is None or not caller.key
         self.now = core.clock.now()
+
+    @property
+    def caller(self) -> Caller | None:
+        """Who asks. What a key proved counts only while the bundle in force says so."""
+        if not self._held and self._caller is not None:
+            self._caller, self._held = proven.standing(self, self._caller), True
+        return self._caller
 
     @property
     def level(self) -> str:
         """How far this turn's caller is separated from the governor; stands on every record."""
-        return self.core.level_of(self.caller)
+        return self.core.level_of(self._caller)
 
     @property
     def globals(self) -> GlobalRow:
@@ -67,15 +77,24 @@ class Turn:
         action = entry.ids.get("action")
         if action:
             entry = structs.replace(entry, ids={**entry.ids, "action": self.pseudonym(action)})
+        entry = structs.replace(entry, rows=self.tx.taken())
         return self.core.recorder.write(self.tx, self.now, entry)
 
-    def pseudonym(self, action: str) -> str:
-        """Return the name of an action in the ledger.
+    def finish(self) -> None:
+        """Record the rows that were written since the turn's last record (see `Witness`)."""
+        while self.tx.pending:
+            self.record(
+                Entry(
+                    kind=LeafKind.LOG,
+                    chain=SYSTEM_CHAIN,
+                    ids={"level": self.level},
+                    body={"what": "rows"},
+                )
+            )
 
-        An action's id is a hash of its key, which a developer may have made from something that
-        can be guessed; the ledger holds no bare hash of such a thing.
-        """
-        return "act_" + self.core.keyed(f"action|{action}")[:32]
+    def pseudonym(self, action: str) -> str:
+        """Return the name of an action in the ledger (see `Marker`)."""
+        return self.core.marker.action(action)
 
     def seal(self, action: str, kept: vault.Kept) -> bytes:
         """Seal what an action keeps, bound to its id."""

@@ -123,7 +123,7 @@ def _separate_enough(turn: Turn, caller: Caller, row: HoldRow) -> None:
     """Where agents share the operator's uid, nothing irreversible can be approved (§6)."""
     tool = turn.bundle.tools.get(row.tool)
     # Who asked runs under a uid that could answer: as the operator, or as the governor itself.
-    connected = caller.method not in ("embedded", "offline")
+    connected = caller.method != "offline" and turn.core.level != "embedded"
     shared = connected and row.uid in turn.core.own_uids | {caller.uid}
     lasting = tool is None or tool.effect is EffectClass.IRREVERSIBLE
     if shared and row.subject == holds.ACTION and lasting:

@@ -31,49 +31,71 @@ _NEXT = {
 }
 
 
+# What only takes authority away.
+_LOWERING = ("suspend", "close")
+
+
 class Act(Struct, frozen=True):
     """One human's act on a mission, for its record."""
 
     mission: MissionRow
     by: str
     method: str
+    trusted: bool = True
 
 
 def start(turn: Turn, caller: Caller, call: StartMission) -> MissionRow:
     """Start a mission on behalf of a user, if governance permits. The prompt is sealed."""
     template = _template(turn, call.template)
-    user = humans.name(turn, caller, call.user)
+    said = humans.speaker(turn, caller, call.user)
     mission = MissionRow(
         id=turn.id("mis"),
         template=template.id,
-        user=user,
+        user=said.user,
         status=MissionStatus.ACTIVE,
         started=turn.now,
         expires=turn.now + template.expires_ms,
-        started_by=user,
-        method=caller.method,
+        started_by=said.user,
+        method=said.method,
+        prompt_trusted=said.trusted,
     )
-    act = Act(mission, user, caller.method)
+    act = Act(mission, said.user, said.method, said.trusted)
     _governed(turn, "start_mission", act, template)
     turn.tx.put(mission)
-    _record(turn, act, {"what": "start", "template": template.id}, call.prompt)
+    _record(turn, act, _said(act, {"what": "start", "template": template.id}), call.prompt)
     return mission
 
 
 def add_prompt(turn: Turn, caller: Caller, call: AddPrompt) -> None:
     """Add what the user said next, authenticated as that user."""
     mission = get(turn, call.mission)
-    user = humans.name(turn, caller, call.user)
+    said = humans.speaker(turn, caller, call.user)
     _assert_running(turn, mission)
-    act = Act(mission, user, caller.method)
+    act = Act(mission, said.user, said.method, said.trusted)
     _governed(turn, "add_prompt", act, _template(turn, mission.template))
-    _record(turn, act, {"what": "prompt"}, call.prompt)
+    if mission.prompt_trusted and not said.trusted:
+        turn.tx.put(structs.replace(mission, prompt_trusted=False))
+    _record(turn, act, _said(act, {"what": "prompt"}), call.prompt)
+
+
+def distrust(turn: Turn, caller: Caller, spoken_for: tuple[str, ...]) -> None:
+    """Count no longer as the user's own what a workload said in missions: it acts as an agent now.
+
+    Its connection is the one over which it spoke for their users.
+    """
+    for id_ in spoken_for:
+        mission = turn.tx.get(MissionRow, id_)
+        if mission is not None and mission.prompt_trusted:
+            turn.tx.put(structs.replace(mission, prompt_trusted=False))
+            act = Act(mission, "", f"workload:{caller.workload}", trusted=False)
+            _record(turn, act, _said(act, {"what": "distrust"}))
 
 
 def change(turn: Turn, caller: Caller, call: MissionVerb) -> MissionRow:
     """Suspend, resume or close a mission. Closing is final; its sessions only report outcomes."""
     mission = get(turn, call.mission)
-    who = humans.owner_or_operator(turn, caller, call.as_user, mission)
+    lowers = call.verb in _LOWERING
+    who = humans.owner_or_operator(turn, caller, call.as_user, mission, lowers=lowers)
     if call.verb == "close":
         final = mission.status in (MissionStatus.CLOSED, MissionStatus.EXPIRED)
         target = None if final else MissionStatus.CLOSED
@@ -115,7 +137,7 @@ def expire(turn: Turn) -> int:
 def open_session(turn: Turn, caller: Caller, call: OpenSession) -> str:
     """Bind an agent to a mission. Returns the random handle; the store keeps its hash only."""
     mission, bundle = get(turn, call.mission), turn.bundle
-    who = humans.owner_or_operator(turn, caller, call.as_user, mission)
+    opener = humans.opener(turn, caller, call.as_user, mission)
     template = _template(turn, mission.template)
     _assert_running(turn, mission)
     if call.agent not in bundle.agents or call.agent not in template.agents:
@@ -136,10 +158,10 @@ def open_session(turn: Turn, caller: Caller, call: OpenSession) -> str:
         agent=call.agent,
         executor=call.executor,
         opened=turn.now,
-        method=caller.method,
+        method=opener.method,
     )
     turn.tx.put(row)
-    _record(turn, Act(mission, who, caller.method), _of(row, "open_session"))
+    _record(turn, Act(mission, opener.user, opener.method), _of(row, "open_session"))
     return handle
 
 
@@ -160,6 +182,10 @@ def get(turn: Turn, mission: str) -> MissionRow:
     if row is None:
         raise NotFoundError(f"no mission {mission!r}", hint="`bridle missions list` shows them")
     return row
+
+
+def _said(act: Act, body: dict[str, Any]) -> dict[str, Any]:
+    return {**body, "trusted": act.trusted}
 
 
 def _of(row: SessionRow, what: str) -> dict[str, Any]:

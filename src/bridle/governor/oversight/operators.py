@@ -37,7 +37,7 @@ class Act(Struct, frozen=True):
 
 def kill(turn: Turn, caller: Caller, call: Kill) -> list[dict[str, Any]]:
     """Stop a scope. Returns the attempts already started in it: only those may go on."""
-    who = humans.operator(turn, caller, call.as_user)
+    who = humans.operator(turn, caller, call.as_user, lowers=True)
     _check_scope(turn, call.scope, call.subject)
     key = f"{call.scope}:{call.subject}"
     before = turn.tx.get(KillRow, key)
@@ -93,7 +93,8 @@ def _count(turn: Turn, *, kills: int = 0, suspended: int = 0) -> None:
 
 def identity(turn: Turn, caller: Caller, call: IdentityVerb) -> None:
     """Suspend, resume or retire a declared agent, user or workload. Retired is for good."""
-    who = humans.operator(turn, caller, call.as_user)
+    # Suspending can be undone; retiring is for good.
+    who = humans.operator(turn, caller, call.as_user, lowers=call.verb == "suspend")
     status = _VERBS.get(call.verb)
     if status is None:
         raise UsageError(f"unknown verb {call.verb!r}", hint="suspend, resume or retire")
