@@ -11,9 +11,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from msgspec import structs
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from bridle.client.transport import wire
 from bridle.client.transport.unix import UnixChannel
