@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from crash.vfs import Disk, Event, written
+from crash.power.vfs import Disk, Event, written
 
 # How much of what was not synced is left: nothing, all, and in between.
 KEEPS = (0.0, 1.0, 0.5, 0.9, 0.2)

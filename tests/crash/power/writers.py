@@ -8,8 +8,8 @@ from bridle.ledger.tree import leaf_hash, root_of
 from bridle.store.base import Tx
 from bridle.store.rows import GlobalRow, KillRow
 from bridle.store.sqlite import SqliteStore, open_store
-from crash.cuts import Judge, due
-from crash.vfs import Event, Record, RecordingVFS
+from crash.power.cuts import Judge, due
+from crash.power.vfs import Event, Record, RecordingVFS
 
 
 def write(store: SqliteStore, record: Record, what: str, *, relaxed: bool, size: int) -> None:

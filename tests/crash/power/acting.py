@@ -10,8 +10,8 @@ from bridle.model import calls
 from bridle.model.outcome import Outcome, OutcomeKind
 from bridle.store.base import Tx
 from bridle.store.sqlite import SqliteStore, open_store
-from crash.cuts import Judge, due, notes
-from crash.vfs import Event, Record, RecordingVFS
+from crash.power.cuts import Judge, due, notes
+from crash.power.vfs import Event, Record, RecordingVFS
 from governor.desk import START, Desk, changed
 
 T = TypeVar("T")

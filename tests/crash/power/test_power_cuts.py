@@ -1,7 +1,7 @@
 """After a power cut, everything acknowledged is there at its recorded mode, and nothing by halves.
 
 The promise is I7 (and I1 for a governor at work). What a disk may do to what was not synced is in
-`crash.vfs`; that these tests can fail is shown at the end, by stores that do not keep the promise.
+`crash.power.vfs`; that these tests can fail is shown at the end, by stores that break the promise.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,9 +12,9 @@ import pytest
 from bridle.store.combining import Combiner
 from bridle.store.sqlite import SqliteStore
 from bridle.store.sqlite.store import execute_of
-from crash import acting, writers
-from crash.cuts import cut, due, every, some
-from crash.vfs import RecordingVFS, recording
+from crash.power import acting, writers
+from crash.power.cuts import cut, due, every, some
+from crash.power.vfs import RecordingVFS, recording
 
 
 @pytest.fixture

@@ -1,0 +1,223 @@
+"""One trial: a governor, clients, workers and a human on one store, some of them killed again and
+again, each started anew at once. In the end all is brought to rest, and the books are checked.
+
+Run as `rig.py FOLDER VICTIM KILLS SEED [MUTANT]`; prints what it found as JSON. VICTIM is one kind,
+or `all` three; KILLS is how many of each. One thread only, so that the parts can be forked from it,
+with everything imported.
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import bridle
+from bridle.model.calls import Attempts
+from bridle.model.errors import UnreachableError
+from bridle.store.place import place_of
+from crash.kills import acting, books, governing, office
+from crash.kills.human import human
+from crash.kills.journal import Doom
+
+# Seconds: the longest life of a victim; how long the end of a trial may take.
+_LIFE = {"governor": 0.5, "client": 0.35, "worker": 0.5}
+_END, _MUTANT_END = 60.0, 3.0
+_BY_COMMAND = 8  # every so many governors are started by the command itself
+
+
+class Part:
+    """One process of the trial, and how to make it again."""
+
+    def __init__(self, kind: str, name: str, body: Callable[[Doom], None]) -> None:
+        self.kind, self.name, self.body = kind, name, body
+        self.pid, self.until = 0, 0.0
+
+
+class Rig:
+    """Keeps the parts alive, and kills some."""
+
+    def __init__(self, folder: Path, victim: str, seed: int, mutant: str) -> None:
+        self.folder, self.mutant = folder, mutant
+        self.victims = tuple(_LIFE) if victim == "all" else (victim,)
+        self.dice = random.Random(f"{victim}/{seed}")
+        self.bundle = office.make(folder)
+        self.parts: list[Part] = []
+        self.kills = dict.fromkeys(self.victims, 0)
+        self.starts = 0
+        self.wrong: list[str] = []
+        self.errors = (folder / "errors").open("ab", buffering=0)
+
+    def run(self, wanted: int) -> None:
+        self.governor = Part("governor", "governor", self._govern)
+        self._start(self.governor, doomed=False)
+        self._furnish()
+        for part in self.parts:
+            self._start(part)
+        self.parts.append(self.governor)
+        if "governor" in self.victims:
+            self._doom(self.governor)
+        while min(self.kills.values()) < wanted and not self.wrong:
+            self._turn(killing=True)
+
+    def rest(self) -> None:
+        """Kill nobody any more; wait until every step has come to an end, then end the rest."""
+        (self.folder / "drain").touch()
+        end = time.monotonic() + (_MUTANT_END if self.mutant else _END)
+        actors = [part for part in self.parts if part.kind in ("client", "worker", "platform")]
+        while any(part.pid for part in actors) and not self.wrong:
+            self._turn(killing=False)
+            if time.monotonic() > end:
+                self.wrong.append(f"not at rest: {[part.name for part in actors if part.pid]}")
+        (self.folder / "stop").touch()
+        for part in self.parts:
+            if part.pid:
+                os.kill(part.pid, signal.SIGKILL)
+                os.waitpid(part.pid, 0)
+
+    def _furnish(self) -> None:
+        """Missions, sessions and seats, by the operator, while nobody is killed yet."""
+        self._until_served()
+        place = place_of(self.bundle)
+        seat = {"socket": str(place.agents_socket)}
+        with bridle.connect(self.bundle) as governor:
+            for number in range(2):
+                mission = governor.start_mission("office", user="ana", prompt="keep the log")
+                clerk = {**seat, "mission": mission.id, "agent": "clerk"}
+                clerk["handle"] = mission.session("clerk")
+                self._actor("client", f"client{number}", acting.client, clerk)
+                porter = {**seat, "mission": mission.id, "agent": "porter"}
+                porter |= {"lane": f"platform{number}", "worker": f"worker{number}"}
+                for kind, body in (("platform", acting.platform), ("worker", acting.worker)):
+                    handle = mission.session("porter", executor="worker")
+                    own = {**porter, "handle": handle}
+                    self._actor(kind, f"{kind}{number}", body, own)
+        socket = str(place.operator_socket)
+        self.parts.append(Part("human", "human", lambda _: human(self.folder, socket)))
+
+    def _actor(self, kind: str, name: str, body: Callable[..., None], seat: dict[str, str]) -> None:
+        self.parts.append(Part(kind, name, lambda doom: body(self.folder, name, seat, doom)))
+
+    def _until_served(self) -> None:
+        end = time.monotonic() + _END
+        while time.monotonic() < end:
+            try:
+                bridle.connect(self.bundle).close()
+            except UnreachableError:
+                time.sleep(0.01)
+            else:
+                return
+        self.wrong.append("the governor does not serve")
+
+    # --- lives and deaths -----------------------------------------------------------------------
+
+    def _start(self, part: Part, *, doomed: bool = True) -> None:
+        doomed = doomed and part.kind in self.victims
+        doom = self._doom(part) if doomed else Doom()
+        part.pid = os.fork()
+        if part.pid:
+            return
+        try:
+            os.dup2(self.errors.fileno(), 2)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+            part.body(doom)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(70)
+        os._exit(0)
+
+    def _doom(self, part: Part) -> Doom:
+        """Choose where it dies; whoever does not get there dies at some moment anyway."""
+        part.until = time.monotonic() + self.dice.uniform(0.0, _LIFE[part.kind])
+        if self.dice.random() < 0.4:
+            return Doom()
+        part.until = time.monotonic() + 2 * _LIFE[part.kind]
+        if part.kind == "governor":
+            return governing.random_doom(self.dice)
+        return Doom(self.dice.choice(acting.POINTS[part.kind]), self.dice.randint(1, 5))
+
+    def _govern(self, doom: Doom) -> None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        self.starts += 1
+        if not self.mutant and self.starts % _BY_COMMAND == 0:
+            governing.by_command(self.bundle)
+        governing.govern(self.bundle, doom, self.mutant)
+
+    def _turn(self, *, killing: bool) -> None:
+        """Wait a moment for a death, and see to whose time is up."""
+        signal.sigtimedwait({signal.SIGCHLD}, 0.01)
+        for part in self.parts:
+            if not part.pid:
+                continue
+            if killing and part.kind in self.victims and time.monotonic() >= part.until:
+                os.kill(part.pid, signal.SIGKILL)
+            pid, status = os.waitpid(part.pid, os.WNOHANG)
+            if pid:
+                self._ended(part, os.waitstatus_to_exitcode(status), killing=killing)
+
+    def _ended(self, part: Part, code: int, *, killing: bool) -> None:
+        part.pid = 0
+        if code == -signal.SIGKILL and part.kind in self.victims:
+            self.kills[part.kind] += 1
+            if part.kind == "governor":
+                self.starts += 1
+            self._start(part, doomed=killing)
+        elif code or killing:
+            self.wrong.append(f"{part.name} ended by itself: {code}")
+
+
+def last_look(rig: Rig) -> None:
+    """Start the governor by its command, with nothing mended, and ask what humans would ask."""
+    command = [sys.executable, "-P", "-m", "bridle"]
+    serve = [*command, "serve", str(rig.bundle), "--json"]
+    with subprocess.Popen(serve, stdout=subprocess.PIPE) as served:
+        assert served.stdout is not None
+        said = json.loads(served.stdout.readline() or "{}")
+        if not said.get("ready"):
+            rig.wrong.append(f"the store does not open: {said}")
+            return
+        with bridle.connect(rig.bundle) as governor:
+            end = time.monotonic() + _END
+            while governor.rows(Attempts(state="started")) and time.monotonic() < end:
+                time.sleep(0.02)
+            listed = {row["id"] for row in governor.rows(Attempts(state="unknown", limit=1000))}
+            left = {row["id"] for row in governor.rows(Attempts(state="started", limit=1000))}
+        served.terminate()
+    if served.returncode:
+        rig.wrong.append(f"the governor's end: {served.returncode}")
+    told = {"unknown": sorted(listed), "started": sorted(left)}
+    (rig.folder / "listed").write_text(json.dumps(told))
+    verify = subprocess.run(
+        [*command, "audit", "verify", str(rig.bundle)], capture_output=True, text=True, check=False
+    )
+    if verify.returncode:
+        rig.wrong.append(f"the ledger does not verify: {verify.stdout}{verify.stderr}")
+
+
+def main(folder: Path, victim: str, kills: int, seed: int, mutant: str) -> dict[str, Any]:
+    os.environ["XDG_STATE_HOME"] = str(folder / "state")
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+    rig, began = Rig(folder, victim, seed, mutant), time.monotonic()
+    rig.run(kills)
+    killing = time.monotonic() - began
+    rig.rest()
+    last_look(rig)
+    found = books.check(folder, place_of(rig.bundle).database) if not rig.wrong or mutant else {}
+    return {
+        "kills": rig.kills,
+        "seconds": [round(killing, 1), round(time.monotonic() - began, 1)],
+        "wrong": [*rig.wrong, *found.get("wrong", [])],
+        "seen": found.get("seen", {}),
+    }
+
+
+if __name__ == "__main__":
+    where, whom, times, number, *broken = sys.argv[1:]
+    told = main(Path(where), whom, int(times), int(number), broken[0] if broken else "")
+    print(json.dumps(told))
