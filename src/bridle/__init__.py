@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from bridle.client.errors import Denied, Held
     from bridle.client.govern import govern
     from bridle.client.mission import Mission
-    from bridle.client.opening import connect
+    from bridle.client.opening import connect, unlock
     from bridle.client.opening import open_bundle as open  # noqa: A004 - bridle.open, never bare
     from bridle.client.used import Used
     from bridle.model.errors import BridleError
     from bridle.model.outcome import Outcome
     from bridle.model.verdict import Effect, Verdict
+    from bridle.trust.credential import Credential
 
 __version__ = "0.1.0"
 
@@ -26,6 +27,7 @@ __all__ = [
     "Agent",
     "Bridle",
     "BridleError",
+    "Credential",
     "Denied",
     "Effect",
     "Held",
@@ -38,12 +40,14 @@ __all__ = [
     "current",
     "govern",
     "open",
+    "unlock",
 ]
 
 _FROM = {
     "Agent": ("bridle.client.agent", "Agent"),
     "Bridle": ("bridle.client.bridle", "Bridle"),
     "BridleError": ("bridle.model.errors", "BridleError"),
+    "Credential": ("bridle.trust.credential", "Credential"),
     "Denied": ("bridle.client.errors", "Denied"),
     "Effect": ("bridle.model.verdict", "Effect"),
     "Held": ("bridle.client.errors", "Held"),
@@ -55,6 +59,7 @@ _FROM = {
     "current": ("bridle.client.agent", "current"),
     "govern": ("bridle.client.govern", "govern"),
     "open": ("bridle.client.opening", "open_bundle"),
+    "unlock": ("bridle.client.opening", "unlock"),
 }
 
 

@@ -15,6 +15,7 @@ EXPORTS = [
     "Agent",
     "Bridle",
     "BridleError",
+    "Credential",
     "Denied",
     "Effect",
     "Held",
@@ -27,6 +28,7 @@ EXPORTS = [
     "current",
     "govern",
     "open",
+    "unlock",
 ]
 HEAVY = (
     "asyncio",

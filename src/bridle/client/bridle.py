@@ -31,8 +31,8 @@ class Bridle:
     `operator` is the way for the operator's calls, `agents` the way for the agents' (the same
     one when it is left out), `reference` what pickled agents connect to. Safe for threads and
     fork. Every operator's call raises `RefusedError` when this human may not do it,
-    `UnreachableError` when the governor does not answer. `as_user` names the human; a lone operator
-    need not.
+    `UnreachableError` when the governor does not answer. `as_user` names the human; a lone
+    operator, and who connected with a credential, need not.
     """
 
     def __init__(
@@ -65,14 +65,14 @@ class Bridle:
         """What waits for a human, oldest first."""
         return self.rows(Approvals())
 
-    def approve(self, id: str, *, as_user: str, reason: str = "", digest: str = "") -> str:  # noqa: A002
+    def approve(self, id: str, *, as_user: str = "", reason: str = "", digest: str = "") -> str:  # noqa: A002
         """Approve a hold as a human and return its status.
 
         `digest` is that of the arguments the human saw; without it, those of this moment.
         """
         return self._answer(id, as_user, reason, digest, approve=True)
 
-    def deny(self, id: str, *, as_user: str, reason: str = "", digest: str = "") -> str:  # noqa: A002
+    def deny(self, id: str, *, as_user: str = "", reason: str = "", digest: str = "") -> str:  # noqa: A002
         """Deny a hold as a human and return its status."""
         return self._answer(id, as_user, reason, digest, approve=False)
 

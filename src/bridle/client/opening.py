@@ -8,19 +8,22 @@ import threading
 import time
 import weakref
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from bridle.client.bridle import Bridle
 from bridle.client.transport.channel import Channel
+from bridle.client.transport.limited import Asserting, NoOperator
 from bridle.client.transport.unix import UnixChannel
 from bridle.model.calls import Call, Reply
 from bridle.model.errors import (
     BundleError,
     NotFoundError,
-    RefusedError,
     UnreachableError,
     UsageError,
 )
+
+if TYPE_CHECKING:
+    from bridle.trust.credential import Credential
 
 Role = Literal["operator", "agent"]
 
@@ -34,29 +37,31 @@ def open_bundle(
     embedded: bool = False,
     idle_exit: float = 30.0,
     timeout: float = 10.0,
+    credential: Credential | None = None,
 ) -> Bridle:
     """Return the governor of `bundle`, starting one in the background when none serves it.
 
     A governor that this started stops `idle_exit` seconds after its last client left. `timeout`
     (seconds) bounds the start and then every call. `embedded` runs it in this process instead: for
     tests, notebooks and demos, as the records then say. A governor that was set up with a uid of
-    its own (or whose sockets are named instead of a bundle) is only connected to. Raises
-    `BundleError`, `StoreError`, `UnreachableError`.
+    its own (or whose sockets are named instead of a bundle) is only connected to.
+    `credential` as in `connect`. Raises `BundleError`, `StoreError`, `UnreachableError`.
     """
+    role: Role = "agent" if credential is not None and _is_workload(credential) else "operator"
     if not embedded and (sockets_at(Path(bundle)) or installed_sockets(Path(bundle))):
         # Whoever set that governor up starts it, too: another one would have another store.
-        return connect(bundle, timeout=timeout)
+        return connect(bundle, role=role, timeout=timeout, credential=credential)
     root = _bundle(bundle)
     if embedded:
-        return _embedded(root)
+        return _embedded(root, credential)
     try:
-        return connect(root, timeout=timeout)
+        return connect(root, role=role, timeout=timeout, credential=credential)
     except UnreachableError:
         from bridle.client.transport.launch import launch
 
         deadline = time.monotonic() + timeout
         launch(root, idle_exit=idle_exit, deadline=deadline)
-        return connect(root, timeout=timeout)
+        return connect(root, role=role, timeout=timeout, credential=credential)
 
 
 def connect(
@@ -64,21 +69,20 @@ def connect(
     *,
     role: Role = "operator",
     timeout: float = 10.0,
+    credential: Credential | None = None,
 ) -> Bridle:
     """Connect to the governor of a bundle, or to the one whose socket (or their folder) is named.
 
     Where nothing is named, `BRIDLE_SOCKETS` in the environment says it. `role="agent"` asks for
     nothing an operator may do: agents are then attached by handles that an operator handed over.
-    Raises `UnreachableError` when no governor answers.
+    `credential` (`unlock`) proves on every connection who is there: a user with a key acts only so.
+    A workload's goes with `role="agent"`; where the bundle lets it speak for users, it can then
+    start missions, add prompts and open sessions. Raises `UnreachableError` when no governor
+    answers, `RefusedError` (`not_proven`) when the credential proves nothing to it.
     """
     named = os.fspath(bundle_or_socket) or _default()
     folder = _sockets(Path(named))
-    agents = UnixChannel(folder / _AGENTS, role="agent", timeout=timeout)
-    operator: Channel = _NoOperator()
-    if role == "operator":
-        operator = channel = UnixChannel(_operator_socket(folder), role="operator", timeout=timeout)
-    else:
-        channel = agents
+    agents, operator, channel = _channels(folder, role, timeout, credential)
     try:
         channel.connect()
     except BaseException:
@@ -86,6 +90,47 @@ def connect(
         raise
     reference = str(Path(named).absolute())
     return Bridle(operator, agents=agents, reference=reference)
+
+
+def _channels(
+    folder: Path, role: Role, timeout: float, credential: Credential | None
+) -> tuple[Channel, Channel, UnixChannel]:
+    """Return the agents' way, the operator's, and the one that has to answer at once."""
+    path = folder / _AGENTS
+    if role == "operator":
+        if credential is not None and _is_workload(credential):
+            raise UsageError("a workload's credential goes with role='agent'")
+        operator = UnixChannel(
+            _operator_socket(folder), role="operator", timeout=timeout, credential=credential
+        )
+        return UnixChannel(path, role="agent", timeout=timeout), operator, operator
+    if credential is None:
+        agents = UnixChannel(path, role="agent", timeout=timeout)
+        return agents, NoOperator(), agents
+    if not _is_workload(credential):
+        raise UsageError("a user's credential goes with role='operator'")
+    agents = UnixChannel(path, role="agent", timeout=timeout, credential=credential)
+    speaking = UnixChannel(path, role="agent", timeout=timeout, credential=credential)
+    return agents, Asserting(speaking), agents
+
+
+def _is_workload(credential: Credential) -> bool:
+    return credential.kind == "workload"
+
+
+def unlock(key: str | os.PathLike[str], passphrase: str) -> Credential:
+    """Open a key with its passphrase and return what proves its owner, for this process only.
+
+    `key` is a key file, or the user or workload whose only key it is in `$BRIDLE_KEYS` or else
+    `~/.config/bridle/keys`. Raises `BridleError`: `key_missing`, `key_exposed` when others can
+    read the file, `passphrase_wrong`.
+    """
+    from bridle.trust import folder, keyfile
+
+    named = os.fspath(key)
+    by_path = isinstance(key, Path) or os.sep in named or Path(named).is_file()
+    found = folder.read(Path(named)) if by_path else folder.by_name(named)
+    return keyfile.unseal(found.file, passphrase)
 
 
 def later(reference: str) -> Bridle:
@@ -99,21 +144,6 @@ def later(reference: str) -> Bridle:
                 reference=reference,
             )
         return found
-
-
-class _NoOperator:
-    """Stands where a connection of role `agent` has no operator's side."""
-
-    def send(self, call: Call, *, timeout: float | None = None) -> Reply:
-        del call, timeout
-        raise RefusedError(
-            "this connection has the role `agent`",
-            code="operator_only",
-            hint='connect with role="operator", as the user who owns the store',
-        )
-
-    def close(self) -> None:
-        """Nothing to let go of."""
 
 
 class _LaterChannel:
@@ -213,8 +243,14 @@ def _default() -> str:
     return named
 
 
-def _embedded(root: Path) -> Bridle:
+def _embedded(root: Path, credential: Credential | None) -> Bridle:
     from bridle.client.transport.embedded import EmbeddedChannel
     from bridle.governor.governor import Governor
 
-    return Bridle(EmbeddedChannel(Governor.open(root, embedded=True)), reference=str(root))
+    governor = Governor.open(root, embedded=True)
+    try:
+        channel = EmbeddedChannel(governor, credential=credential)
+    except BaseException:
+        governor.close()
+        raise
+    return Bridle(channel, reference=str(root))
