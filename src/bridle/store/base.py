@@ -14,7 +14,7 @@ from msgspec import Struct
 from bridle.ledger.tree import Frontier
 from bridle.store.rows import Row
 
-__all__ = ["ChainHead", "Frontier", "Store", "StoredLeaf", "Tx"]
+__all__ = ["ChainHead", "Filed", "Frontier", "Store", "StoredLeaf", "Tx"]
 
 R = TypeVar("R", bound=Row)
 T = TypeVar("T")
@@ -35,6 +35,18 @@ class StoredLeaf(Struct, frozen=True):
     seq: int
     data: bytes
     sealed: bytes
+
+
+class Filed(Struct, frozen=True):
+    """A row as it lies in its table.
+
+    `key` is the column it is found by. `row` is None where it cannot be read; `true` says that all
+    columns are what the row says.
+    """
+
+    key: str
+    row: Row | None
+    true: bool
 
 
 class Tx(Protocol):
@@ -69,6 +81,10 @@ class Tx(Protocol):
 
     def count(self, kind: type[Row], **equals: str | int) -> int:
         """Number of rows whose indexed columns equal `equals`."""
+        ...
+
+    def every(self, kind: type[Row]) -> Iterator[Filed]:
+        """Every row of a kind, in order of key, whatever became of it in its table."""
         ...
 
     def head(self, chain: str) -> ChainHead:

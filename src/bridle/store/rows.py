@@ -6,21 +6,25 @@ milliseconds since the epoch. Keys that derive from personal data are HMACs made
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from msgspec import Struct
 
 
-class Row(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Row(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """Base of all rows. `INDEXED` columns can be searched by equality (and `<` where numeric).
 
-    Those that are also `FIXED` keep the value a row was first put with: `put` refuses another.
+    Those that are also `FIXED` keep the value a row was first put with: `put` refuses another. The
+    ledger witnesses rows but for their `VOLATILE` fields, as if these had the values given there.
+    It does so without fields at their defaults: a new field needs one, and keeps it for good.
     """
 
     TABLE: ClassVar[str]
     KEY: ClassVar[str]
     INDEXED: ClassVar[tuple[str, ...]] = ()
     FIXED: ClassVar[tuple[str, ...]] = ()
+    VOLATILE: ClassVar[Mapping[str, Any]] = {}
 
 
 class GlobalRow(Row, frozen=True, kw_only=True):
@@ -131,6 +135,7 @@ class ActionRow(Row, frozen=True, kw_only=True):
     KEY: ClassVar[str] = "id"
     INDEXED: ClassVar[tuple[str, ...]] = ("mission", "state", "lapses")
     FIXED: ClassVar[tuple[str, ...]] = ("mission",)
+    VOLATILE: ClassVar[Mapping[str, Any]] = {"leaf": -1, "leaf_hash": ""}
     id: str
     mission: str
     agent: str
@@ -164,6 +169,7 @@ class AttemptRow(Row, frozen=True, kw_only=True):
     KEY: ClassVar[str] = "id"
     INDEXED: ClassVar[tuple[str, ...]] = ("action", "state", "lease")
     FIXED: ClassVar[tuple[str, ...]] = ("action",)
+    VOLATILE: ClassVar[Mapping[str, Any]] = {"lease": 0}
     id: str
     action: str
     mission: str

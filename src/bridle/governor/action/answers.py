@@ -42,9 +42,9 @@ def count(turn: Turn, row: HoldRow, vote: Vote) -> HoldRow:
         )
     _entitled(turn, row, vote.user)
     row = _counted(turn, row, vote)
-    _record(turn, row, vote)
     if row.status == holds.DENIED:
         _refuse(turn, row, Reason(ReasonCode.APPROVAL_DENIED, "a human refused this"))
+    _record(turn, row, vote)
     return row
 
 

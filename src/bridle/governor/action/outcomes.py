@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from msgspec import structs
 
 from bridle.governor.action import attempts, budgets, holds, releases, rulings, use
@@ -60,14 +62,15 @@ def _settle(
         action = _charged(at.turn, action, attempt, tool)
     action, told = use.counted(at, action, attempt, reported)
     returned = budgets.difference(before, action.charged)
-    receipt = _record(at, attempt, outcome, {"late": late, **told}, returned)
+    # Called once all rows are put, so that the record speaks for them.
+    record = partial(_record, at, attempt, outcome, {"late": late, **told}, returned)
     if action.attempt != attempt.id:
         reason = Reason(ReasonCode.ALREADY_STARTED, "a newer attempt has replaced this one")
-        return structs.replace(releases.refused(action.id, reason), receipt=receipt)
+        return structs.replace(releases.refused(action.id, reason), receipt=record())
     if outcome.kind is OutcomeKind.OK:
-        return releases.first(at, action, outcome, receipt)
+        return releases.first(at, action, outcome, record)
     _conclude(at.turn, action, attempt)
-    return releases.of_failure(at, action, outcome, receipt)
+    return releases.of_failure(at, action, outcome, record())
 
 
 def _ended(

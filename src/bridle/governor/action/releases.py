@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct, structs
@@ -28,8 +29,13 @@ class Result(Struct, frozen=True):
     approval: HoldRow | None = None
 
 
-def first(at: Standing, action: ActionRow, outcome: Outcome, receipt: Receipt) -> Release:
-    """Judge the result of an action that has just ended `ok`, and keep it with its judgement."""
+def first(
+    at: Standing, action: ActionRow, outcome: Outcome, record: Callable[[], Receipt]
+) -> Release:
+    """Judge the result of an action that has just ended `ok`, and keep it with its judgement.
+
+    `record` writes the outcome's own record.
+    """
     kept = structs.replace(
         at.turn.unseal(action.id, action.sealed), output=outcome.output, opaque=outcome.opaque
     )
@@ -37,10 +43,11 @@ def first(at: Standing, action: ActionRow, outcome: Outcome, receipt: Receipt) -
         holds.withdraw(at.turn, action.approval)
     result = Result(at, action, kept)
     judged = _judge(result)
-    release = structs.replace(_release(result, judged), receipt=receipt)
+    release = _release(result, judged)
+    _keep(result, release)
+    release = structs.replace(release, receipt=record())
     if judged.objected or judged.effect is not Effect.ALLOW or judged.shadow:
         _record(result, release, judged)
-    _keep(result, release)
     return release
 
 
@@ -79,8 +86,8 @@ def redeem(at: Standing, action: ActionRow, hold: HoldRow) -> Release:
     release = _release(result, judged)
     if judged.effect is Effect.ALLOW:
         release = structs.replace(release, output=kept.output)
-    receipt = _record(result, release, judged)
     _keep(result, release)
+    receipt = _record(result, release, judged)
     return structs.replace(release, receipt=receipt)
 
 

@@ -110,9 +110,12 @@ def allow(asked: Asked, judged: Judgement, typed: Typed, charge: budgets.Charge)
     ruling = Ruling(
         effect=judged.effect, reasons=judged.reasons, judged=judged, typed=typed, charge=charge
     )
-    receipt = _record(asked, ruling)
     lease = at.now + attempts.DECISION_LEASE_MS if turn.core.leases else 0
-    row = structs.replace(_row(asked, ruling, receipt), charged=charged, lapses=lease)
+    row = structs.replace(_row(asked, ruling), charged=charged, lapses=lease)
+    if not asked.call.start:
+        turn.tx.tell(row)
+    receipt = _record(asked, ruling)
+    row = _filed(row, receipt)
     verdict = structs.replace(_verdict(asked, ruling, receipt), args=typed.text)
     if not asked.call.start:
         turn.tx.put(row)
@@ -176,8 +179,10 @@ def deny(
 
 
 def _write(asked: Asked, ruling: Ruling) -> Verdict:
+    row = _row(asked, ruling)
+    asked.turn.tx.tell(row)
     receipt = _record(asked, ruling)
-    asked.turn.tx.put(_row(asked, ruling, receipt))
+    asked.turn.tx.put(_filed(row, receipt))
     return _verdict(asked, ruling, receipt)
 
 
@@ -192,7 +197,11 @@ def _verdict(asked: Asked, ruling: Ruling, receipt: Receipt) -> Verdict:
     )
 
 
-def _row(asked: Asked, ruling: Ruling, receipt: Receipt) -> ActionRow:
+def _filed(row: ActionRow, receipt: Receipt) -> ActionRow:
+    return structs.replace(row, leaf=receipt.index, leaf_hash=receipt.hash)
+
+
+def _row(asked: Asked, ruling: Ruling) -> ActionRow:
     at, turn, before = asked.at, asked.turn, asked.row
     sealed = before.sealed if before is not None else b""
     if ruling.effect.runs and ruling.typed is not None:
@@ -216,13 +225,15 @@ def _row(asked: Asked, ruling: Ruling, receipt: Receipt) -> ActionRow:
         charged=asked.paid,
         settled=before.settled if before else False,
         sealed=sealed,
-        leaf=receipt.index,
-        leaf_hash=receipt.hash,
-        durability=receipt.durability,
+        durability=_durability(asked),
         last_error=before.last_error if before else "",
         reasons=[structs.asdict(r) for r in ruling.reasons[:_LISTED]],
         definition=asked.call.definition or (before.definition if before else ""),
     )
+
+
+def _durability(asked: Asked) -> str:
+    return "relaxed" if asked.relaxed else "strict"
 
 
 def _requested(asked: Asked) -> str:
@@ -243,7 +254,7 @@ def _record(asked: Asked, ruling: Ruling) -> Receipt:
     # INVARIANT: I1, I7 — the decision's leaf is appended in the decision's own transaction; the
     # verdict leaves only after that transaction has been committed at the mode the receipt names.
     call, judged = asked.call, ruling.judged
-    durability = "relaxed" if asked.relaxed else "strict"
+    durability = _durability(asked)
     record = judged.record or ruling.reasons
     body: dict[str, Any] = {
         "effect": ruling.effect,

@@ -14,6 +14,7 @@ from msgspec import Struct
 from bridle.bundle.bundle import Bundle
 from bridle.bundle.load import load_files
 from bridle.engine.engine import Engine
+from bridle.governor.audit.witness import Marker
 from bridle.governor.ground.chance import Chance, new_id
 from bridle.governor.ground.clock import Clock
 from bridle.governor.ground.records import Entry, Recorder
@@ -67,6 +68,7 @@ class Core:
         self.differs: Callable[[str], bool] = lambda _active: False
         self._chance = chance
         self._secret = keys.digest
+        self.marker = Marker(keys.digest)
         self._engines: dict[str, Engine] = {}
         self._latest = ""
         self._lock = threading.Lock()
@@ -101,7 +103,10 @@ class Core:
             raise StoreError(
                 f"the active bundle {digest[:12]} is not in the store", code="store_corrupt"
             )
-        return self.adopt(load_files(row.files))
+        bundle = load_files(row.files)
+        if bundle.digest != digest:
+            raise tampered("the files of the active bundle are not those of its digest")
+        return self.adopt(bundle)
 
     def adopt(self, bundle: Bundle) -> Engine:
         """Build (or return) the engine of a bundle and remember it; the oldest is forgotten."""
@@ -140,7 +145,9 @@ class Core:
             turn = Turn(self, tx, caller)
             if lost:
                 _own_up(turn, lost)
-            return job(turn)
+            result = job(turn)
+            turn.finish()
+            return result
 
         if not lost:
             return self.store.write(turn, relaxed=relaxed)
@@ -155,6 +162,15 @@ class Core:
         """Note that a denial left without a record, because the store did not answer."""
         with self._lock:
             self._lost += 1
+
+
+def tampered(message: str) -> StoreError:
+    """The store holds what no governor wrote."""
+    return StoreError(
+        message,
+        code="store_tampered",
+        hint="`bridle audit verify` names each difference; restore a backup, or start a new store",
+    )
 
 
 def _own_up(turn: Turn, lost: int) -> None:

@@ -26,7 +26,8 @@ _SHORT, _FEW = 64, 16
 class Entry(Struct, frozen=True, kw_only=True):
     """What is to be recorded.
 
-    `fields` are committed to and sealed. `amounts` join the body and are never cut: whoever adds
+    `fields` are committed to and sealed. `rows` are names and digests of the rows that this record
+    speaks for (see `Witness`). `amounts` join the body and are never cut: whoever adds
     them up has to come to the same sum as the store. Empty ones of either are left out.
     """
 
@@ -35,6 +36,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     ids: dict[str, str]
     body: dict[str, Any]
     fields: dict[str, str] = {}
+    rows: dict[str, str] = {}
     amounts: dict[str, dict[str, int]] = {}
 
 
@@ -69,6 +71,8 @@ class Recorder:
 
         def build(ids: dict[str, str], body: dict[str, Any]) -> Any:
             body.update(amounts)
+            if entry.rows:
+                body["rows"] = entry.rows
             place = (entry.chain, head.seq + 1, head.hash, time)
             return leaf.build(entry.kind, *place, ids, body, secret, entropy[_NONCE:])
 

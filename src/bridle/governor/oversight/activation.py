@@ -35,6 +35,7 @@ def activate(turn: Turn, bundle: Bundle, by: By) -> None:
                 files=bundle.files,
             )
         )
+    turn.tx.put(structs.replace(state, active=bundle.digest, epoch=state.epoch + 1))
     turn.record(
         Entry(
             kind=LeafKind.POLICY,
@@ -49,7 +50,6 @@ def activate(turn: Turn, bundle: Bundle, by: By) -> None:
             },
         )
     )
-    turn.tx.put(structs.replace(state, active=bundle.digest, epoch=state.epoch + 1))
 
 
 def _keeps_humans_in(turn: Turn, bundle: Bundle) -> None:

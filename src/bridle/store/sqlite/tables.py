@@ -10,11 +10,15 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from bridle.model.errors import UsageError
+from bridle.store.base import Filed
 from bridle.store.failures import failure
 from bridle.store.rows import ROWS, Row
 
 R = TypeVar("R", bound=Row)
 _encode = msgspec.json.Encoder().encode
+
+PAGE = 256
+"""Rows that are read at a time where all are."""
 
 
 class Table(Generic[R]):
@@ -41,6 +45,9 @@ class Table(Generic[R]):
             f'ON CONFLICT ("{key}") DO UPDATE SET {sets}' + (f" WHERE {same}" if same else "")
         )
         self.fixed = bool(kind.FIXED)
+        self.every = (
+            f'SELECT {names} FROM "{table}" WHERE "{key}" > ? ORDER BY "{key}" LIMIT {PAGE}'
+        )
         self.delete = f'DELETE FROM "{table}" WHERE "{key}" = ?'
 
     def values(self, row: Row) -> tuple[Any, ...]:
@@ -48,6 +55,18 @@ class Table(Generic[R]):
         columns = self._values(row)
         doc = _encode(row)
         return (*columns, doc) if len(self._columns) > 1 else (columns, doc)
+
+    def filed(self, found: tuple[Any, ...]) -> Filed:
+        """Read what `every` selects: a row and whether its columns say the same."""
+        *columns, doc = found
+        key = str(columns[0])
+        try:
+            row = self._decode(doc)
+        except (msgspec.MsgspecError, TypeError):
+            return Filed(key, None, true=False)
+        values = self._values(row)
+        said = values if len(self._columns) > 1 else (values,)
+        return Filed(key, row, true=said == tuple(columns))
 
     def row(self, doc: bytes) -> R:
         """Read a document back. Raises `StoreError` when it is no such row."""

@@ -14,11 +14,11 @@ import apsw
 
 from bridle.ledger import tree
 from bridle.model.errors import UsageError
-from bridle.store.base import ChainHead, Frontier, StoredLeaf
+from bridle.store.base import ChainHead, Filed, Frontier, StoredLeaf
 from bridle.store.failures import failure
 from bridle.store.rows import Row
 from bridle.store.sqlite.statements import execute_of
-from bridle.store.sqlite.tables import table
+from bridle.store.sqlite.tables import PAGE, table
 
 R = TypeVar("R", bound=Row)
 T = TypeVar("T")
@@ -162,6 +162,17 @@ class SqliteTx:
         self._check()
         found = self._execute(table(kind).count(tuple(equals)), tuple(equals.values())).get
         return int(found)
+
+    def every(self, kind: type[Row]) -> Iterator[Filed]:
+        """Yield every row of a kind in order of key, a page at a time; only while the job runs."""
+        rows, after = table(kind), ""
+        while True:
+            self._check()
+            page = self._execute(rows.every, (after,)).fetchall()
+            yield from map(rows.filed, page)
+            if len(page) < PAGE:
+                return
+            after = page[-1][0]
 
     def head(self, chain: str) -> ChainHead:
         """Return the last leaf of a chain."""

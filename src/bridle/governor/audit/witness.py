@@ -1,0 +1,145 @@
+"""Has the ledger witness every row: each leaf says what the rows written for it are from then on.
+
+A leaf's body carries `rows`: the name of each row that was put or deleted since the leaf before, in
+the same transaction, with a keyed digest of what it holds (empty: deleted). Rows that nobody told
+of by the end of the turn get a leaf of their own. So whatever differs from its last digest was
+changed by something else than a governor.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import structs
+
+from bridle.store.base import ChainHead, Filed, Frontier, StoredLeaf, Tx
+from bridle.store.rows import ActionRow, Row
+
+R = TypeVar("R", bound=Row)
+
+# Rows that one leaf speaks for: it must stay well below the size a leaf may have.
+MOST = 256
+# 128 bits: nobody who is held back by it can choose both of two rows that would collide.
+_DIGITS = 32
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Marker:
+    """Names rows in the ledger and digests what they hold, under the store's digest key."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+
+    def action(self, action: str) -> str:
+        """Return the name of an action in the ledger.
+
+        An action's id is a hash of its key, which a developer may have made from something that
+        can be guessed; the ledger holds no bare hash of such a thing.
+        """
+        return "act_" + self._keyed(f"action|{action}".encode("utf-8", "surrogatepass"))
+
+    def name(self, kind: type[Row], key: str) -> str:
+        """Return the name of a row in the ledger."""
+        return f"{kind.TABLE}/{self.action(key) if kind is ActionRow else key}"
+
+    def digest(self, row: Row) -> str:
+        """Return the keyed digest of a row, but for what changes without a record."""
+        return self._keyed(b"row|" + row.TABLE.encode() + b"|" + _encode(steady(row)))
+
+    def _keyed(self, value: bytes) -> str:
+        return hmac.digest(self._secret, value, "sha256").hex()[:_DIGITS]
+
+
+def steady(row: R) -> R:
+    """Return the row without what says nothing of its own: leases, and where its record lies."""
+    return structs.replace(row, **row.VOLATILE) if row.VOLATILE else row
+
+
+class Witness:
+    """A transaction that remembers which rows were written. See `bridle.store.base.Tx`."""
+
+    __slots__ = ("_marker", "_pending", "_told", "_tx")
+
+    def __init__(self, tx: Tx, marker: Marker) -> None:
+        self._tx = tx
+        self._marker = marker
+        self._pending: dict[str, str] = {}
+        self._told: dict[str, str] = {}
+
+    def get(self, kind: type[R], key: str) -> R | None:
+        """Return the row, or None."""
+        return self._tx.get(kind, key)
+
+    def put(self, row: Row) -> None:
+        """Insert or replace the row, and remember it."""
+        kind, key = type(row), getattr(row, row.KEY)
+        # INVARIANT: no change of a row is committed without a leaf of the same transaction that
+        # says what it is now.
+        if not self._only_volatile(kind, key, row):
+            self.tell(row)
+        self._tx.put(row)
+
+    def tell(self, row: Row) -> None:
+        """Have the next record speak for a row that is about to be put as it is here."""
+        name, digest = self._marker.name(type(row), getattr(row, row.KEY)), self._marker.digest(row)
+        if self._told.get(name) != digest:
+            self._pending[name] = digest
+        else:
+            self._pending.pop(name, None)
+
+    def _only_volatile(self, kind: type[Row], key: str, row: Row) -> bool:
+        """Whether a lease is all that changes: heartbeats leave no record."""
+        if "lease" not in kind.VOLATILE:
+            return False
+        before = self._tx.get(kind, key)
+        name = self._marker.name(kind, key)
+        return before is not None and name not in self._pending and steady(before) == steady(row)
+
+    def delete(self, kind: type[Row], key: str) -> None:
+        """Delete the row, and remember that it is gone."""
+        self._pending[self._marker.name(kind, key)] = ""
+        self._tx.delete(kind, key)
+
+    @property
+    def pending(self) -> bool:
+        """Whether rows were written that no record speaks for yet."""
+        return bool(self._pending)
+
+    def taken(self) -> dict[str, str]:
+        """Return what the next record has to say of rows: it is told then."""
+        names = list(self._pending)[:MOST]
+        rows = {name: self._pending.pop(name) for name in names}
+        self._told |= rows
+        return rows
+
+    def find(self, kind: type[R], **how: Any) -> list[R]:
+        """See `bridle.store.base.Tx.find`."""
+        return self._tx.find(kind, **how)
+
+    def count(self, kind: type[Row], **equals: str | int) -> int:
+        """Number of rows whose indexed columns equal `equals`."""
+        return self._tx.count(kind, **equals)
+
+    def every(self, kind: type[Row]) -> Iterator[Filed]:
+        """See `bridle.store.base.Tx.every`."""
+        return self._tx.every(kind)
+
+    def head(self, chain: str) -> ChainHead:
+        """The last leaf of a chain."""
+        return self._tx.head(chain)
+
+    def append(self, chain: str, seq: int, data: bytes, digest: bytes, sealed: bytes) -> int:
+        """Append a leaf."""
+        return self._tx.append(chain, seq, data, digest, sealed)
+
+    def frontier(self) -> Frontier:
+        """Size and compact range of the log."""
+        return self._tx.frontier()
+
+    def leaves(self, start: int = 0, end: int | None = None) -> Iterator[StoredLeaf]:
+        """Leaves in order."""
+        return self._tx.leaves(start, end)
