@@ -7,11 +7,14 @@ a schema does.
 from __future__ import annotations
 
 import json
+import unicodedata
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 
 from bridle.language.plain import is_array, is_object
+
+_HIDDEN = ("C", "Zl", "Zp")
 
 
 def definition_digest(tool: dict[str, Any]) -> str:
@@ -30,6 +33,29 @@ def definition_digest(tool: dict[str, Any]) -> str:
         raise ValueError("it is nested too deeply") from None
     except TypeError as error:
         raise ValueError(f"it is no JSON: {error}") from None
+
+
+def definitions_text(tools: list[dict[str, Any]]) -> str:
+    """Return the text of a tools/*.json that pins these definitions, made to be read by humans.
+
+    What does not show, or moves what does, is written as an escape. Raises `ValueError` for what
+    has no digest, or would have another one when read back.
+    """
+    text = json.dumps({"tools": tools}, ensure_ascii=False, indent=2, allow_nan=False)
+    text = "".join(_spelled(char) for char in text) + "\n"
+    before, after = (
+        [definition_digest(t) for t in ts] for ts in (tools, json.loads(text)["tools"])
+    )
+    if before != after:
+        raise ValueError("it cannot be written down without changing it")
+    return text
+
+
+def _spelled(char: str) -> str:
+    # Outside strings there is only ASCII, so an escape can stand wherever one of these does.
+    if char == "\n" or not unicodedata.category(char).startswith(_HIDDEN):
+        return char
+    return json.dumps(char)[1:-1]
 
 
 def _numbers(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -12,11 +13,24 @@ from bridle.model.errors import UsageError
 
 def claim(folder: Path) -> None:
     """Make a folder; refuse one that holds anything."""
+    require_free(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def require_free(folder: Path) -> None:
+    """Refuse a folder that holds anything. Makes nothing."""
     if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(
             f"{folder} is not empty", code="not_empty", hint="name a folder that is not there yet"
         )
-    folder.mkdir(parents=True, exist_ok=True)
+
+
+def write(folder: Path, files: Mapping[str, str]) -> None:
+    """Write texts into a folder of one's own."""
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
 
 
 def starter(folder: Path, name: str) -> list[str]:

@@ -18,9 +18,10 @@ ENVIRONMENT = 3
 # In the order of `bridle --help`. A command's module is read only when it is asked for.
 _COMMANDS = {
     "demo": "demo",
-    "init": "bundles",
+    "init": "init",
     "check": "bundles",
     "test": "bundles",
+    "pin": "pins",
     "activate": "activation",
     "decide": "decide",
     "serve": "serve",

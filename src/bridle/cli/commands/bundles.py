@@ -1,39 +1,15 @@
-"""`bridle init`, `check` and `test`: a bundle until it may be activated."""
+"""`bridle check` and `bridle test`: a bundle until it may be activated."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import click
 from msgspec.structs import asdict
 
 from bridle.bundle.bundle import Bundle
-from bridle.cli import choice, copying, findings, terminal
+from bridle.cli import choice, findings, terminal
 from bridle.cli.root import FINDINGS, Command
-
-
-@click.command(cls=Command)
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--name", default="", help="The bundle's name [default: the folder's].")
-@choice.as_json
-def init(folder: Path, name: str, as_json: bool) -> None:
-    """Write a starter bundle into DIR: commented, checked, with scenarios that pass."""
-    copying.claim(folder)
-    named = re.sub(r"[^A-Za-z0-9_.-]+", "-", name or folder.resolve().name).strip("-.")
-    files = copying.starter(folder, named or "starter")
-    if as_json:
-        terminal.document({"bundle": str(folder), "name": named, "files": files})
-        return
-    terminal.line(f"{terminal.styled('✓', 'ok')} {named}, a bundle of {len(files)} files")
-    terminal.line()
-    for command, what in (
-        ("check", "every finding"),
-        ("test", "its scenarios"),
-        ("serve", "the governor, on its sockets"),
-    ):
-        example = terminal.visible(f"bridle {command} {folder}")
-        terminal.line(f"  {example:<40}  # {what}")
 
 
 @click.command(cls=Command)

@@ -1,0 +1,121 @@
+"""Asking a server what its tools are: every revision, every page, and servers that misbehave."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridle.bundle.definition import definition_digest
+from bridle.gateway.listing import Listed, ServerError, list_tools
+
+LISTER = Path(__file__).parent / "lister.py"
+TOOLS: list[dict[str, Any]] = [
+    {"name": f"tool{n}", "inputSchema": {"type": "object"}, "x": [n, 1.5, 1e300, None]}
+    for n in range(3)
+]
+
+Ask = Callable[..., Listed]
+
+
+@pytest.fixture
+def ask(tmp_path: Path) -> Ask:
+    def run(*modes: str, tools: Any = TOOLS, timeout: float = 30) -> Listed:
+        file = tmp_path / "tools.json"
+        file.write_text(tools if isinstance(tools, str) else json.dumps(tools))
+        return list_tools([sys.executable, str(LISTER), str(file), *modes], timeout=timeout)
+
+    return run
+
+
+def test_tools_come_as_the_server_gave_them(ask: Ask) -> None:
+    listed = ask()
+    assert listed.tools == tuple(TOOLS)
+    assert (listed.name, listed.version) == ("acme/mcp-server-lister", "1.2")
+    assert listed.revision == "2025-11-25"
+    digests = [definition_digest(tool) for tool in listed.tools]
+    assert digests == [definition_digest(tool) for tool in TOOLS]
+
+
+def test_all_pages_are_followed(ask: Ask) -> None:
+    assert ask("pages").tools == tuple(TOOLS)
+
+
+def test_a_server_without_a_handshake_is_asked_in_the_newer_way(ask: Ask) -> None:
+    listed = ask("stateless", "pages")
+    assert (listed.tools, listed.revision) == (tuple(TOOLS), "2026-07-28")
+    assert listed.name == "lister"
+
+
+def test_talk_in_between_is_answered_or_passed_over(ask: Ask) -> None:
+    assert ask("chatty").tools == tuple(TOOLS)
+
+
+@pytest.mark.parametrize(
+    ("mode", "why"),
+    [
+        ("refuses", "not today"),
+        ("endless", "no end"),
+        ("odd", "no list of tools"),
+        ("dies", "has ended"),
+    ],
+)
+def test_a_server_that_does_not_list_is_named_with_the_reason(
+    ask: Ask, mode: str, why: str
+) -> None:
+    with pytest.raises(ServerError, match=why) as caught:
+        ask(mode)
+    assert caught.value.code == "server_failed"
+
+
+def test_a_dead_servers_last_words_are_the_hint(ask: Ask) -> None:
+    with pytest.raises(ServerError) as caught:
+        ask("dies")
+    assert "lister: out of cheese" in caught.value.hint
+
+
+def test_a_silent_server_is_given_up_and_ended(ask: Ask) -> None:
+    began = time.monotonic()
+    with pytest.raises(ServerError, match=r"no answer within 0\.5 s"):
+        ask("silent", timeout=0.5)
+    assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize(
+    "tools",
+    [
+        [TOOLS[0], TOOLS[0]],
+        [{"inputSchema": {}}],
+        [{"name": 1}],
+        ["tool"],
+        [{"name": "a", "description": "\ud800"}],
+        [{"name": "a", "description": "x" * 1_100_000}],
+    ],
+    ids=["twice", "nameless", "odd name", "no object", "surrogate", "huge"],
+)
+def test_a_list_that_cannot_be_pinned_is_refused(ask: Ask, tools: Any) -> None:
+    with pytest.raises(ServerError):
+        ask(tools=tools)
+
+
+@pytest.mark.parametrize("command", [["/nowhere/to/be/found"], ["a\0b"], [str(LISTER.parent)]])
+def test_what_cannot_be_started_is_named(command: list[str]) -> None:
+    with pytest.raises(ServerError, match="cannot be started"):
+        list_tools(command)
+
+
+@pytest.mark.parametrize("mode", ["lingers", "child"])
+def test_nothing_of_a_server_is_left_behind(ask: Ask, mode: str, tmp_path: Path) -> None:
+    mark = str(tmp_path / "tools.json")
+    assert ask(mode).tools
+    assert not [process for process in Path("/proc").glob("[0-9]*") if mark in _command(process)]
+
+
+def _command(process: Path) -> str:
+    try:
+        return (process / "cmdline").read_text("utf-8", "replace").replace("\0", " ")
+    except OSError:
+        return ""
