@@ -192,14 +192,19 @@ class _Conversation:
         raise ServerError("it talks, and does not answer")
 
     def _next(self) -> Message | None:
-        """Read a message; None for a line that is none."""
+        """Read a message; None for a line that does not look like one."""
         try:
             line = self._reader.next()
-            if line is None:
-                raise ServerError("the server has ended")
-            return message.read(line, longest=message.LONGEST_FROM_SERVER)
-        except (MessageError, LineTooLongError):
+        except LineTooLongError as error:
+            raise ServerError(f"it cannot be read: {error.message}") from None
+        if line is None:
+            raise ServerError("the server has ended")
+        if not line.lstrip().startswith(b"{"):
             return None
+        try:
+            return message.read(line, longest=message.LONGEST_FROM_SERVER)
+        except MessageError as error:
+            raise ServerError(f"it cannot be read: {error.message}") from None
 
     def _answer(self, asked: Message) -> None:
         if asked.method == "ping":
