@@ -90,7 +90,7 @@ def test_hold_approve_and_resume(governor: bridle.Bridle, triage: bridle.Agent) 
     with pytest.raises(bridle.Held):
         held.resume()
     with pytest.raises(RefusedError):
-        governor.approve(held.approval_id, as_user="ana")
+        governor.approve(held.approval_id, as_user="cleo")
     assert governor.approve(held.approval_id, as_user="ben", reason="fine") == "approved"
     assert held.wait() == "approved"
     assert held.resume() == "paid"

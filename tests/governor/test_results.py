@@ -141,6 +141,7 @@ def test_a_void_approval_lifts_none_of_its_causes(desk: Desk):
     desk.activate(changed(both))
     _, approval = held(desk)
     desk.answer(approval, "ben")
+    desk.answer(approval, "cleo")
     assert desk.answer(approval, "dora") == "approved"
     desk.activate(changed(both, ("policies/results.dw", "a lead opens", "only a lead opens")))
     release = desk.redeem_result(approval)
@@ -169,6 +170,7 @@ def test_a_second_objection_to_a_result_asks_for_both(desk: Desk):
     assert release.effect == "hold"
     assert {c["id"] for c in desk.hold(release.approval).causes} == {"sealed-notes", "sevens"}
     desk.answer(release.approval, "ben")
+    desk.answer(release.approval, "cleo")
     desk.answer(release.approval, "dora")
     assert desk.redeem_result(release.approval).effect == "modify"
 

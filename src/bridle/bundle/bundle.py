@@ -20,6 +20,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     items: int = 1_024
     keys: int = 256
     pending_holds: int = 20
+    pending_holds_mission: int = 100
     hold_expiry_ms: int = 86_400_000
 
 

@@ -5,6 +5,8 @@ Every answer is a value. Whatever fails inside is a denial, never an exception a
 
 from __future__ import annotations
 
+from typing import Any
+
 from bridle.bundle.bundle import Bundle
 from bridle.engine import verdicts
 from bridle.engine.case import Case, GovernanceCase, Judgement, Refusal, Typed
@@ -41,6 +43,17 @@ class Engine:
     def normalise(self, tool: str, text: str) -> Typed | Refusal:
         """Read the exact JSON text of an action's arguments into canonical form, or refuse it."""
         return self._normaliser.normalise(tool, text)
+
+    def steering(self, typed: Typed, tool: str, but: frozenset[tuple[str, ...]]) -> Any:
+        """Return what of an action's arguments steers its effect, without those at the paths `but`.
+
+        Content is left out. Compare two of them by `bridle.engine.normalise.steering.same`.
+        """
+        return self._normaliser.steering(tool, typed.value, but)
+
+    def declares(self, tool: str, path: tuple[str, ...]) -> bool:
+        """Whether a path of names leads to a declared argument of a tool."""
+        return self._normaliser.declares(tool, path)
 
     def judge(self, case: Case) -> Judgement:
         """Judge an action whose arguments have been normalised by this engine."""

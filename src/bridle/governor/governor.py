@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 from bridle.bundle.bundle import Bundle
 from bridle.bundle.load import load
-from bridle.governor.action import answers, attempts, holds, outcomes, path, standing
+from bridle.governor.action import attempts, holds, outcomes, path, standing
+from bridle.governor.approval import answers, exceptions
 from bridle.governor.ground import clear, proven
 from bridle.governor.ground.core import Core
 from bridle.governor.ground.opening import Ground, Site, prepare
@@ -45,11 +46,13 @@ _ACTS: dict[type[calls.Call], Callable[..., Any]] = {
     calls.Unkill: operators.unkill,
     calls.IdentityVerb: operators.identity,
     calls.Settle: operators.settle,
+    calls.EndException: approvals.end,
 }
 _SHOWN: dict[type[calls.Call], Callable[..., list[dict[str, Any]]]] = {
     calls.Missions: showing.missions_of,
     calls.Agents: showing.identities,
     calls.Approvals: showing.approvals,
+    calls.Exceptions: showing.excepted,
     calls.Attempts: showing.attempts,
 }
 
@@ -152,7 +155,8 @@ class Governor:
         """Settle what time has settled: leases, holds, missions. Returns how many."""
 
         def settle(turn: Turn) -> int:
-            return attempts.recover(turn) + answers.expire(turn) + missions.expire(turn)
+            ended = answers.expire(turn) + exceptions.expire(turn) + missions.expire(turn)
+            return attempts.recover(turn) + ended
 
         done = self._core.write(settle)
         if done:
@@ -233,7 +237,6 @@ class Governor:
                 reply = calls.Done(note=changed.status)
             case calls.Answer():
                 hold = write(partial(approvals.answer, caller=caller, call=call))
-                self._tell()
                 reply = calls.Done(note=hold.status)
             case calls.Kill():
                 reply = Listing(rows=write(partial(operators.kill, caller=caller, call=call)))
@@ -242,7 +245,9 @@ class Governor:
             case calls.Status():
                 reply = Listing(rows=[self._status(caller)])
             case _:
-                reply = self._plainly(caller, call)
+                return self._plainly(caller, call)
+        # Each of these may have settled a hold that somebody waits for.
+        self._tell()
         return reply
 
     def _as(self, caller: Caller, job: Callable[[Turn], T]) -> T:
@@ -261,6 +266,7 @@ class Governor:
         act, show = _ACTS.get(type(call)), _SHOWN.get(type(call))
         if act is not None:
             self._as(caller, partial(act, caller=caller, call=call))
+            self._tell()
             return calls.Done()
         if show is not None:
             return Listing(rows=self._as(caller, partial(show, call=call)))

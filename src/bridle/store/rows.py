@@ -189,14 +189,16 @@ class HoldRow(Row, frozen=True, kw_only=True):
     """A durable request to humans about an `action` or a `result`; `digest` binds it to one.
 
     `causes` are `{kind, id, digest|amount}`; `groups` maps an approver group to how many distinct
-    humans it needs; `votes` are `{user, approve, reason, time, method}`. `uid` is that of the
-    process that asked (-1: not known). `edited` says that humans put other arguments in place of
-    those judged; `terms` how far the approval is to reach beyond this action.
+    humans it needs; `votes` are `{user, approve, reason, time, method, digest}`, the last of which
+    says what was voted on: a vote counts for that only. `uid` is that of the process that asked
+    (-1: not known). `edited` says that humans put other arguments in place of those judged; `terms`
+    how far the approval is to reach beyond this action.
     """
 
     TABLE: ClassVar[str] = "holds"
     KEY: ClassVar[str] = "id"
-    INDEXED: ClassVar[tuple[str, ...]] = ("status", "mission", "bind", "expires")
+    INDEXED: ClassVar[tuple[str, ...]] = ("status", "mission", "agent", "bind", "expires")
+    FIXED: ClassVar[tuple[str, ...]] = ("mission", "agent", "bind")
     id: str
     subject: str
     action: str

@@ -76,6 +76,9 @@ def _limits(table: Table) -> Limits:
         items=table.integer("items", standard.items, 1, 1_000_000),
         keys=table.integer("keys", standard.keys, 1, 100_000),
         pending_holds=table.integer("pending_holds", standard.pending_holds, 0, 10_000),
+        pending_holds_mission=table.integer(
+            "pending_holds_mission", standard.pending_holds_mission, 0, 100_000
+        ),
         hold_expiry_ms=table.duration("hold_expiry", standard.hold_expiry_ms),
     )
     table.close()

@@ -24,6 +24,7 @@ from bridle.engine.normalise.projection import (
     holds_decimals,
     record_projector,
 )
+from bridle.engine.normalise.steering import reaches, steering
 from bridle.engine.strict_json import parse_arguments, parse_result
 from bridle.model.errors import BundleError
 from bridle.model.reason import ReasonCode
@@ -105,6 +106,19 @@ class Normaliser:
         if not form.conforms(value):
             return _mismatch(form, value)
         return Typed(text, value, digest_of_result(tool, value, form.place))
+
+    def steering(self, tool: str, value: Any, but: frozenset[tuple[str, ...]]) -> Any:
+        """Return what of a tool's arguments steers its effect, without what stands at `but`.
+
+        Two of them are compared by `bridle.engine.normalise.steering.same`. Raises `BundleError`
+        for a tool that the bundle does not have.
+        """
+        return steering(value, self._known(tool).place, but)
+
+    def declares(self, tool: str, path: tuple[str, ...]) -> bool:
+        """Whether a path of names leads to a declared argument of a tool."""
+        form = self._inputs.get(tool) or self._prepare(tool)
+        return not isinstance(form, Refusal) and reaches(form.place, path)
 
     def digest(self, tool: str, value: Any) -> str:
         """Return the digest of arguments that `normalise` has let through.

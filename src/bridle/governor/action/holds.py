@@ -1,6 +1,6 @@
 """Holds: durable requests to humans, bound to one action (or one stored result) and its causes.
 
-    pending → approved → used | void        pending → denied | expired | void
+    pending → approved → used | expired | void        pending → denied | expired | void
 
 A hold reserves nothing. Its approval lifts exactly the listed causes, once.
 """
@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from msgspec import Struct, structs
 
 from bridle.bundle.bundle import Bundle
 from bridle.engine.case import Cause, Judgement
 from bridle.governor.action.standing import Standing
+from bridle.governor.approval import quorum
+from bridle.governor.ground.core import Core
 from bridle.governor.ground.turn import Turn
+from bridle.model.calls import Terms
 from bridle.model.reason import Reason, ReasonCode
 from bridle.store.rows import HoldRow
 
@@ -27,8 +31,9 @@ PENDING, APPROVED, DENIED, EXPIRED, USED, VOID = (
     "void",
 )
 
-# The group that every bundle has without declaring it: those who may operate.
-OPERATORS = "operators"
+OPEN = (PENDING, APPROVED)
+
+OPERATORS = quorum.OPERATORS
 
 ACTION, RESULT = "action", "result"
 
@@ -36,7 +41,8 @@ ACTION, RESULT = "action", "result"
 class Wanted(Struct, frozen=True, kw_only=True):
     """A hold to be opened. `key` says which requests are the same to a human.
 
-    `digest` is the keyed digest of what humans are shown.
+    `digest` is the keyed digest of what humans are shown. `edited` says that humans have written
+    the arguments: those, and not what the agent asked for, are judged again on release.
     """
 
     key: str
@@ -46,6 +52,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     digest: str
     judged: Judgement
     sealed: bytes
+    edited: bool = False
 
 
 def bind(at: Standing, tool: str, requested: str) -> str:
@@ -53,14 +60,40 @@ def bind(at: Standing, tool: str, requested: str) -> str:
     return at.turn.core.keyed(f"{ACTION}|{at.mission.id}|{at.session.agent}|{tool}|{requested}")
 
 
+def shown_digest(core: Core, args: str, terms: Terms | None) -> str:
+    """What a vote is bound to: the arguments (their digest) and how far the approval reaches."""
+    if terms is None:
+        return core.keyed(args)
+    return core.keyed(f"{args}|{msgspec.json.encode(terms, order='sorted').decode()}")
+
+
+def terms_of(row: HoldRow) -> Terms | None:
+    """How far a hold's approval is to reach beyond its action."""
+    return None if row.terms is None else msgspec.convert(row.terms, Terms)
+
+
+def is_about(core: Core, row: HoldRow, args: str) -> bool:
+    """Whether these arguments (their digest) are the ones that humans are shown."""
+    return shown_digest(core, args, terms_of(row)) == row.digest
+
+
 def attached(at: Standing, key: str, judged: Judgement) -> HoldRow | None:
     """Return the pending hold an identical call attaches to: it asks for all that is needed."""
-    rows = at.turn.tx.find(HoldRow, bind=key, status=PENDING, limit=20)
+    return _same(at, key, judged, PENDING)
+
+
+def ready(at: Standing, key: str, judged: Judgement) -> HoldRow | None:
+    """Return an approval for an identical call that nobody has used: it lifts all in the way."""
+    return _same(at, key, judged, APPROVED)
+
+
+def _same(at: Standing, key: str, judged: Judgement, status: str) -> HoldRow | None:
+    rows = at.turn.tx.find(HoldRow, bind=key, status=status, limit=20)
     return next((row for row in rows if row.expires > at.now and _asks_for(row, judged)), None)
 
 
 def _asks_for(row: HoldRow, judged: Judgement) -> bool:
-    asked, wanted = _terms(row.causes), _terms(plain(judged.causes))
+    asked, wanted = _causes(row.causes), _causes(plain(judged.causes))
     return (
         row.groups == judged.groups
         and asked.keys() == wanted.keys()
@@ -68,16 +101,18 @@ def _asks_for(row: HoldRow, judged: Judgement) -> bool:
     )
 
 
-def _terms(causes: list[dict[str, Any]]) -> dict[tuple[str, str, str], int]:
+def _causes(causes: list[dict[str, Any]]) -> dict[tuple[str, str, str], int]:
     """Causes by what they are, with the amount that a budget is to be overdrawn by."""
     return {(c["kind"], c["id"], c["digest"]): c["amount"] for c in causes}
 
 
 def full(at: Standing) -> bool:
-    """Whether this agent has as many pending holds in its mission as the bundle allows."""
-    rows = at.turn.tx.find(HoldRow, mission=at.mission.id, status=PENDING, limit=10_000)
-    mine = sum(1 for row in rows if row.agent == at.session.agent)
-    return mine >= at.bundle.manifest.limits.pending_holds
+    """Whether this agent, or its whole mission, has as many pending holds as the bundle allows."""
+    limits, tx, mission = at.bundle.manifest.limits, at.turn.tx, at.mission.id
+    mine = tx.count(HoldRow, mission=mission, status=PENDING, agent=at.session.agent)
+    if mine >= limits.pending_holds:
+        return True
+    return tx.count(HoldRow, mission=mission, status=PENDING) >= limits.pending_holds_mission
 
 
 def open_hold(at: Standing, wanted: Wanted) -> HoldRow:
@@ -101,6 +136,7 @@ def open_hold(at: Standing, wanted: Wanted) -> HoldRow:
         reasons=[structs.asdict(r) for r in judged.record or judged.reasons],
         sealed=wanted.sealed,
         uid=at.turn.caller.uid if at.turn.caller is not None else -1,
+        edited=wanted.edited,
     )
     at.turn.tx.put(row)
     return row
@@ -111,14 +147,14 @@ def together(judged: Judgement, approval: HoldRow | None) -> Judgement:
     # An approval is used up by one judgement, so what it lifted stands again in the next.
     if approval is None:
         return judged
-    terms = {(c["kind"], c["id"], c["digest"]): Cause(**c) for c in approval.causes}
-    terms |= {(c.kind, c.id, c.digest): c for c in judged.causes}
+    causes = {(c["kind"], c["id"], c["digest"]): Cause(**c) for c in approval.causes}
+    causes |= {(c.kind, c.id, c.digest): c for c in judged.causes}
     groups = dict(approval.groups)
     for group, need in judged.groups.items():
         groups[group] = max(need, groups.get(group, 0))
     earlier = tuple(reason_of(r) for r in approval.reasons)
     record = tuple(dict.fromkeys((*earlier, *(judged.record or judged.reasons))))
-    return structs.replace(judged, causes=tuple(terms.values()), groups=groups, record=record)
+    return structs.replace(judged, causes=tuple(causes.values()), groups=groups, record=record)
 
 
 def close(turn: Turn, row: HoldRow, status: str) -> HoldRow:
@@ -131,7 +167,7 @@ def close(turn: Turn, row: HoldRow, status: str) -> HoldRow:
 def withdraw(turn: Turn, approval: str) -> None:
     """A hold whose action has settled by itself asks nobody for anything any more."""
     row = turn.tx.get(HoldRow, approval) if approval else None
-    if row is not None and row.subject == ACTION and row.status in (PENDING, APPROVED):
+    if row is not None and row.subject == ACTION and row.status in OPEN:
         close(turn, row, VOID)
 
 
@@ -141,16 +177,24 @@ def waivers(row: HoldRow | None) -> frozenset[tuple[str, str]]:
     return frozenset((c["id"], c["digest"]) for c in causes if c["kind"] == "forbid")
 
 
-def void_reason(row: HoldRow, bundle: Bundle) -> Reason | None:
-    """Say why an approval no longer counts: a policy it names has another text now, or is gone."""
+def void_reason(turn: Turn, row: HoldRow) -> Reason | None:
+    """Say why an approval no longer counts: a policy has changed, or who approved it may not."""
+    policy = changed_policy(row, turn.bundle)
+    if policy:
+        text = "the policy has changed since it was approved"
+        return Reason(ReasonCode.APPROVAL_VOID, text, policy)
+    if row.status == APPROVED and not quorum.reached(turn, row):
+        text = "those who approved this may not approve it any more"
+        return Reason(ReasonCode.APPROVAL_VOID, text)
+    return None
+
+
+def changed_policy(row: HoldRow, bundle: Bundle) -> str:
+    """Return a policy that a hold names and that has another text now, or is gone (empty: none)."""
     # INVARIANT: an approval lifts exactly the causes that humans were shown; a changed text of a
     # listed policy voids it, an unrelated bundle change does not.
     now = {p.id: p.digest for p in bundle.policies}
-    for policy, digest in sorted(waivers(row)):
-        if now.get(policy) != digest:
-            text = "the policy has changed since it was approved"
-            return Reason(ReasonCode.APPROVAL_VOID, text, policy)
-    return None
+    return next((p for p, digest in sorted(waivers(row)) if now.get(p) != digest), "")
 
 
 def allowance(row: HoldRow | None) -> dict[str, int]:

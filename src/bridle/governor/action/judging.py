@@ -8,6 +8,7 @@ from bridle.engine.case import Cause, Judgement, Refusal, Typed
 from bridle.governor.action import attempts, budgets, holds, rulings
 from bridle.governor.action.rulings import Asked
 from bridle.governor.action.standing import PASSING, obstacle
+from bridle.governor.approval import exceptions
 from bridle.model.reason import Reason, ReasonCode
 from bridle.model.verdict import Effect, Verdict
 
@@ -24,12 +25,27 @@ def judge(asked: Asked) -> Verdict:
         kept = asked.approval is not None and stop.code in PASSING
         return rulings.deny(asked, (stop,), keep_row=kept)
     void = _use_up(asked)
-    return rulings.deny(asked, (void,)) if void is not None else _by_policy(asked, found)
+    if void is not None:
+        return rulings.deny(asked, (void,))
+    form = _form(asked, found)
+    if isinstance(form, Refusal):
+        return rulings.deny(asked, (Reason(form.code, form.text),))
+    return _by_policy(asked, form)
+
+
+def _form(asked: Asked, found: Typed) -> Typed | Refusal:
+    """What is judged: what was asked for, or what humans have put in its place."""
+    # INVARIANT: I3 — where humans edited the arguments, theirs are judged and executed, and what
+    # the agent asked for only says which action this is.
+    row = asked.approval
+    if row is None or not row.edited:
+        return found
+    kept = asked.turn.unseal(row.action, row.sealed)
+    return asked.at.engine.normalise(row.tool, kept.args)
 
 
 def _by_policy(asked: Asked, found: Typed) -> Verdict:
-    case = asked.at.case(asked.call.tool, found, holds.waivers(asked.approval))
-    judged = asked.at.engine.judge(case)
+    asked, judged = _opinion(asked, found)
     if not judged.effect.runs and judged.effect is not Effect.HOLD:
         return rulings.deny(asked, judged.reasons, judged=judged)
     if judged.typed is None:
@@ -37,23 +53,53 @@ def _by_policy(asked: Asked, found: Typed) -> Verdict:
     if _differs_from_approved(asked, judged.typed):
         text = "what would run now is not what was approved"
         return rulings.deny(asked, (Reason(ReasonCode.APPROVAL_VOID, text),), judged=judged)
-    return _pay(asked, judged, judged.typed)
+    return _pay(asked, _told_of_edits(asked, judged), judged.typed)
+
+
+def _opinion(asked: Asked, found: Typed) -> tuple[Asked, Judgement]:
+    """What policy says, with what an approval and the mission's exceptions lift."""
+    waived = holds.waivers(asked.approval)
+    judged, lifting = exceptions.judge(asked.at, asked.call.tool, found, waived)
+    return (structs.replace(asked, exceptions=lifting) if lifting else asked), judged
+
+
+def _told_of_edits(asked: Asked, judged: Judgement) -> Judgement:
+    """To the agent, arguments that humans changed are a modification like any other."""
+    changed = judged.typed is not None and judged.typed.text != asked.call.args
+    if judged.effect is not Effect.ALLOW or not changed:
+        return judged
+    reason = Reason(ReasonCode.MODIFIED, "a human changed the arguments")
+    return structs.replace(
+        judged,
+        effect=Effect.MODIFY,
+        reasons=(*judged.reasons, reason),
+        record=(*judged.record, reason),
+    )
+
+
+def _hold(asked: Asked, judged: Judgement, typed: Typed) -> Verdict:
+    """Hold the action, unless humans have approved an identical one that did not use it."""
+    if asked.approval is None and asked.typed is not None:
+        key = holds.bind(asked.at, asked.call.tool, asked.typed.digest)
+        approval = holds.ready(asked.at, key, judged)
+        if approval is not None and holds.void_reason(asked.turn, approval) is None:
+            return judge(structs.replace(asked, approval=approval, exceptions=()))
+    return rulings.hold(asked, judged, typed)
 
 
 def _use_up(asked: Asked) -> Reason | None:
     """An approval is good for one judgement. Says why it is void, if it is."""
     if asked.approval is None:
         return None
-    void = holds.void_reason(asked.approval, asked.at.bundle)
+    void = holds.void_reason(asked.turn, asked.approval)
     holds.close(asked.turn, asked.approval, holds.VOID if void else holds.USED)
     return void
 
 
 def _differs_from_approved(asked: Asked, typed: Typed) -> bool:
     # INVARIANT: I3 — an approval is for the arguments that humans were shown, and for no others.
-    return (
-        asked.approval is not None and asked.turn.core.keyed(typed.digest) != asked.approval.digest
-    )
+    row = asked.approval
+    return row is not None and not holds.is_about(asked.turn.core, row, typed.digest)
 
 
 def _pay(asked: Asked, judged: Judgement, typed: Typed) -> Verdict:
@@ -69,7 +115,7 @@ def _pay(asked: Asked, judged: Judgement, typed: Typed) -> Verdict:
     judged = _with_budget_holds(asked, judged, short)
     judged = _with_doubt(asked, judged)
     if judged.effect is Effect.HOLD:
-        return rulings.hold(asked, judged, typed)
+        return _hold(asked, judged, typed)
     return rulings.allow(asked, judged, typed, charge)
 
 

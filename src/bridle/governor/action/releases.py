@@ -77,7 +77,7 @@ def redeem(at: Standing, action: ActionRow, hold: HoldRow) -> Release:
     stop = obstacle(at, action.tool)
     if stop is not None:
         return refused(action.id, stop)
-    void = holds.void_reason(hold, at.bundle)
+    void = hold.status == holds.VOID or holds.void_reason(at.turn, hold) is not None
     holds.close(at.turn, hold, holds.VOID if void else holds.USED)
     kept = at.turn.unseal(action.id, action.sealed)
     # Without a valid approval the result is simply judged anew; what still objects holds it again.

@@ -51,7 +51,15 @@ def standing_answer(asked: Asked, row: ActionRow) -> Answer:
 
 def _same(asked: Asked, row: ActionRow) -> bool:
     known = (row.requested, row.judged)
-    return asked.fingerprint() in known or as_written(asked.turn, asked.call) in known
+    if asked.fingerprint() in known or as_written(asked.turn, asked.call) in known:
+        return True
+    return asked.typed is not None and _edited_to(asked.turn, row, asked.typed.digest)
+
+
+def _edited_to(turn: Turn, row: ActionRow, args: str) -> bool:
+    """Whether these arguments (their digest) are what humans made of those that wait for them."""
+    hold = turn.tx.get(HoldRow, row.approval) if row.approval else None
+    return hold is not None and hold.edited and holds.is_about(turn.core, hold, args)
 
 
 def stored(turn: Turn, row: ActionRow) -> Verdict:

@@ -10,6 +10,7 @@ from msgspec import Struct, structs
 from bridle.engine.case import Judgement, Refusal, Typed
 from bridle.governor.action import attempts, budgets, holds
 from bridle.governor.action.standing import Standing, redefined
+from bridle.governor.approval import exceptions
 from bridle.governor.ground import clear, vault
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
@@ -19,7 +20,7 @@ from bridle.model.reason import Reason, ReasonCode
 from bridle.model.record import LeafKind
 from bridle.model.tool import Tool
 from bridle.model.verdict import Effect, Receipt, Verdict
-from bridle.store.rows import ActionRow, HoldRow
+from bridle.store.rows import ActionRow, ExceptionRow, HoldRow
 
 _LISTED = 64
 _KEPT = 1_048_576
@@ -39,8 +40,9 @@ _encode = msgspec.json.Encoder().encode
 class Asked(Struct, frozen=True, kw_only=True):
     """One request to judge: the call, the action's id, who asks, and the arguments once normalised.
 
-    `row` is what is known of the action already; `approval` is what humans have lifted for it.
-    An empty `id` is a request that names no action: it is recorded, and no row kept of it.
+    `row` is what is known of the action already; `approval` is what humans have lifted for it, and
+    `exceptions` what they have lifted for the mission. An empty `id` is a request that names no
+    action: it is recorded, and no row kept of it.
     """
 
     at: Standing
@@ -50,6 +52,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     relaxed: bool = False
     row: ActionRow | None = None
     approval: HoldRow | None = None
+    exceptions: tuple[ExceptionRow, ...] = ()
 
     @property
     def turn(self) -> Turn:
@@ -106,6 +109,7 @@ class Ruling(Struct, frozen=True, kw_only=True):
 def allow(asked: Asked, judged: Judgement, typed: Typed, charge: budgets.Charge) -> Verdict:
     """Record an allow or modify, take its budgets, and start it if the call says so."""
     turn, at = asked.turn, asked.at
+    exceptions.use(turn, asked.exceptions)
     charged = budgets.reserve(turn.tx, charge, asked.paid)
     ruling = Ruling(
         effect=judged.effect, reasons=judged.reasons, judged=judged, typed=typed, charge=charge
@@ -134,6 +138,7 @@ def hold(asked: Asked, judged: Judgement, typed: Typed) -> Verdict:
         text = "this agent has too many actions waiting for humans"
         return deny(asked, (Reason(ReasonCode.LIMIT_EXCEEDED, text),), judged=judged)
     if pending is None:
+        edited = asked.approval is not None and asked.approval.edited
         kept = vault.Kept(requested=requested.text, args=typed.text)
         wanted = holds.Wanted(
             key=key,
@@ -143,6 +148,7 @@ def hold(asked: Asked, judged: Judgement, typed: Typed) -> Verdict:
             digest=asked.turn.core.keyed(typed.digest),
             judged=judged,
             sealed=asked.turn.seal(asked.id, kept),
+            edited=edited,
         )
         pending = holds.open_hold(at, wanted)
     ruling = Ruling(
@@ -269,6 +275,8 @@ def _record(asked: Asked, ruling: Ruling) -> Receipt:
     approval = ruling.approval or (asked.approval.id if asked.approval is not None else "")
     if approval:
         ids["approval"] = approval
+    if ruling.effect.runs and asked.exceptions:
+        ids["exceptions"] = ",".join(row.id for row in asked.exceptions)
     entry = Entry(
         kind=LeafKind.DECISION,
         chain=asked.at.mission.id,

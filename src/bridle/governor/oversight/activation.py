@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
 from msgspec import Struct, structs
 
 from bridle.bundle.bundle import Bundle
-from bridle.governor.action import answers
+from bridle.governor.approval import ending, quorum
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
 from bridle.model.errors import BundleError, RefusedError
@@ -50,11 +53,13 @@ def activate(turn: Turn, bundle: Bundle, by: By) -> None:
             },
         )
     )
+    ending.by_activation(turn, bundle)
 
 
 def _keeps_humans_in(turn: Turn, bundle: Bundle) -> None:
     """Refuse a bundle under which nobody could approve, revoke or resume."""
-    # INVARIANT: a bundle in force always leaves an active human for every group a hold can name.
+    # INVARIANT: a bundle in force always leaves active humans enough for whatever one policy or
+    # budget can ask for, each human in one seat.
     operators = bundle.manifest.operators or tuple(bundle.users)
     if not any(turn.status("user", user) is Status.ACTIVE for user in operators):
         raise RefusedError(
@@ -62,21 +67,31 @@ def _keeps_humans_in(turn: Turn, bundle: Bundle) -> None:
             code="locks_out",
             hint="name an active user in `operators` of bridle.toml",
         )
-    for group, need in _groups(bundle).items():
-        able = sum(answers.member(turn, bundle, group, user) for user in bundle.users)
-        if able < need:
+    for what, needs in _asked(bundle):
+        if not quorum.seated(turn, bundle, needs, bundle.users):
+            groups = ", ".join(f"{need} of {group}" for group, need in sorted(needs.items()))
             raise RefusedError(
-                f"approver group {group!r} needs {need} active human(s) and has {able}",
+                f"{what} asks for {groups}: there are not as many active humans, each for one seat",
                 code="locks_out",
-                hint="add users to the group in agents.toml, or resume suspended ones",
+                hint="add users to the groups in agents.toml, or resume suspended ones",
             )
 
 
-def _groups(bundle: Bundle) -> dict[str, int]:
-    """Every group that a hold can name, with the most distinct humans it can ask for."""
-    asked = [g for policy in bundle.policies for g in policy.hold]
-    payers = (*bundle.missions.values(), *bundle.agents.values(), *bundle.users.values())
-    asked += [(group, 0) for one in payers for budget in one.budgets for group in budget.hold]
+def _asked(bundle: Bundle) -> Iterator[tuple[str, dict[str, int]]]:
+    """What each policy and budget can ask of humans: how many distinct ones of which group."""
+    for policy in bundle.policies:
+        yield f"policy {policy.id!r}", _needs(bundle, policy.hold)
+    missions, agents, users = bundle.missions, bundle.agents, bundle.users
+    budgets = chain(
+        (b for each in missions.values() for b in each.budgets),
+        (b for each in agents.values() for b in each.budgets),
+        (b for each in users.values() for b in each.budgets),
+    )
+    for budget in budgets:
+        yield f"budget {budget.name!r}", _needs(bundle, [(group, 0) for group in budget.hold])
+
+
+def _needs(bundle: Bundle, asked: Iterable[tuple[str, int]]) -> dict[str, int]:
     needs: dict[str, int] = {}
     for group, need in asked:
         declared = bundle.approvers.get(group)

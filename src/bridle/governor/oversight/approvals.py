@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from bridle.governor.action import answers, holds, path, releases, repeats
+from bridle.governor.action import holds, path, releases, repeats
 from bridle.governor.action.standing import Standing, find
+from bridle.governor.approval import answers, exceptions
+from bridle.governor.approval.edits import Proposal
 from bridle.governor.ground import clear
 from bridle.governor.ground.turn import Turn
-from bridle.governor.oversight import humans, showing
+from bridle.governor.oversight import humans, missions, showing
 from bridle.model.action import ActionState
-from bridle.model.calls import Answer, ApprovalOf, Caller, Decide, Redeem
+from bridle.model.calls import Answer, ApprovalOf, Caller, Decide, EndException, Redeem
 from bridle.model.errors import NotFoundError, RefusedError
 from bridle.model.reason import Reason, ReasonCode
 from bridle.model.tool import EffectClass
 from bridle.model.verdict import Effect, Release, Verdict
-from bridle.store.rows import ActionRow, HoldRow
+from bridle.store.rows import ActionRow, ExceptionRow, HoldRow
 
 _LONGEST_REASON = 2_000
 
@@ -32,8 +34,25 @@ def answer(turn: Turn, caller: Caller, call: Answer) -> HoldRow:
         reason=clear.text_of(call.reason[:_LONGEST_REASON]),
         digest=call.digest,
         method=caller.method,
+        proposal=Proposal(call.args, call.terms),
     )
     return answers.count(turn, row, vote)
+
+
+def end(turn: Turn, caller: Caller, call: EndException) -> None:
+    """End an exception: one of those who granted it, the mission's user, or an operator."""
+    row = turn.tx.get(ExceptionRow, call.exception)
+    if row is None:
+        hint = "`bridle approvals exceptions` lists those in force"
+        raise NotFoundError(f"no exception {call.exception!r}", hint=hint)
+    if call.as_user in row.by:
+        who = humans.name(turn, caller, call.as_user)
+    else:
+        mission = missions.get(turn, row.mission)
+        who = humans.owner_or_operator(turn, caller, call.as_user, mission)
+    if row.status != exceptions.ACTIVE:
+        raise RefusedError(f"this exception is {row.status} already", code="exception_over")
+    exceptions.end(turn, row, exceptions.ENDED, by=who, method=caller.method)
 
 
 def status(turn: Turn, call: ApprovalOf) -> dict[str, Any]:
@@ -42,12 +61,13 @@ def status(turn: Turn, call: ApprovalOf) -> dict[str, Any]:
     if isinstance(found, Reason):
         raise NotFoundError("no such approval for this session", code=found.code)
     row = found[1]
-    open_still = row.status in (holds.PENDING, holds.APPROVED)
-    lapsed = open_still and row.expires <= turn.now
     return {
         "id": row.id,
-        "status": holds.EXPIRED if lapsed else row.status,
+        "status": showing.status_of(turn, row),
         "expires": row.expires,
+        "subject": row.subject,
+        "action": row.action,
+        "tool": row.tool,
     }
 
 
@@ -58,7 +78,7 @@ def redeem(turn: Turn, call: Redeem) -> Verdict | Release:
         return Verdict(action="", effect=Effect.DENY, reasons=(found,))
     at, row = found
     action = turn.tx.get(ActionRow, call.action or row.action)
-    if action is None or not at.owns(action) or not _concerns(row, action):
+    if action is None or not at.executes(action) or not _concerns(row, action):
         reason = Reason(ReasonCode.NOT_DECIDED, "this approval is not about that action")
         return Verdict(action=row.action, effect=Effect.DENY, reasons=(reason,))
     if row.subject == holds.RESULT:
@@ -97,12 +117,14 @@ def _redeem_action(at: Standing, row: HoldRow, action: ActionRow, call: Redeem) 
 
 
 def _redeem_result(at: Standing, row: HoldRow, action: ActionRow) -> Release:
-    over = holds.outcome_of(row, at.now)
+    void = row.status == holds.VOID
+    over = None if void else holds.outcome_of(row, at.now)
     if over is None and action.approval != row.id:
         over = Reason(ReasonCode.APPROVAL_VOID, "the result has been judged since this was asked")
     if over is not None:
         return releases.refused(action.id, over)
-    if row.status == holds.APPROVED:
+    # What a void hold withheld is judged anew: the result is there, and nobody has refused it.
+    if void or row.status == holds.APPROVED:
         return releases.redeem(at, action, row)
     kept = at.turn.unseal(action.id, action.sealed)
     reasons = tuple(holds.reason_of(r) for r in kept.reasons)

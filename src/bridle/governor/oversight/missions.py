@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from bridle.engine.case import GovernanceCase, MissionView
+from bridle.governor.approval import ending
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
 from bridle.governor.oversight import humans
@@ -110,6 +111,8 @@ def change(turn: Turn, caller: Caller, call: MissionVerb) -> MissionRow:
     mission = structs.replace(mission, status=target, ended=ended)
     turn.tx.put(mission)
     _record(turn, Act(mission, who, caller.method), {"what": call.verb})
+    if target is MissionStatus.CLOSED:
+        ending.by_mission(turn, mission.id)
     return mission
 
 
@@ -131,6 +134,7 @@ def expire(turn: Turn) -> int:
                 body={"what": "expire"},
             )
         )
+        ending.by_mission(turn, mission.id)
     return len(rows)
 
 

@@ -8,6 +8,7 @@ from msgspec import Struct, structs
 
 from bridle.bundle.bundle import Bundle
 from bridle.governor.action import outcomes
+from bridle.governor.approval import ending
 from bridle.governor.ground import clear
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
@@ -52,6 +53,7 @@ def kill(turn: Turn, caller: Caller, call: Kill) -> list[dict[str, Any]]:
     )
     turn.tx.put(row)
     _count(turn, kills=int(before is None))
+    ending.by_kill(turn, row)
     body = {"what": "kill", "scope": key}
     _record(turn, Act(LeafKind.KILL, who, caller.method, body, call.reason))
     return [structs.asdict(a) for a in showing.running(turn) if _covers(row, a)]
@@ -117,6 +119,8 @@ def identity(turn: Turn, caller: Caller, call: IdentityVerb) -> None:
     )
     step = int(status is not Status.ACTIVE) - int(before is not Status.ACTIVE)
     _count(turn, suspended=step)
+    if status is Status.RETIRED:
+        ending.by_retirement(turn, call.kind, call.id)
     body = {"what": call.verb, "kind": call.kind, "id": call.id}
     _record(turn, Act(LeafKind.IDENTITY, who, caller.method, body))
 

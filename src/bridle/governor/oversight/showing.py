@@ -10,13 +10,21 @@ from msgspec import structs
 from bridle.bundle.bundle import Bundle
 from bridle.governor.action import holds
 from bridle.governor.action.standing import Standing, in_scope
+from bridle.governor.approval import exceptions
 from bridle.governor.ground.turn import Turn
 from bridle.governor.oversight import missions, spending
 from bridle.model.action import AttemptState
-from bridle.model.calls import Agents, Approvals, Attempts, Missions
+from bridle.model.calls import Agents, Approvals, Attempts, Exceptions, Missions
 from bridle.model.errors import NotFoundError, UsageError
 from bridle.model.mission import MissionStatus
-from bridle.store.rows import AttemptRow, HoldRow, KillRow, MissionRow, SessionRow
+from bridle.store.rows import (
+    AttemptRow,
+    ExceptionRow,
+    HoldRow,
+    KillRow,
+    MissionRow,
+    SessionRow,
+)
 
 _EVERY = 1_000_000
 
@@ -85,7 +93,7 @@ def approvals(turn: Turn, call: Approvals) -> list[dict[str, Any]]:
         return [_one_hold(turn, call.approval)]
     search = partial(turn.tx.find, HoldRow, newest="expires", limit=_limit(call.limit))
     rows = search() if call.all else search(status=holds.PENDING)
-    return [_hold(row) for row in sorted(rows, key=lambda r: (r.created, r.id))]
+    return [_hold(turn, row) for row in sorted(rows, key=lambda r: (r.created, r.id))]
 
 
 def hold(turn: Turn, approval: str) -> HoldRow:
@@ -100,14 +108,42 @@ def hold(turn: Turn, approval: str) -> HoldRow:
 def _one_hold(turn: Turn, approval: str) -> dict[str, Any]:
     row = hold(turn, approval)
     kept = turn.unseal(row.action, row.sealed)
-    shown = {**_hold(row), "args": kept.args, "requested": kept.requested}
+    shown = {**_hold(turn, row), "args": kept.args, "requested": kept.requested}
     return {**shown, "output": kept.output} if row.subject == holds.RESULT else shown
 
 
-def _hold(row: HoldRow) -> dict[str, Any]:
+def _hold(turn: Turn, row: HoldRow) -> dict[str, Any]:
     shown = structs.asdict(row)
     del shown["sealed"], shown["bind"]
-    return shown
+    # Whose vote is for what the hold is about now; an earlier one was for something else.
+    votes = [{**vote, "counts": vote.get("digest") == row.digest} for vote in row.votes]
+    return {**shown, "status": status_of(turn, row), "votes": votes}
+
+
+def status_of(turn: Turn, row: HoldRow) -> str:
+    """How a hold stands at this moment, whether or not anyone has settled it yet."""
+    if row.status not in holds.OPEN:
+        return row.status
+    if row.expires <= turn.now:
+        return holds.EXPIRED
+    return holds.VOID if holds.void_reason(turn, row) is not None else row.status
+
+
+def excepted(turn: Turn, call: Exceptions) -> list[dict[str, Any]]:
+    """Exceptions, newest first, each with what it says of the arguments."""
+    where: dict[str, Any] = {"mission": call.mission} if call.mission else {}
+    if not call.all:
+        where["status"] = exceptions.ACTIVE
+    limit = _limit(call.limit)
+    rows = turn.tx.find(ExceptionRow, newest="created", limit=limit, **where)
+    return [_exception(turn, row) for row in rows]
+
+
+def _exception(turn: Turn, row: ExceptionRow) -> dict[str, Any]:
+    shown = structs.asdict(row)
+    del shown["sealed"]
+    said = exceptions.predicate_of(turn, row)
+    return {**shown, "args": said.args, "free": said.free, "most": said.most}
 
 
 def attempts(turn: Turn, call: Attempts) -> list[dict[str, Any]]:

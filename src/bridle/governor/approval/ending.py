@@ -1,0 +1,106 @@
+"""What ends holds and exceptions that nobody answered or used: kills, ends of missions, changes.
+
+A hold that was voided is asked for anew when the agent asks again. Each end is on record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from bridle.bundle.bundle import Bundle
+from bridle.governor.action import holds
+from bridle.governor.approval import exceptions
+from bridle.governor.ground.records import Entry
+from bridle.governor.ground.turn import Turn
+from bridle.model.record import LeafKind
+from bridle.store.rows import ActionRow, ExceptionRow, HoldRow, KillRow, MissionRow
+
+_EVERY = 1_000_000
+
+Covers = Callable[[HoldRow | ExceptionRow], bool]
+
+
+def by_kill(turn: Turn, kill: KillRow) -> int:
+    """A kill voids what is pending in its scope; what was approved waits until it is lifted."""
+    by = {"tool": "tool", "agent": "agent", "mission": "mission"}
+    field = by.get(kill.scope)
+
+    def covers(row: HoldRow | ExceptionRow) -> bool:
+        return field is None or getattr(row, field) == kill.subject
+
+    return _void(turn, covers, "kill", holds.PENDING)
+
+
+def by_mission(turn: Turn, mission: str) -> int:
+    """A mission that is over has no use for holds, approvals and exceptions."""
+
+    def covers(row: HoldRow | ExceptionRow) -> bool:
+        return row.mission == mission
+
+    ended = _end_exceptions(turn, covers, mission=mission)
+    return ended + _void(turn, covers, "mission", *holds.OPEN, mission=mission)
+
+
+def by_retirement(turn: Turn, kind: str, name: str) -> int:
+    """An identity that is gone for good leaves nothing behind that could still be used."""
+
+    def covers(row: HoldRow | ExceptionRow) -> bool:
+        if kind == "agent":
+            return row.agent == name
+        if kind == "user":
+            return _user_of(turn, row.mission) == name
+        return isinstance(row, HoldRow) and _executor_of(turn, row) == name
+
+    return _end_exceptions(turn, covers) + _void(turn, covers, "retirement", *holds.OPEN)
+
+
+def by_activation(turn: Turn, bundle: Bundle) -> int:
+    """A policy with another text voids every hold and exception that names it."""
+
+    # INVARIANT: nobody answers a hold, or acts on an exception, whose policy is not what it was;
+    # putting the old text back later revives neither.
+    def changed(row: HoldRow | ExceptionRow) -> bool:
+        if isinstance(row, HoldRow):
+            return bool(holds.changed_policy(row, bundle))
+        return exceptions.changed(turn, row)
+
+    return _end_exceptions(turn, changed) + _void(turn, changed, "policy", *holds.OPEN)
+
+
+def _void(turn: Turn, covers: Covers, why: str, *statuses: str, mission: str = "") -> int:
+    where: dict[str, Any] = {"mission": mission} if mission else {}
+    rows = [
+        row
+        for status in statuses
+        for row in turn.tx.find(HoldRow, status=status, limit=_EVERY, **where)
+        if row.expires > turn.now and covers(row)
+    ]
+    for row in rows:
+        holds.close(turn, row, holds.VOID)
+        turn.record(
+            Entry(
+                kind=LeafKind.APPROVAL,
+                chain=row.mission,
+                ids={"action": row.action, "approval": row.id, "level": turn.level},
+                body={"status": holds.VOID, "subject": row.subject, "why": why},
+            )
+        )
+    return len(rows)
+
+
+def _end_exceptions(turn: Turn, covers: Covers, mission: str = "") -> int:
+    rows = [row for row in exceptions.active(turn, mission) if covers(row)]
+    for row in rows:
+        exceptions.end(turn, row, exceptions.VOID)
+    return len(rows)
+
+
+def _user_of(turn: Turn, mission: str) -> str:
+    row = turn.tx.get(MissionRow, mission)
+    return row.user if row is not None else ""
+
+
+def _executor_of(turn: Turn, row: HoldRow) -> str:
+    action = turn.tx.get(ActionRow, row.action)
+    return action.executor if action is not None else ""
