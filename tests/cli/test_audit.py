@@ -97,6 +97,8 @@ def test_without_the_key_the_log_still_verifies(bridle_, store: Path) -> None:
     ran = bridle_("audit", "verify", "--store", store, "--json")
     assert ran.code == 0
     assert ran.json["payloads"]["unopened"] > 0
+    assert ran.json["rows"] is None
+    assert "not compared" in bridle_("audit", "verify", "--store", store).out
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no database at all" * 100])

@@ -8,11 +8,12 @@ import msgspec
 
 from bridle.bundle.bundle import Bundle
 from bridle.bundle.load import load_files
+from bridle.governor.audit.reconcile import every_difference, live_differences
 from bridle.governor.ground.clock import VirtualClock
 from bridle.governor.oversight import activation
 from bridle.governor.throwaway import governor_over
 from bridle.ledger import leaf
-from bridle.ledger.verify import verify_log
+from bridle.ledger.verify import Flaw, verify_log
 from bridle.model import calls
 from bridle.model.calls import Caller, Failed, Judged, Listing, Opened, Released, Reply
 from bridle.model.outcome import Outcome, OutcomeKind
@@ -446,6 +447,16 @@ class Desk:
 
         report = self.core.write(check)
         assert report.ok, report.findings
+        self.witnessed()
+
+    def witnessed(self) -> None:
+        """Every row is what the log says of it."""
+
+        def look(turn: Any) -> list[Flaw]:
+            marker = self.core.marker
+            return every_difference(turn.tx, marker) + live_differences(turn.tx, marker)
+
+        assert self.core.write(look) == []
 
 
 def judged(reply: Reply) -> Verdict:

@@ -14,6 +14,7 @@ import pytest
 
 import bridle
 from bridle.ledger.tree import Frontier
+from bridle.model.errors import StoreError
 from promises.test_attacks_results import TOML
 
 SOURCE = str(Path(bridle.__file__).resolve().parents[1])
@@ -72,15 +73,29 @@ def books(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Books:
     return Books(tmp_path)
 
 
-def test_a_log_cut_consistently_is_seen_by_the_root_noted_before_and_by_nothing_else(
+def test_a_log_cut_consistently_leaves_rows_that_no_record_speaks_for(books: Books) -> None:
+    size = books.verify()[1]["size"]
+    books.act()
+    books.cut(size)
+    code, found = books.verify()
+    assert code == 1
+    assert {flaw["code"] for flaw in found["findings"]} == {"row_invented"}
+    with pytest.raises(StoreError) as refused:
+        books.act()
+    assert refused.value.code == "store_tampered"
+
+
+def test_a_store_put_back_as_a_whole_is_seen_by_the_root_noted_before_and_by_nothing_else(
     books: Books,
 ) -> None:
+    earlier = books.database.read_bytes()
+    books.act()
     code, before = books.verify()
     assert code == 0
     noted = ("--size", str(before["size"]), "--root", before["root"])
     books.act()
     assert books.verify(*noted)[0] == 0  # it has grown, and still begins so
-    books.cut(before["size"] - 1)
+    books.database.write_bytes(earlier)
     code, found = books.verify()
     assert (code, found["ok"]) == (0, True)  # as docs/security-model.md says
     code, found = books.verify(*noted)

@@ -1,4 +1,4 @@
-"""Verifies the ledger of a store offline, whether a governor serves it or not. Writes nothing."""
+"""Verifies ledger and rows of a store offline, whether a governor serves it. Writes nothing."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from pathlib import Path
 
 from msgspec import Struct, structs
 
+from bridle.governor.audit.reconcile import every_difference
+from bridle.governor.audit.witness import Marker
 from bridle.ledger.seal import Sealer
 from bridle.ledger.tree import Frontier, leaf_hash
-from bridle.ledger.verify import Flaw, LeafRecord, Report, verify_log
+from bridle.ledger.verify import MOST_FINDINGS, Flaw, LeafRecord, Report, verify_log
 from bridle.model.errors import StoreError
 from bridle.store import keys
-from bridle.store.place import Place, place_at, place_of
+from bridle.store.base import Tx
+from bridle.store.place import Place, installed_runtime, installed_state, place_at, place_of
+from bridle.store.rows import ROWS
 from bridle.store.sqlite.reading import snapshot
 
 
@@ -34,22 +38,47 @@ def place(bundle: Path | None, store: Path | None) -> Place:
             raise StoreError(f"there is no store in {store}", code="store_missing", hint=_HINT)
         return place_at(store)
     assert bundle is not None
+    installed = installed_state(bundle)
+    if installed.is_dir():
+        return place_at(installed, runtime=installed_runtime(bundle))
     return place_of(bundle)
 
 
-def verify(where: Place, noted: Noted | None = None) -> Report:
-    """Verify a log against the store's own frontier, and what is sealed where the key is there.
+class Verified(Struct, frozen=True):
+    """What was found, and how many rows were compared with the log (None: for want of the key)."""
 
-    With `noted`, also that it still begins with the log that had this size and root.
+    report: Report
+    rows: int | None
+
+
+def verify(where: Place, noted: Noted | None = None) -> Verified:
+    """Verify a log against the store's own frontier, and what lies beside it.
+
+    Where the keys are there, what is sealed is opened and every row is compared with what the log
+    says of it. With `noted`, also that the log still begins with the one of this size and root.
     """
     key = where.payload_key
     sealer = Sealer(keys.load_or_create(key)) if key.is_file() else None
     with snapshot(where.database) as tx:
         report = verify_log(tx.leaves(), tx.frontier(), sealer=sealer)
-        if noted is None or _begins_with(tx.leaves(0, noted.size), noted):
-            return report
-    flaw = Flaw(-1, "root_mismatch", f"its first {noted.size} records are not those noted")
-    return structs.replace(report, findings=(flaw, *report.findings), flaws=report.flaws + 1)
+        flaws, rows = _rows(tx, where)
+        if noted is not None and not _begins_with(tx.leaves(0, noted.size), noted):
+            wrong = f"its first {noted.size} records are not those noted"
+            flaws = [Flaw(-1, "root_mismatch", wrong), *flaws]
+    return Verified(_with(report, flaws), rows)
+
+
+def _rows(tx: Tx, where: Place) -> tuple[list[Flaw], int | None]:
+    key = where.payload_key.with_name("digest.key")
+    if not key.is_file():
+        return [], None
+    flaws = every_difference(tx, Marker(keys.load_or_create(key)))
+    return flaws, sum(tx.count(kind) for kind in ROWS)
+
+
+def _with(report: Report, flaws: list[Flaw]) -> Report:
+    found = (*flaws, *report.findings)[:MOST_FINDINGS]
+    return structs.replace(report, findings=found, flaws=report.flaws + len(flaws))
 
 
 def _begins_with(leaves: Iterable[LeafRecord], noted: Noted) -> bool:

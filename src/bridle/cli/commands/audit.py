@@ -37,7 +37,7 @@ def verify(
     root: str,
     as_json: bool,
 ) -> None:
-    """Recompute the whole log: hashes, chains, root, and what is sealed beside it.
+    """Recompute the whole log: hashes, chains, root, what is sealed, and every row beside it.
 
     Whoever can write the store can cut or rewrite all of it consistently. --size and --root, noted
     elsewhere, show that. Works whether a governor serves the store or not, and writes nothing. Exit
@@ -53,14 +53,14 @@ def verify(
     noted = auditing.Noted(size, root) if size is not None else None
     found = auditing.verify(where, noted)
     if as_json:
-        terminal.document(document(found, where.folder))
+        terminal.document({**document(found.report, where.folder), "rows": found.rows})
     else:
-        show(found, where.folder)
-    ctx.exit(0 if found.ok else FINDINGS)
+        show(found.report, where.folder, found.rows)
+    ctx.exit(0 if found.report.ok else FINDINGS)
 
 
 def document(found: Report, folder: Path) -> dict[str, object]:
-    """Return a report as the object that --json prints."""
+    """Return the report on a log as the object that --json prints."""
     return {
         "ok": found.ok,
         "store": str(folder),
@@ -75,8 +75,8 @@ def document(found: Report, folder: Path) -> dict[str, object]:
     }
 
 
-def show(found: Report, folder: Path) -> None:
-    """Print a report."""
+def show(found: Report, folder: Path, rows: int | None) -> None:
+    """Print a report. `rows` were compared with the log (None: the key to do so is not there)."""
     for flaw in found.findings:
         where = f"leaf {flaw.index}" if flaw.index >= 0 else "log"
         code = terminal.styled(f"[{flaw.code}]", dim=True)
@@ -93,6 +93,7 @@ def show(found: Report, folder: Path) -> None:
                 "erased": found.payloads.erased,
                 "without key": found.payloads.unopened,
             },
+            "rows": "not compared: the key is not there" if rows is None else rows,
         }
     )
     good = terminal.styled("✓ the ledger verifies", "ok", bold=True)

@@ -52,7 +52,7 @@ def demo(ctx: click.Context, keep: Path | None, as_json: bool) -> None:
             day.live(lambda told: terminal.document(show.entry(told)), lambda _: None)
         else:
             day.live(show.judgement, show.heading)
-        ledger = audit.verify(day.place)
+        ledger = audit.verify(day.place).report
         if as_json:
             terminal.document({"type": "seen", **day.seen})
             terminal.document({"type": "summary", **show.summary(day.told)})

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from bridle.bundle.bundle import Bundle
 from bridle.bundle.load import load, load_files
+from bridle.governor.audit.opening import assert_witnessed
 from bridle.governor.ground.chance import SystemChance
 from bridle.governor.ground.clock import WallClock
 from bridle.governor.ground.core import Core, Keys, Setting
@@ -80,6 +81,7 @@ def prepare(bundle: Path, *, site: Site, embedded: bool) -> Ground:
         for each in _concerned(files, loaded, problem):
             _assert_apart(place, root, each, site)
         core = _core(place, store, site, embedded=embedded)
+        assert_witnessed(core)
     except BaseException:
         store.close()
         raise

@@ -1,0 +1,161 @@
+"""Compares rows with what the ledger says of them: what no governor wrote is found.
+
+The ledger is read once, in order; memory grows with the rows that are asked about. That the ledger
+itself is whole is for `bridle.ledger.verify` to show. Whoever can rewrite both, consistently and
+with the store's keys, is shown only by a root that was noted elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+from msgspec import Struct
+
+from bridle.bundle.load import digest_of
+from bridle.governor.audit.witness import Marker
+from bridle.ledger.verify import Flaw
+from bridle.model.action import ActionState, AttemptState
+from bridle.store.base import Filed, Tx
+from bridle.store.rows import (
+    ROWS,
+    ActionRow,
+    AttemptRow,
+    BudgetRow,
+    BundleRow,
+    ExceptionRow,
+    GlobalRow,
+    HoldRow,
+    IdentityRow,
+    KillRow,
+    MissionRow,
+    Row,
+    SessionRow,
+)
+
+# What decisions stand on, and grows with missions rather than with actions.
+_WHOLE: tuple[type[Row], ...] = (
+    GlobalRow,
+    KillRow,
+    IdentityRow,
+    MissionRow,
+    SessionRow,
+    HoldRow,
+    ExceptionRow,
+    BudgetRow,
+)
+# Of actions and attempts, those that are not over.
+_OPEN: tuple[tuple[type[ActionRow | AttemptRow], tuple[str, ...]], ...] = (
+    (ActionRow, (ActionState.DECIDED, ActionState.HELD, ActionState.STARTED)),
+    (AttemptRow, (AttemptState.STARTED, AttemptState.UNKNOWN)),
+)
+_EVERY = 100_000_000
+
+
+class _Body(Struct, frozen=True):
+    rows: dict[str, str] = {}
+
+
+class _Leaf(Struct, frozen=True):
+    body: _Body = _Body()
+
+
+class Last(Struct, frozen=True):
+    """What the ledger says of a row last: its digest (empty: deleted), and in which leaf."""
+
+    digest: str
+    leaf: int
+
+
+_decode = msgspec.json.Decoder(_Leaf).decode
+
+
+def every_difference(tx: Tx, marker: Marker) -> list[Flaw]:
+    """Compare all rows of the store with its ledger. A store from before this has nothing said."""
+    last = _last(tx, None)
+    if not last:
+        return []
+    found = [flaw for kind in ROWS for flaw in _of_kind(tx, marker, kind, last)]
+    found += [_missing(name, said) for name, said in last.items() if said.digest]
+    return sorted(found, key=lambda flaw: (flaw.index, flaw.message))
+
+
+def live_differences(tx: Tx, marker: Marker) -> list[Flaw]:
+    """Compare what decisions stand on now: all but what is over of actions, attempts, bundles."""
+    rows = list(_live(tx))
+    asked = {marker.name(kind, filed.key) for kind, filed in rows}
+    last = _last(tx, asked)
+    found = [flaw for kind, filed in rows for flaw in _compared(kind, filed, marker, last)]
+    return found + [_missing(name, said) for name, said in last.items() if said.digest]
+
+
+def unwitnessed(tx: Tx) -> bool:
+    """Whether the store has records, and none of them speaks for any row: it is from before."""
+    return bool(tx.frontier().size) and not any(_said(tx))
+
+
+def _said(tx: Tx) -> Iterator[tuple[int, dict[str, str]]]:
+    for leaf in tx.leaves():
+        try:
+            rows = _decode(leaf.data).body.rows
+        except (msgspec.MsgspecError, ValueError):
+            # No leaf of ours: verifying the ledger names it.
+            continue
+        if rows:
+            yield leaf.index, rows
+
+
+def _last(tx: Tx, asked: set[str] | None) -> dict[str, Last]:
+    """What was last said of each row: of all, or of those asked for and all of some kinds."""
+    always = tuple(f"{kind.TABLE}/" for kind in _WHOLE)
+    last: dict[str, Last] = {}
+    for index, rows in _said(tx):
+        for name, digest in rows.items():
+            if asked is None or name in asked or name.startswith(always):
+                last[name] = Last(digest, index)
+    return last
+
+
+def _live(tx: Tx) -> Iterator[tuple[type[Row], Filed]]:
+    for whole in _WHOLE:
+        for filed in tx.every(whole):
+            yield whole, filed
+    for kind, states in _OPEN:
+        for state in states:
+            for row in tx.find(kind, limit=_EVERY, state=state):
+                yield kind, Filed(row.id, row, true=row.state == state)
+    active = (tx.get(GlobalRow, "global") or GlobalRow()).active
+    bundle = tx.get(BundleRow, active) if active else None
+    if bundle is not None:
+        yield BundleRow, Filed(active, bundle, true=bundle.digest == active)
+
+
+def _of_kind(tx: Tx, marker: Marker, kind: type[Row], last: dict[str, Last]) -> Iterable[Flaw]:
+    for filed in tx.every(kind):
+        yield from _compared(kind, filed, marker, last)
+
+
+def _compared(
+    kind: type[Row], filed: Filed, marker: Marker, last: dict[str, Last]
+) -> Iterator[Flaw]:
+    """Compare one row, and take what was said of it off the list."""
+    what = f"{kind.TABLE} row {filed.key!r}"
+    said = last.pop(marker.name(kind, filed.key), None)
+    at = said.leaf if said is not None else -1
+    if said is None:
+        yield Flaw(at, "row_invented", f"no record speaks for {what}")
+    elif not said.digest:
+        yield Flaw(at, "row_invented", f"{what} was deleted on record, and is there")
+    elif filed.row is None:
+        yield Flaw(at, "row_changed", f"{what} cannot be read")
+    elif marker.digest(filed.row) != said.digest:
+        yield Flaw(at, "row_changed", f"{what} is not what this record says")
+    if filed.row is not None and not filed.true:
+        yield Flaw(at, "row_misfiled", f"{what} is filed under something else than it says")
+    if isinstance(filed.row, BundleRow) and digest_of(filed.row.files) != filed.key:
+        yield Flaw(at, "bundle_altered", f"the files of {what} are not those of its digest")
+
+
+def _missing(name: str, said: Last) -> Flaw:
+    table, _, key = name.partition("/")
+    return Flaw(said.leaf, "row_missing", f"{table} row {key!r} is gone, and no record says so")
