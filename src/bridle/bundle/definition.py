@@ -7,14 +7,11 @@ a schema does.
 from __future__ import annotations
 
 import json
-import unicodedata
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 
 from bridle.language.plain import is_array, is_object
-
-_HIDDEN = ("C", "Zl", "Zp")
 
 
 def definition_digest(tool: dict[str, Any]) -> str:
@@ -53,9 +50,7 @@ def definitions_text(tools: list[dict[str, Any]]) -> str:
 
 def _spelled(char: str) -> str:
     # Outside strings there is only ASCII, so an escape can stand wherever one of these does.
-    if char == "\n" or not unicodedata.category(char).startswith(_HIDDEN):
-        return char
-    return json.dumps(char)[1:-1]
+    return char if char == "\n" or char.isprintable() else json.dumps(char)[1:-1]
 
 
 def _numbers(value: Any) -> Any:

@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from typing import Any
 
 from bridle.language.plain import is_array, is_object
 
-_HIDDEN = ("C", "Zl", "Zp")
 _LONGEST_COMMENT = 200
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
-
-
-def is_hidden(char: str) -> bool:
-    """Whether a character does not show, or moves what does: controls, formats, separators."""
-    return unicodedata.category(char).startswith(_HIDDEN)
 
 
 def text(value: str) -> str:
@@ -28,7 +21,8 @@ def text(value: str) -> str:
 def _escaped(char: str) -> str:
     if char in '"\\':
         return f"\\{char}"
-    if not is_hidden(char):
+    # Controls, formats and spaces of other kinds do not show, or move what does.
+    if char.isprintable():
         return char
     code = ord(char)
     return f"\\u{code:04X}" if code <= 0xFFFF else f"\\U{code:08X}"
@@ -55,5 +49,5 @@ def value(plain: Any) -> str:
 
 def comment(words: str) -> str:
     """Return a text that stays within one comment, cut to a length that is read."""
-    shown = "".join("\N{REPLACEMENT CHARACTER}" if is_hidden(c) else c for c in words)
+    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in words)
     return shown if len(shown) <= _LONGEST_COMMENT else shown[: _LONGEST_COMMENT - 1] + "…"
