@@ -77,6 +77,8 @@ def _show(changes: Iterable[Change]) -> None:
     for change in changes:
         mark, style = _MARKS[change.kind]
         known = "" if change.used else " (not in systems.toml: nobody can call it)"
+        if change.kind == "removed":
+            known = " (systems.toml still names it)" if change.used else ""
         name = terminal.visible(change.wire)
         terminal.line(f"{terminal.styled(mark, style)} {name} {change.kind}{known}")
         if change.by_hand:
