@@ -73,6 +73,7 @@ def _verb(verb: str, help_text: str) -> None:
     @choice.governor
     @_kind
     @choice.as_user()
+    @choice.passphrase
     @choice.as_json
     def change(identity: str, bundle: Path, kind: str, as_user: str, as_json: bool) -> None:
         with connected(bundle) as governor:

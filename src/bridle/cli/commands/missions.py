@@ -70,6 +70,7 @@ def show_mission(mission: str, bundle: Path, as_json: bool) -> None:
 @choice.governor
 @click.option("--user", required=True, help="On whose behalf; this user's prompt it is.")
 @click.option("--prompt-file", type=click.File(), help="File with the prompt; - is standard input.")
+@choice.passphrase
 @choice.as_json
 def start_mission(
     template: str, bundle: Path, user: str, prompt_file: TextIO | None, as_json: bool
@@ -90,6 +91,7 @@ def start_mission(
 @click.option("--agent", required=True, help="Who will act.")
 @click.option("--executor", default="", metavar="WORKLOAD", help="Who carries its actions out.")
 @choice.as_user()
+@choice.passphrase
 @choice.as_json
 def open_session(
     *, mission: str, bundle: Path, agent: str, executor: str, as_user: str, as_json: bool
@@ -115,6 +117,7 @@ def _verb(verb: str, help_text: str) -> None:
     @click.argument("mission")
     @choice.governor
     @choice.as_user()
+    @choice.passphrase
     @choice.as_json
     def change(mission: str, bundle: Path, as_user: str, as_json: bool) -> None:
         with connected(bundle) as governor:
@@ -151,6 +154,7 @@ def attempts(bundle: Path, state: str, as_json: bool) -> None:
 @choice.governor
 @click.option("--error", "error", default="settled", help="The error's code, where it is one.")
 @choice.as_user()
+@choice.passphrase
 @choice.as_json
 def settle(
     *, attempt: str, outcome: str, bundle: Path, error: str, as_user: str, as_json: bool

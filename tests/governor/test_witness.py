@@ -1,0 +1,358 @@
+"""Whoever can write the store changes a row behind the governor's back: the ledger tells."""
+
+import copy
+import json
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridle.governor.audit.reconcile import every_difference, live_differences
+from bridle.governor.audit.witness import MOST, Marker
+from bridle.ledger.verify import Flaw, verify_log
+from bridle.model import calls
+from bridle.store.rows import ROWS, BudgetRow, ExceptionRow, PartitionRow, SessionRow
+from bridle.store.sqlite import open_store
+from bridle.store.sqlite.reading import snapshot
+from governor.desk import FILES, HOUR, MINUTE, Desk, changed
+
+Edit = Callable[[sqlite3.Connection], None]
+
+
+class Busy:
+    """A store on disk in which a row of every kind has a history, closed in good order."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "store" / "store.db"
+        desk = Desk(store=open_store(self.path))
+        self.marker: Marker = desk.core.marker
+        self.first = desk.core.write(lambda turn: turn.globals.active)
+        desk.activate(changed(("bridle.toml", 'version = "1"', 'version = "2"')))
+        act(desk)
+        desk.verified()
+        desk.governor.close()
+
+    def edit(self, edit: Edit) -> None:
+        with sqlite3.connect(self.path) as store:
+            edit(store)
+        store.close()
+
+    def differences(self) -> tuple[list[Flaw], list[Flaw]]:
+        """All of them, and those a governor looks for when it starts. The log itself is whole."""
+        with snapshot(self.path) as tx:
+            assert verify_log(tx.leaves(), tx.frontier()).ok
+            return every_difference(tx, self.marker), live_differences(tx, self.marker)
+
+
+def act(desk: Desk) -> None:
+    desk.observe(desk.act("note.write", "n1", text="hello").attempt)
+    desk.decide("note.write", "n2", text="gossip")
+    desk.observe(desk.act("bank.pay", "p1", amount=40).attempt)
+    desk.decide("bank.pay", "p2", amount=5)  # decided, and never started
+    held = desk.decide("bank.pay", "p3", amount=55)
+    desk.decide("safe.open", "s1", id=1)
+    desk.answer(held.approval)
+    desk.decide("safe.open", "s2", id=2)
+    desk.act("safe.open", "s3", id=3)
+    desk.act("note.write", "n3", text="lost")
+    closed = desk.start_mission()
+    session = desk.opened(mission=closed)
+    desk.done(calls.CloseSession(session=session, as_user="ana"))
+    desk.done(calls.MissionVerb(mission=closed, verb="close", as_user="ana"))
+    desk.done(calls.Kill(scope="tool", subject="bell.ring", as_user="ana"))
+    desk.done(calls.IdentityVerb(kind="agent", id="scout", verb="suspend", as_user="ana"))
+    desk.done(calls.IdentityVerb(kind="agent", id="scout", verb="retire", as_user="ana"))
+    desk.core.write(
+        lambda turn: turn.tx.put(
+            ExceptionRow(
+                id="exc_1", mission=desk.mission, agent="clerk", tool="bank.pay", approval="hold_1",
+                policies={"big-pay": "d"}, sealed=b"", count=2, created=1, expires=2, by=["ben"],
+            )
+        )
+    )  # fmt: skip
+    desk.core.write(lambda turn: turn.tx.put(PartitionRow(id="p", state={"count": 3})))
+    desk.later(MINUTE)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Busy:
+    return Busy(tmp_path_factory.mktemp("busy"))
+
+
+@pytest.fixture
+def busy(kept: Busy, tmp_path: Path) -> Busy:
+    """The same store for each test, as it was."""
+    mine = copy.copy(kept)
+    mine.path = tmp_path / "store.db"
+    shutil.copyfile(kept.path, mine.path)
+    return mine
+
+
+def doc(table: str, change: Callable[[dict[str, Any]], object], where: str = "1") -> Edit:
+    """Change what one row says, and its columns with it."""
+
+    def edit(store: sqlite3.Connection) -> None:
+        rowid, found = store.execute(
+            f"select rowid, doc from {table} where {where} order by rowid limit 1"
+        ).fetchone()
+        value = json.loads(found)
+        change(value)
+        columns = [row[1] for row in store.execute(f"pragma table_info({table})")]
+        sets = {name: value.get(name) for name in columns if name != "doc" and name in value}
+        sets["doc"] = json.dumps(value).encode()
+        names = ", ".join(f'"{name}" = ?' for name in sets)
+        store.execute(f"update {table} set {names} where rowid = ?", (*sets.values(), rowid))
+
+    return edit
+
+
+def holding(field: str) -> str:
+    return f"cast(doc as text) like '%{field}%'"
+
+
+def sql(text: str) -> Edit:
+    def edit(store: sqlite3.Connection) -> None:
+        assert store.execute(text).rowcount > 0
+
+    return edit
+
+
+def invented_session(store: sqlite3.Connection) -> None:
+    (found,) = store.execute("select doc from sessions limit 1").fetchone()
+    row = {**json.loads(found), "id": "0" * 64, "closed": 0}
+    values = (row["id"], row["mission"], json.dumps(row).encode())
+    store.execute("insert into sessions (id, mission, doc) values (?, ?, ?)", values)
+
+
+def swapped_back(store: sqlite3.Connection) -> None:
+    """Put the bundle in force that was there first."""
+    (first,) = store.execute("select digest from bundles order by rowid limit 1").fetchone()
+    doc("globals", lambda row: row.update(active=first))(store)
+
+
+VOTE = {"user": "cleo", "approve": True, "reason": "", "time": 1, "method": "peer:1"}
+PENDING = "status = 'pending'"
+
+# What an attacker would want, by name; and whether a governor sees it when it starts.
+EDITS: dict[str, tuple[Edit, str, bool]] = {
+    "a kill is lifted": (sql("delete from kills"), "row_missing", True),
+    "a kill looks elsewhere": (sql("update kills set id = 'tool:x'"), "row_missing", True),
+    "a kill says another scope": (
+        doc("kills", lambda row: row.update(subject="note.read")), "row_changed", True
+    ),
+    "a hold is approved": (
+        doc("holds", lambda row: row.update(status="approved"), PENDING), "row_changed", True
+    ),
+    "a vote is added": (
+        doc("holds", lambda row: row.update(votes=[VOTE]), PENDING), "row_changed", True
+    ),
+    "a hold asks for nobody": (
+        doc("holds", lambda row: row.update(groups={}), PENDING), "row_changed", True
+    ),
+    "an approval is for something else": (
+        doc("holds", lambda row: row.update(digest="0" * 64), "status = 'approved'"),
+        "row_changed",
+        True,
+    ),
+    "an approval's arguments are swapped": (
+        doc("holds", lambda row: row.update(sealed="AAAA"), "status = 'approved'"),
+        "row_changed",
+        True,
+    ),
+    "a hold is made older": (
+        doc("holds", lambda row: row.update(expires=2**52), PENDING), "row_changed", True
+    ),
+    "a budget is refilled": (
+        doc("budgets", lambda row: row.pop("used"), holding("used")), "row_changed", True
+    ),
+    "a budget starts anew": (sql("delete from budgets"), "row_missing", True),
+    "a closed mission goes on": (
+        doc("missions", lambda row: row.update(status="active"), "status = 'closed'"),
+        "row_changed",
+        True,
+    ),
+    "a mission's document alone goes on": (
+        sql("update missions set doc = cast(replace(cast(doc as text), '\"closed\"', '\"active\"')"
+            " as blob) where status = 'closed'"),
+        "row_misfiled",
+        True,
+    ),
+    "a mission runs for another user": (
+        doc("missions", lambda row: row.update(user="ben")), "row_changed", True
+    ),
+    "a mission never ends": (
+        doc("missions", lambda row: row.update(expires=2**52)), "row_changed", True
+    ),
+    "a prompt becomes trusted": (
+        doc("missions", lambda row: row.update(prompt_trusted=False)), "row_changed", True
+    ),
+    "a retired agent is back": (
+        doc("identities", lambda row: row.update(status="active")), "row_changed", True
+    ),
+    "a suspension is forgotten": (sql("delete from identities"), "row_missing", True),
+    "nothing counts as suspended": (
+        doc("globals", lambda row: row.pop("suspended")), "row_changed", True
+    ),
+    "nothing counts as killed": (doc("globals", lambda row: row.pop("kills")), "row_changed", True),
+    "an older bundle is in force": (swapped_back, "row_changed", True),
+    "the files of the bundle are others": (
+        doc("bundles", lambda row: row["files"].update({"policies/limits.dw": ""}),
+            "digest = (select json_extract(cast(doc as text), '$.active') from globals)"),
+        "bundle_altered",
+        True,
+    ),
+    "an old bundle is rewritten": (
+        doc("bundles", lambda row: row["files"].update({"policies/limits.dw": ""})),
+        "bundle_altered",
+        False,
+    ),
+    "a session is invented": (invented_session, "row_invented", True),
+    "a closed session is open": (
+        doc("sessions", lambda row: row.pop("closed"), holding("closed")), "row_changed", True
+    ),
+    "a session is another agent's": (
+        doc("sessions", lambda row: row.update(agent="scout")), "row_changed", True
+    ),
+    "an exception reaches further": (
+        doc("exceptions", lambda row: row.update(count=1_000)), "row_changed", True
+    ),
+    "an unknown attempt ended well": (
+        doc("attempts", lambda row: row.update(state="ok"), "state = 'unknown'"),
+        "row_changed",
+        False,
+    ),
+    "an attempt never was": (sql("delete from attempts"), "row_missing", False),
+    "a denied action was allowed": (
+        doc("actions", lambda row: row.update(state="decided"), "state = 'denied'"),
+        "row_changed",
+        True,
+    ),
+    "an action has paid nothing": (
+        doc("actions", lambda row: row.pop("charged"), holding("charged")), "row_changed", False
+    ),
+    "an action may run once more": (
+        doc("actions", lambda row: row.update(state="ended"), "state = 'ok'"), "row_changed", False
+    ),
+    "history is forgotten": (
+        doc("partitions", lambda row: row.pop("state")), "row_changed", False
+    ),
+    "a row is no row": (sql("update missions set doc = x'7b7d'"), "row_changed", True),
+}  # fmt: skip
+
+
+def test_a_store_that_only_governors_wrote_differs_in_nothing(busy: Busy) -> None:
+    assert busy.differences() == ([], [])
+    with snapshot(busy.path) as tx:
+        assert {kind.TABLE for kind in ROWS if not tx.count(kind)} == set()
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_a_change_behind_the_governors_back_is_named(busy: Busy, name: str) -> None:
+    edit, code, at_start = EDITS[name]
+    busy.edit(edit)
+    every, live = busy.differences()
+    assert code in {flaw.code for flaw in every}
+    assert bool(live) is at_start
+    assert all(flaw.message for flaw in every + live)
+
+
+def test_every_kind_of_row_is_among_the_edits() -> None:
+    text = Path(__file__).read_text("utf-8")
+    assert {k.TABLE for k in ROWS if f'"{k.TABLE}"' in text or f"from {k.TABLE}" in text} == {
+        kind.TABLE for kind in ROWS
+    }
+
+
+def test_an_earlier_state_of_one_row_is_a_difference(tmp_path: Path) -> None:
+    """Putting back what a governor itself once wrote helps nobody."""
+    path = tmp_path / "store" / "store.db"
+    desk = Desk(store=open_store(path))
+    desk.observe(desk.act("bank.pay", "p1", amount=10).attempt)
+    before = desk.core.write(lambda turn: turn.tx.find(BudgetRow))
+    desk.observe(desk.act("bank.pay", "p2", amount=10).attempt)
+    desk.core.store.write(lambda tx: [tx.put(row) for row in before])
+    found = desk.core.write(lambda turn: live_differences(turn.tx, desk.core.marker))
+    assert {flaw.code for flaw in found} == {"row_changed"}
+    desk.governor.close()
+
+
+def test_rows_that_no_record_tells_of_get_one_of_their_own() -> None:
+    desk = Desk()
+    rows = [
+        SessionRow(id=f"{n:064d}", mission="m", agent="a", executor="", opened=1, method="x")
+        for n in range(MOST + 44)
+    ]
+    before = len(desk.leaves())
+    desk.core.write(lambda turn: [turn.tx.put(row) for row in rows] and None)
+    assert [leaf.body for leaf in desk.leaves()[before:]] == [{"what": "rows"}] * 2
+    desk.verified()
+
+
+def test_a_heartbeat_leaves_no_record() -> None:
+    desk = Desk()
+    attempt = desk.act("note.write", "k", text="x").attempt
+    before = len(desk.leaves())
+    desk.later(1_000)
+    assert desk.beat(attempt) == ""
+    assert len(desk.leaves()) == before
+    desk.verified()
+
+
+def test_what_is_undone_is_not_witnessed() -> None:
+    desk = Desk()
+    before = len(desk.leaves())
+
+    def job(turn: Any) -> None:
+        turn.tx.put(PartitionRow(id="gone"))
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        desk.core.write(job)
+    assert len(desk.leaves()) == before
+    desk.verified()
+
+
+def test_a_field_added_later_at_its_default_changes_no_digest() -> None:
+    marker = Marker(bytes(32))
+    plain = PartitionRow(id="p")
+    assert marker.digest(plain) == marker.digest(PartitionRow(id="p", version=0, state={}))
+    assert marker.digest(plain) != marker.digest(PartitionRow(id="p", version=1))
+
+
+def test_no_record_names_an_action_by_its_id() -> None:
+    desk = Desk(FILES)
+    verdict = desk.act("note.write", "invoice-2026-001", text="x")
+    desk.later(HOUR)
+
+    def look(turn: Any) -> list[bytes]:
+        return [stored.data for stored in turn.tx.leaves()]
+
+    assert not any(verdict.action.encode() in data for data in desk.core.write(look))
+
+
+def test_a_store_from_before_is_witnessed_once(tmp_path: Path) -> None:
+    from bridle.governor.audit.opening import assert_witnessed
+
+    desk = Desk()
+    desk.decide("note.write", "k", text="x")
+
+    def strip(turn: Any) -> None:
+        connection = turn.tx._tx._connection
+        rows = list(connection.execute('select "index", data from leaves'))
+        for index, data in rows:
+            body = json.loads(data)
+            body["body"].pop("rows", None)
+            connection.execute(
+                'update leaves set data = ? where "index" = ?', (json.dumps(body).encode(), index)
+            )
+
+    desk.core.write(strip)
+    before = len(desk.leaves())
+    assert_witnessed(desk.core)
+    assert len(desk.leaves()) == before + 1
+    desk.witnessed()
+    assert_witnessed(desk.core)
+    assert len(desk.leaves()) == before + 1
