@@ -66,6 +66,33 @@ def as_json(function: Function) -> Function:
     return add(function)
 
 
+def passphrase(function: Function) -> Function:
+    """Add --passphrase-fd and --passphrase-file: where the passphrase of a key comes from.
+
+    The terminal is asked where neither is given. The command takes no argument for it: see
+    `bridle.cli.passphrase.source`.
+    """
+    from bridle.cli import passphrase as kept
+
+    by_descriptor = click.option(
+        "--passphrase-fd",
+        type=click.IntRange(min=0),
+        metavar="N",
+        expose_value=False,
+        callback=kept.keep_descriptor,
+        help="Read the key's passphrase from this file descriptor.",
+    )
+    by_file = click.option(
+        "--passphrase-file",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        expose_value=False,
+        callback=kept.keep_file,
+        help="Read it from a file that is yours alone [env: BRIDLE_PASSPHRASE_FILE].",
+    )
+    return by_descriptor(by_file(function))
+
+
 def as_user(*, required: bool = False) -> Callable[[Function], Function]:
     """Add the option --as: the user (of agents.toml) who does this."""
     # A default, even None, would count as an answer.

@@ -30,6 +30,7 @@ _COMMANDS = {
     "missions": "missions",
     "approvals": "approvals",
     "agents": "agents",
+    "operator": "operator",
     "kill": "stops",
     "resume": "stops",
     "audit": "audit",

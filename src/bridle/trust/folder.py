@@ -65,6 +65,14 @@ def write(credential: Credential, passphrase: str, *, folder: Path | None = None
 
 def read(path: Path) -> Found:
     """Read one key file. Raises `KeyFileError`: `key_missing`, `key_exposed`, `key_invalid`."""
+    return Found(path, keyfile.parse(read_private(path, keyfile.MAX_BYTES + 1)))
+
+
+def read_private(path: Path, most: int) -> bytes:
+    """Return at most so many bytes of a plain file that nobody else can read.
+
+    Raises `KeyFileError`: `key_missing`, `key_exposed`.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as problem:
@@ -73,10 +81,9 @@ def read(path: Path) -> Found:
         ) from problem
     try:
         _assert_ours(path, os.fstat(descriptor))
-        data = os.read(descriptor, keyfile.MAX_BYTES + 1)
+        return os.read(descriptor, most)
     finally:
         os.close(descriptor)
-    return Found(path, keyfile.parse(data))
 
 
 def every(folder: Path | None = None) -> Iterator[Found]:

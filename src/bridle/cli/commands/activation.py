@@ -23,6 +23,7 @@ _MARKS = {"added": ("+", "ok"), "changed": ("~", "warning"), "removed": ("-", "e
 @choice.governor
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @choice.as_user()
+@choice.passphrase
 @choice.as_json
 def activate(bundle: Path, yes: bool, as_user: str, as_json: bool) -> None:
     """Make the bundle on disk the active one: what it says counts from then on.

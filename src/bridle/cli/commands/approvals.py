@@ -64,6 +64,7 @@ def show_approval(approval: str, bundle: Path, as_json: bool) -> None:
 @click.option("--reason", default="", help="Why; stands in the record.")
 @click.option("--digest", default="", help="Refuse unless it is still what `show` showed.")
 @choice.as_user(required=True)
+@choice.passphrase
 @choice.as_json
 def approve(
     *, approval: str, bundle: Path, reason: str, digest: str, as_user: str, as_json: bool
@@ -77,6 +78,7 @@ def approve(
 @choice.governor
 @click.option("--reason", default="", help="Why; stands in the record.")
 @choice.as_user(required=True)
+@choice.passphrase
 @choice.as_json
 def deny(approval: str, bundle: Path, reason: str, as_user: str, as_json: bool) -> None:
     """Deny a hold."""

@@ -55,6 +55,7 @@ def kill_all(bundle: Path, reason: str, as_user: str, as_json: bool) -> None:
 @resume.command("all")
 @choice.governor
 @choice.as_user()
+@choice.passphrase
 @choice.as_json
 def resume_all(bundle: Path, as_user: str, as_json: bool) -> None:
     """Lift the kill on everything; kills on one tool, agent or mission stay."""
@@ -75,6 +76,7 @@ def _scoped(scope: str, what: str) -> None:
     @click.argument("subject", metavar=scope.upper())
     @choice.governor
     @choice.as_user()
+    @choice.passphrase
     @choice.as_json
     def resume_one(subject: str, bundle: Path, as_user: str, as_json: bool) -> None:
         _resume(bundle, scope, subject, as_user, as_json=as_json)
