@@ -20,7 +20,7 @@ from bridle.model.outcome import Outcome, OutcomeKind
 from bridle.model.record import Leaf
 from bridle.model.verdict import Release, Verdict
 from bridle.store.base import Store
-from bridle.store.rows import ActionRow, AttemptRow, BudgetRow, HoldRow
+from bridle.store.rows import ActionRow, AttemptRow, BudgetRow, ExceptionRow, HoldRow
 
 START = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
@@ -311,10 +311,19 @@ class Desk:
         assert isinstance(reply, Opened)
         return reply.id
 
-    def answer(
-        self, approval: str, as_user: str = "ben", *, yes: bool = True, digest: str = ""
+    def answer(  # noqa: PLR0913 - all but two by name
+        self,
+        approval: str,
+        as_user: str = "ben",
+        *,
+        yes: bool = True,
+        digest: str = "",
+        args: str = "",
+        terms: calls.Terms | None = None,
     ) -> str:
-        call = calls.Answer(approval=approval, approve=yes, as_user=as_user, digest=digest)
+        call = calls.Answer(
+            approval=approval, approve=yes, as_user=as_user, digest=digest, args=args, terms=terms
+        )
         reply = self.done(call)
         assert isinstance(reply, calls.Done)
         return reply.note
@@ -435,6 +444,11 @@ class Desk:
 
     def hold(self, approval: str) -> HoldRow:
         row = self.core.write(lambda turn: turn.tx.get(HoldRow, approval))
+        assert row is not None
+        return row
+
+    def exception(self, exception: str) -> ExceptionRow:
+        row = self.core.write(lambda turn: turn.tx.get(ExceptionRow, exception))
         assert row is not None
         return row
 
