@@ -311,7 +311,7 @@ class Desk:
         assert isinstance(reply, Opened)
         return reply.id
 
-    def answer(  # noqa: PLR0913 - all but two by name
+    def answer(
         self,
         approval: str,
         as_user: str = "ben",

@@ -190,8 +190,8 @@ def test_edited_arguments_that_would_be_rewritten_by_now_do_not_run(desk: Desk, 
 
 def test_edited_arguments_that_no_longer_fit_the_schema_do_not_run(desk: Desk, held: str):
     desk.answer(held, args='{"amount":55,"order":7}')
-    desk.activate(changed(("systems.toml", "order = { type = \"integer\" }",
-                           "order = { type = \"integer\", maximum = 6 }")))  # fmt: skip
+    desk.activate(changed(("systems.toml", 'order = { type = "integer" }',
+                           'order = { type = "integer", maximum = 6 }')))  # fmt: skip
     assert desk.redeem(held).effect == "deny"
     assert desk.leaves("started") == []
 
