@@ -126,6 +126,9 @@ def _starts(books: Books) -> None:
             books.say("a start twice", attempt in books.last and attempt)
             live[action] = attempt
             books.last[attempt] = {}
+        elif leaf["kind"] == "outcome" and not attempt:
+            # What a verdict that was never started had reserved came back.
+            books.say("an outcome of nothing", leaf["body"]["kind"] != "not_started" and leaf)
         elif leaf["kind"] == "outcome":
             books.say("an outcome without a start", attempt not in books.last and attempt)
             books.say("a contradiction", "contradicts" in leaf["body"] and attempt)
@@ -242,9 +245,10 @@ def _holds(books: Books) -> None:
     books.say("holds lost", told - set(holds))
     stands = {"approved": {"approved", "used", "void"}, "denied": {"denied", "void"}}
     for line in books.human:
-        if line["what"] in stands:
+        if line.get("status") in stands:
             status = holds.get(line["hold"], {}).get("status")
-            books.say(f"{line['what']}, but {status}", status not in stands[line["what"]])
+            what = f"{line['status']}, but {status}"
+            books.say(what, status not in stands[line["status"]] and line["hold"])
 
 
 def _humans(books: Books) -> None:

@@ -56,8 +56,12 @@ def _answer(governor: Bridle, journal: Journal, dice: random.Random, row: dict[s
     told = {"hold": row["id"], "action": row["action"], "doubts": doubts}
     if dice.random() < 0.85:
         journal.write("approving", **told)
-        status = governor.approve(row["id"], as_user="ben", digest=row["digest"])
-        journal.write("approved", status=status, **told)
+        # Two groups may have to agree; one human does not speak for both.
+        for user in ("ben", "ana"):
+            status = governor.approve(row["id"], as_user=user, digest=row["digest"])
+            journal.write("approved", status=status, **told)
+            if status != "pending":
+                break
     else:
         journal.write("denying", **told)
         status = governor.deny(row["id"], as_user="ben", digest=row["digest"])

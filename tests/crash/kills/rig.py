@@ -27,7 +27,7 @@ from crash.kills.human import human
 from crash.kills.journal import Doom
 
 # Seconds: the longest life of a victim; how long the end of a trial may take.
-_LIFE = {"governor": 0.5, "client": 0.35, "worker": 0.5}
+_LIFE = {"governor": 0.3, "client": 0.3, "worker": 0.4}
 _END, _MUTANT_END = 60.0, 3.0
 _BY_COMMAND = 8  # every so many governors are started by the command itself
 
@@ -50,7 +50,6 @@ class Rig:
         self.bundle = office.make(folder)
         self.parts: list[Part] = []
         self.kills = dict.fromkeys(self.victims, 0)
-        self.starts = 0
         self.wrong: list[str] = []
         self.errors = (folder / "errors").open("ab", buffering=0)
 
@@ -137,15 +136,14 @@ class Rig:
         part.until = time.monotonic() + self.dice.uniform(0.0, _LIFE[part.kind])
         if self.dice.random() < 0.4:
             return Doom()
-        part.until = time.monotonic() + 2 * _LIFE[part.kind]
+        part.until = time.monotonic() + 1.5 * _LIFE[part.kind]
         if part.kind == "governor":
             return governing.random_doom(self.dice)
         return Doom(self.dice.choice(acting.POINTS[part.kind]), self.dice.randint(1, 5))
 
     def _govern(self, doom: Doom) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        self.starts += 1
-        if not self.mutant and self.starts % _BY_COMMAND == 0:
+        if not self.mutant and self.kills.get("governor", 0) % _BY_COMMAND == 1:
             governing.by_command(self.bundle)
         governing.govern(self.bundle, doom, self.mutant)
 
@@ -165,8 +163,6 @@ class Rig:
         part.pid = 0
         if code == -signal.SIGKILL and part.kind in self.victims:
             self.kills[part.kind] += 1
-            if part.kind == "governor":
-                self.starts += 1
             self._start(part, doomed=killing)
         elif code or killing:
             self.wrong.append(f"{part.name} ended by itself: {code}")
@@ -186,12 +182,13 @@ def last_look(rig: Rig) -> None:
             end = time.monotonic() + _END
             while governor.rows(Attempts(state="started")) and time.monotonic() < end:
                 time.sleep(0.02)
-            listed = {row["id"] for row in governor.rows(Attempts(state="unknown", limit=1000))}
             left = {row["id"] for row in governor.rows(Attempts(state="started", limit=1000))}
+        listing = [*command, "missions", "attempts", str(rig.bundle), "--json"]
+        unknown = json.loads(subprocess.check_output(listing))
         served.terminate()
     if served.returncode:
         rig.wrong.append(f"the governor's end: {served.returncode}")
-    told = {"unknown": sorted(listed), "started": sorted(left)}
+    told = {"unknown": sorted(row["id"] for row in unknown), "started": sorted(left)}
     (rig.folder / "listed").write_text(json.dumps(told))
     verify = subprocess.run(
         [*command, "audit", "verify", str(rig.bundle)], capture_output=True, text=True, check=False
