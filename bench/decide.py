@@ -8,14 +8,13 @@ workload (`bench/workload.py`):
 - governor: `Governor.handle(Decide)`, embedded, each a new action, recorded in the ledger and
   committed in the relaxed mode, that is without waiting for an fsync.
 
-Then the strict mode beside one raw `fdatasync`, and, in fresh interpreters, what `import bridle`
-costs. It does not measure concurrency or the socket.
+Then the strict mode beside one raw `fdatasync`; whole governed calls by 1, 16 and 64 callers at
+once beside their floor (`load.py`); other people's governors on the same rules (`peers.py`); and,
+in fresh interpreters, what `import bridle` costs. It does not measure the socket.
 """
 
 from __future__ import annotations
 
-import itertools
-import json
 import sys
 import tempfile
 from collections.abc import Callable
@@ -23,96 +22,37 @@ from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 
-from bench import harness, workload
-from bridle.bundle.bundle import Bundle
-from bridle.bundle.load import load
-from bridle.engine.case import Case, MissionView, Refusal
+from bench import calls, harness, load, peers, workload
+from bench.calls import Ask, WorkloadError
 from bridle.engine.cedar.entities import entities
-from bridle.engine.engine import Engine
 from bridle.governor.governor import Governor
-from bridle.model.calls import Caller, Decide, Judged, Opened, OpenSession, StartMission
 from bridle.model.verdict import Effect
 
 SIZES = (10, 100, 1000)
 CORE = ("apsw", "cedarpy", "click", "cryptography", "jsonschema_rs", "msgspec", "re2")
 
-TEXT = json.dumps(workload.ARGS)
-
-
-class WorkloadError(Exception):
-    """The workload does not do what it says, so its timings would mean nothing."""
-
-
-def engine_call(bundle: Bundle) -> Callable[[], object]:
-    """Return one round of the pure engine: argument text in, judgement out."""
-    engine = Engine(bundle)
-    mission = MissionView(
-        id="m1", template=workload.MISSION, purpose="settle what is due", labels=("internal",)
-    )
-
-    def call() -> object:
-        typed = engine.normalise(workload.TOOL, TEXT)
-        if isinstance(typed, Refusal):
-            raise WorkloadError(typed.text)
-        case = Case(
-            tool=workload.TOOL,
-            typed=typed,
-            agent=workload.AGENT,
-            user=workload.USER,
-            mission=mission,
-            now=workload.NOW,
-            executor=workload.EXECUTOR,
-        )
-        return engine.judge(case).effect
-
-    return call
-
-
-def governor_call(governor: Governor) -> Callable[[], object]:
-    """Return one `Decide` of a new action by an agent of a started mission."""
-    caller = Caller(operator=True, method="embedded")
-
-    def opened(call: StartMission | OpenSession) -> str:
-        reply = governor.handle(caller, call)
-        if not isinstance(reply, Opened):
-            raise WorkloadError(repr(reply))
-        return reply.id
-
-    mission = opened(StartMission(template=workload.MISSION, user=workload.USER))
-    session = opened(OpenSession(mission=mission, agent=workload.AGENT, executor=workload.EXECUTOR))
-    keys = itertools.count()
-
-    def call() -> object:
-        decide = Decide(session=session, tool=workload.TOOL, args=TEXT, key=str(next(keys)))
-        reply = governor.handle(caller, decide)
-        if not isinstance(reply, Judged):
-            raise WorkloadError(repr(reply))
-        return reply.verdict.effect
-
-    return call
-
 
 def subjects(size: int, folder: Path, stack: ExitStack) -> dict[str, Callable[[], object]]:
     """Return the three calls at one number of policies, each shown to allow."""
     root = workload.write_bundle(folder / f"bundle-{size}", size)
-    bundle = load(root)
-    bare = workload.Bare(size, bundle.schemas.tools, list(entities(bundle)))
     governor = Governor.open(root, state=folder / f"state-{size}", embedded=True)
     stack.callback(governor.close)
-    calls = {
+    bundle = calls.bundle_of(governor)
+    bare = workload.Bare(size, bundle.schemas.tools, list(entities(bundle)))
+    made = {
         f"bare cedarpy, {size}": bare,
-        f"engine, {size}": engine_call(bundle),
-        f"governor, {size}": governor_call(governor),
+        f"engine, {size}": calls.engine_call(bundle, Ask()),
+        f"governor, {size}": calls.governor_call(governor, Ask()),
     }
-    _check(bare, list(calls.values()))
-    return calls
+    _check(bare, list(made.values()))
+    return made
 
 
-def _check(bare: workload.Bare, calls: list[Callable[[], object]]) -> None:
+def _check(bare: workload.Bare, made: list[Callable[[], object]]) -> None:
     answer = bare()
     if not answer.allowed or answer.diagnostics.errors:
         raise WorkloadError(f"bare: {answer.decision}, {answer.diagnostics.errors}")
-    for call in calls[1:]:
+    for call in made[1:]:
         if (effect := call()) != Effect.ALLOW:
             raise WorkloadError(f"{call}: {effect}")
 
@@ -120,10 +60,10 @@ def _check(bare: workload.Bare, calls: list[Callable[[], object]]) -> None:
 def decisions(report: harness.Report, folder: Path, *, seconds: float) -> None:
     """Time all nine calls in turn; add rows and claims."""
     with ExitStack() as stack:
-        calls: dict[str, Callable[[], object]] = {}
+        made: dict[str, Callable[[], object]] = {}
         for size in SIZES:
-            calls |= subjects(size, folder, stack)
-        taken = harness.interleave(calls, seconds=seconds)
+            made |= subjects(size, folder, stack)
+        taken = harness.interleave(made, seconds=seconds)
     p50 = {name: harness.percentile(samples, 0.5) for name, samples in taken.items()}
     for name, samples in taken.items():
         bare = f"bare cedarpy, {name.rsplit(' ', 1)[1]}"
@@ -145,11 +85,11 @@ def durable(report: harness.Report, folder: Path, *, seconds: float) -> None:
     root = workload.write_bundle(folder / "bundle-strict", 100, "strict")
     governor = Governor.open(root, state=folder / "state-strict", embedded=True)
     with closing(governor), tempfile.TemporaryFile(dir=folder) as file:
-        calls = {
+        made = {
             "raw fdatasync of 4 KiB": partial(harness.write_durably, file.fileno()),
-            "governor, strict, 100": governor_call(governor),
+            "governor, strict, 100": calls.governor_call(governor, Ask()),
         }
-        taken = harness.interleave(calls, seconds=seconds)
+        taken = harness.interleave(made, seconds=seconds)
     floor, strict = (harness.percentile(samples, 0.5) for samples in taken.values())
     report.add("raw fdatasync of 4 KiB", "p50", floor, "us")
     report.add("governor, strict, 100", "p50", strict, "us", ("raw fdatasync of 4 KiB", floor))
@@ -215,9 +155,11 @@ def measure(*, quick: bool) -> harness.Report:
     report = harness.Report("decide", harness.versions("bridle", *_DISTRIBUTIONS))
     with tempfile.TemporaryDirectory(prefix="bench-decide-") as name:
         folder = Path(name)
-        decisions(report, folder, seconds=8 if quick else 60)
-        durable(report, folder, seconds=3 if quick else 10)
-    imports(report, rounds=15 if quick else 40)
+        decisions(report, folder, seconds=6 if quick else 60)
+        durable(report, folder, seconds=2 if quick else 10)
+        load.measure(report, folder, rounds=5 if quick else 40)
+        peers.measure(report, folder, seconds=4 if quick else 60)
+    imports(report, rounds=10 if quick else 40)
     return report
 
 

@@ -38,16 +38,29 @@ class Row:
 
 @dataclass(frozen=True)
 class Claim:
-    """A bound that an issue or the README states, and what was measured."""
+    """A bound that an issue or the README states, and what was measured.
+
+    The figure is to be at most the bound, or with `least` at least that.
+    """
 
     claim: str
     bound: float
     figure: float
+    least: bool = False
 
     @property
     def holds(self) -> bool:
         """Whether the figure lies within the bound."""
-        return self.figure <= self.bound
+        return self.figure >= self.bound if self.least else self.figure <= self.bound
+
+    def as_dict(self) -> dict[str, object]:
+        """What the JSON says of it."""
+        return {
+            "claim": self.claim,
+            "bound": self.bound,
+            "figure": self.figure,
+            "holds": self.holds,
+        }
 
 
 @dataclass
@@ -79,7 +92,7 @@ class Report:
                 "name": self.name,
                 "versions": self.versions,
                 "rows": [asdict(row) for row in self.rows],
-                "claims": [asdict(claim) | {"holds": claim.holds} for claim in self.claims],
+                "claims": [claim.as_dict() for claim in self.claims],
             },
             indent=1,
         )
@@ -92,7 +105,8 @@ class Report:
         lines += _columns([head, *cells])
         lines += ["", *self.notes, *([""] if self.notes else [])]
         lines += [
-            f"{'holds' if c.holds else 'FAILS'}  {c.claim}: {c.figure:.2f} (bound {c.bound:g})"
+            f"{'holds' if c.holds else 'FAILS'}  {c.claim}: {c.figure:.2f} "
+            f"({'at least' if c.least else 'at most'} {c.bound:g})"
             for c in self.claims
         ]
         return "\n".join(lines)

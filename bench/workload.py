@@ -30,6 +30,14 @@ ARGS: dict[str, Any] = {
     "urgent": False,
 }
 
+TEXT = json.dumps(ARGS)
+
+
+def effect(**args: Any) -> dict[str, Any]:
+    """Do next to nothing: what the tool does is not what is measured."""
+    return {"booked": True, "reference": args["reference"]}
+
+
 _TYPES = {str: "string", int: "integer", bool: "boolean"}
 
 FORBIDS = {

@@ -48,8 +48,16 @@ def test_the_json_has_the_keys_that_readers_rely_on() -> None:
 
 
 def test_the_table_says_which_claim_fails() -> None:
-    assert "FAILS  stays small: 1.31 (bound 1.3)" in report(1.31).as_table()
+    assert "FAILS  stays small: 1.31 (at most 1.3)" in report(1.31).as_table()
     assert "2.50 x floor" in report(1.31).as_table()
+
+
+def test_a_claim_may_ask_for_at_least_its_bound() -> None:
+    assert [Claim("fast", 0.6, f, least=True).holds for f in (0.59, 0.6, 2.0)] == [
+        False,
+        True,
+        True,
+    ]
 
 
 @pytest.mark.parametrize(("figure", "status"), [(1.3, 0), (1.31, 1)])

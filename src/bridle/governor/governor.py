@@ -91,7 +91,7 @@ class Governor:
         ground = prepare(Path(bundle), site=where, embedded=embedded)
         governor = cls(ground.core, ground=ground)
         try:
-            governor.begin_with(lambda: _passing(ground.root))
+            governor.begin_with(lambda: _passing(ground))
         except BaseException:
             governor.close()
             raise
@@ -386,8 +386,9 @@ def _no(call: calls.Call, reason: Reason) -> Reply:
     return Failed(code=reason.code, message=reason.text)
 
 
-def _passing(root: Path) -> Bundle:
-    """Load the bundle a new store begins with. As for any activation, its scenarios must pass."""
-    bundle = load(root)
+def _passing(ground: Ground) -> Bundle:
+    """The bundle a new store begins with. As for any activation, its scenarios must pass."""
+    # The very one whose tools were shown to write elsewhere than to store, keys and bundle.
+    bundle = ground.bundle or load(ground.root)
     activation.require_passing(bundle)
     return bundle

@@ -52,12 +52,13 @@ class Site(Struct, frozen=True):
 
 
 class Ground(Struct, frozen=True):
-    """What `prepare` found and opened."""
+    """What `prepare` found and opened. `bundle` is the one on disk, if it could be used."""
 
     core: Core
     root: Path
     place: Place
     site: Site = Site()
+    bundle: Bundle | None = None
 
     def assert_apart(self, bundle: Bundle) -> None:
         """Refuse (`StoreError`) a bundle whose tools could write store, keys or bundle."""
@@ -87,7 +88,7 @@ def prepare(bundle: Path, *, site: Site, embedded: bool) -> Ground:
         raise
     if loaded is not None:
         core.adopt(loaded)
-    return Ground(core=core, root=root, place=place, site=site)
+    return Ground(core=core, root=root, place=place, site=site, bundle=loaded)
 
 
 def _concerned(

@@ -1,0 +1,95 @@
+"""Runs inside `.venv-peers`: times calls of AGT and attenu-guard, so many at a time as it is told.
+
+It reads lines of `{"case", "rules", "times"}` and answers each with the microseconds of every
+call, as a JSON list. Imports nothing of Bridle; what each call does stands in bench/README.md.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def agt(rules: int, folder: Path, *, audit: bool) -> Callable[[], object]:
+    """Return a call of a function under `govern()`: no rule matches, the default allows."""
+    from agentmesh.governance.govern import govern
+    from agentmesh.governance.policy import Policy, PolicyRule
+
+    del folder
+    named = [
+        PolicyRule(
+            name=f"danger-{n}",
+            condition=f"action.type == 'danger_{n}' and resource.owner == 'x'",
+            action="deny",
+        )
+        for n in range(rules - 1)
+    ]
+    last = PolicyRule(
+        name="drop-or-delete", condition="action.type in ['drop', 'delete']", action="deny"
+    )
+    policy = Policy(name="rules", agents=["*"], default_action="allow", rules=[*named, last])
+    governed = govern(lambda **_args: "done", policy=policy, audit=audit)
+
+    def call() -> None:
+        if governed(action="read", resource={"owner": "y"}) != "done":
+            raise SystemExit("govern() did not run the function")
+
+    return call
+
+
+def attenu(rules: int, folder: Path, *, file: bool) -> Callable[[], object]:
+    """Return a check of a delegated guard that holds `rules` scopes; the last one matches."""
+    from attenu_guard import Authority, Guard, RowLimit
+
+    scopes = frozenset([f"s{n}.read" for n in range(rules - 1)] + ["z.read"])
+    path = str(folder / f"attenu-{rules}.jsonl") if file else None
+    authority = Authority(scopes, ceilings=[RowLimit(1000)], ttl=36_000)
+    root = Guard.issue("o", authority, audit_path=path)
+    guard = root.delegate("a", authority, task="work")
+
+    def call() -> None:
+        if not guard.check("z.read", context={"rows": 5}).allowed:
+            raise SystemExit("attenu-guard did not allow the call")
+
+    return call
+
+
+CASES: dict[str, Callable[[int, Path], Callable[[], object]]] = {
+    "AGT govern(), no audit": lambda n, at: agt(n, at, audit=False),
+    "AGT govern(), audit in memory": lambda n, at: agt(n, at, audit=True),
+    "attenu-guard, ledger in memory": lambda n, at: attenu(n, at, file=False),
+    "attenu-guard, ledger in a file": lambda n, at: attenu(n, at, file=True),
+}
+
+
+def timed(call: Callable[[], object], times: int) -> list[float]:
+    """Microseconds of each of so many calls."""
+    taken: list[float] = []
+    for _ in range(times):
+        began = time.perf_counter_ns()
+        call()
+        taken.append((time.perf_counter_ns() - began) / 1000)
+    return taken
+
+
+def main() -> None:
+    """Answer lines until there are no more."""
+    warnings.simplefilter("ignore")
+    calls: dict[tuple[str, int], Any] = {}
+    with tempfile.TemporaryDirectory(prefix="bench-peers-", dir=sys.argv[1]) as name:
+        for line in sys.stdin:
+            asked = json.loads(line)
+            key = (asked["case"], asked["rules"])
+            if key not in calls:
+                calls[key] = CASES[asked["case"]](asked["rules"], Path(name))
+            print(json.dumps(timed(calls[key], asked["times"])), flush=True)
+
+
+if __name__ == "__main__":
+    main()
