@@ -42,6 +42,15 @@ def starter(folder: Path, name: str) -> list[str]:
     return files
 
 
+def give_key(folder: Path, user: str, public: str) -> None:
+    """Write a user's public key into the agents.toml of a bundle that was just made."""
+    path = folder / "agents.toml"
+    head = f"[users.{user}]\n"
+    text = path.read_text("utf-8")
+    assert head in text
+    path.write_text(text.replace(head, f'{head}key = "{public}"\n', 1), "utf-8")
+
+
 def back_office(folder: Path) -> list[str]:
     """Write the demo's bundle; return the names of its files."""
     return _copy(resources.files("bridle.cli.demo") / "bundle", folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -59,15 +60,20 @@ class Access:
             self._bridle.close()
 
 
-def opened(bundle: Path, wanted: Wanted) -> Access:
-    """Open a session as the operator of a bundle, starting a governor and a mission if need be."""
+def opened(
+    bundle: Path, wanted: Wanted, *, human: Callable[[Bridle], Bridle] = lambda bridle: bridle
+) -> Access:
+    """Open a session as the operator of a bundle, starting a governor and a mission if need be.
+
+    `human` puts somebody in the way who can unlock a key, where the mission's user has one.
+    """
     if not wanted.agent or not (wanted.mission_id or (wanted.mission and wanted.user)):
         raise UsageError(
             "it is not said which agent acts, in which mission, for whom",
             code="no_defaults",
             hint="give --agent, --mission and --user, or [defaults] in bridle.toml",
         )
-    bridle = open_bundle(bundle)
+    bridle = human(open_bundle(bundle))
     try:
         mission = (
             wanted.mission_id

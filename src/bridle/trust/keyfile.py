@@ -57,12 +57,7 @@ _decoder = msgspec.json.Decoder(KeyFile)
 
 def seal(credential: Credential, passphrase: str, *, cost: int = _COST) -> bytes:
     """Return the bytes of a key file. Raises `UsageError` (`passphrase_short`)."""
-    if len(passphrase) < SHORTEST_PASSPHRASE:
-        raise UsageError(
-            f"a passphrase has at least {SHORTEST_PASSPHRASE} characters",
-            code="passphrase_short",
-            hint="several words that have nothing to do with one another are easy to remember",
-        )
+    require_long(passphrase)
     salt, nonce = os.urandom(_SALT), os.urandom(_NONCE)
     head = KeyFile(
         format=1,
@@ -78,6 +73,16 @@ def seal(credential: Credential, passphrase: str, *, cost: int = _COST) -> bytes
     sealed = credential.sealed_by(lambda private: cipher.encrypt(nonce, private, _bound(head)))
     whole = msgspec.structs.replace(head, sealed=base64.b64encode(sealed).decode())
     return msgspec.json.format(msgspec.json.encode(whole), indent=1) + b"\n"
+
+
+def require_long(passphrase: str) -> None:
+    """Refuse (`UsageError`, `passphrase_short`) a passphrase that is soon guessed."""
+    if len(passphrase) < SHORTEST_PASSPHRASE:
+        raise UsageError(
+            f"a passphrase has at least {SHORTEST_PASSPHRASE} characters",
+            code="passphrase_short",
+            hint="several words that have nothing to do with one another are easy to remember",
+        )
 
 
 def parse(data: bytes) -> KeyFile:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridle.cli import choice, copying, terminal
+from bridle.cli import choice, copying, passphrase, terminal
 from bridle.cli.root import Command
+from bridle.trust import credential
+from bridle.trust import folder as keys
 
 if TYPE_CHECKING:
     from bridle.gateway.draft.drafting import Draft
+
+# The user of every bundle that is made here.
+_OPERATOR = "me"
 
 _SYSTEM = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
@@ -25,6 +31,8 @@ _SYSTEM = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 @click.option("--mcp", is_flag=True, help="Take the tools of SERVER, a command of an MCP server.")
 @click.option("--system", default="", help="With --mcp: its name [default: made of the server's].")
 @click.option("--timeout", default=60.0, show_default=True, help="Seconds to wait for SERVER.")
+@click.option("--no-key", is_flag=True, help="Make no key for the bundle's operator.")
+@choice.passphrase
 @choice.as_json
 def init(
     folder: Path,
@@ -34,12 +42,17 @@ def init(
     mcp: bool,
     system: str,
     timeout: float,
+    no_key: bool,
     as_json: bool,
 ) -> None:
     """Write a starter bundle into DIR: commented, checked, with scenarios that pass.
 
     With --mcp, for the tools that an MCP server has: what reads may run, what writes waits for a
     human, the rest is denied. `bridle mcp DIR -- SERVER` then stands in front of it.
+
+    Makes a key for the bundle's operator, `me`, whose passphrase the terminal is asked for: from
+    then on nobody else can approve or activate as `me`. With --mcp only if a passphrase is given,
+    since `bridle mcp` starts missions as `me` by itself.
     """
     if mcp != bool(server):
         raise click.UsageError("--mcp and the command of a server belong together: --mcp -- SERVER")
@@ -47,16 +60,27 @@ def init(
         raise click.UsageError("--system is a name of a-z 0-9 and -, and goes with --mcp")
     named = re.sub(r"[^A-Za-z0-9_.-]+", "-", name or folder.resolve().name).strip("-.")
     named = named or "starter"
-    if not mcp:
-        copying.claim(folder)
-        files = copying.starter(folder, named)
-        _told(folder, named, files, as_json=as_json)
-        return
     copying.require_free(folder)
-    draft = _drafted(named, system, server, timeout)
+    draft = _drafted(named, system, server, timeout) if mcp else None
+    key = None if no_key else _key(mcp=mcp)
     copying.claim(folder)
-    copying.write(folder, draft.files)
-    _told(folder, named, sorted(draft.files), draft, server, as_json=as_json)
+    if draft is None:
+        files = copying.starter(folder, named)
+    else:
+        copying.write(folder, draft.files)
+        files = sorted(draft.files)
+    if key is not None:
+        copying.give_key(folder, _OPERATOR, key["public"])
+    _told(folder, named, files, draft, server, key=key, as_json=as_json)
+
+
+def _key(*, mcp: bool) -> dict[str, str] | None:
+    """Make and keep a key, if somebody is there to give it a passphrase: as `--json` tells it."""
+    if not passphrase.source().given and (mcp or not sys.stdin.isatty()):
+        return None
+    made = credential.generate("user", _OPERATOR)
+    path = keys.write(made, passphrase.chosen(f"{_OPERATOR}'s new key"))
+    return {"file": str(path), "fingerprint": made.fingerprint, "public": made.public}
 
 
 def _drafted(name: str, system: str, server: tuple[str, ...], timeout: float) -> Draft:
@@ -76,16 +100,23 @@ def _told(
     draft: Draft | None = None,
     server: tuple[str, ...] = (),
     *,
+    key: dict[str, str] | None,
     as_json: bool,
 ) -> None:
     if as_json:
         document: dict[str, Any] = {"bundle": str(folder), "name": name, "files": files}
+        document |= {"key": key}
         if draft is not None:
             effects = {tool.name: tool.effect.value for tool in draft.tools}
             document |= {"tools": effects, "left_out": draft.left_out}
         terminal.document(document)
         return
     terminal.line(f"{terminal.styled('✓', 'ok')} {name}, a bundle of {len(files)} files")
+    if key is not None:
+        terminal.line(f"  {_OPERATOR}'s key: {terminal.visible(key['file'])}")
+    else:
+        terminal.line(f"  {_OPERATOR} has no key: whoever reaches the operator's socket acts as")
+        terminal.line(f"  {_OPERATOR}; `bridle operator new-key --user {_OPERATOR}` makes one")
     steps = [("check", "every finding"), ("test", "its scenarios")]
     if draft is not None:
         _show(draft)

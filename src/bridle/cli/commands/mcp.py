@@ -12,7 +12,7 @@ import click
 
 from bridle.cli import choice
 from bridle.cli.root import Command
-from bridle.model.errors import BridleError
+from bridle.cli.unlocking import with_key
 
 _SESSION = "BRIDLE_SESSION"
 _GROUPS = "resources,prompts,completions,sampling,elicitation,roots,other"
@@ -103,7 +103,10 @@ def mcp(*, bundle: Path, **options: Any) -> None:
     rules = Rules(passes=options["passes"], everything=options["all_tools"], wait=options["wait"])
     handle = os.environ.pop(_SESSION, "")
     wanted = _wanted(bundle, options)
-    session = access.attached(bundle, handle, wanted) if handle else access.opened(bundle, wanted)
+    if handle:
+        session = access.attached(bundle, handle, wanted)
+    else:
+        session = access.opened(bundle, wanted, human=with_key)
     try:
         stayed = stdio.serve(
             session,
@@ -116,7 +119,9 @@ def mcp(*, bundle: Path, **options: Any) -> None:
     finally:
         session.close()
     if not stayed:
-        raise BridleError("the server has ended", code="server_ended")
+        # Standard output belongs to the protocol, to the end.
+        terminal.complain("the server has ended", "server_ended", "its own words stand above")
+        click.get_current_context().exit(ENVIRONMENT)
 
 
 def _wanted(bundle: Path, options: dict[str, Any]) -> Any:
