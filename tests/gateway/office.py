@@ -7,11 +7,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import bridle
+from bridle.client.opening import connect
 
 HERE = Path(__file__).resolve().parent
 SOURCE = str(Path(bridle.__file__).resolve().parents[1])
@@ -123,7 +124,9 @@ def systems(tools: list[dict[str, Any]], protocol: str = "mcp") -> str:
     return "\n".join(lines)
 
 
-def bundle(folder: Path, tools: list[dict[str, Any]] | None = None, policies: str = POLICIES) -> Path:
+def bundle(
+    folder: Path, tools: list[dict[str, Any]] | None = None, policies: str = POLICIES
+) -> Path:
     root = folder / "bundle"
     tools = TOOLS if tools is None else tools
     files = {
@@ -183,11 +186,6 @@ class Office:
             check=False,
         )
 
-    def told(self, *args: str) -> Any:
-        done = self.run(*args, "--json")
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
     @contextmanager
     def serving(self) -> Iterator[subprocess.Popen[bytes]]:
         """A governor of this bundle in a process of its own."""
@@ -198,9 +196,10 @@ class Office:
         )
         with process:
             try:
-                assert process.stdout is not None
-                assert json.loads(process.stdout.readline())["ready"]
-                yield process
+                ready = json.loads(process.stdout.readline())
+                assert ready["ready"]
+                with connect(Path(ready["operator"]).parent) as self.governor:
+                    yield process
             finally:
                 process.terminate()
 
@@ -216,11 +215,13 @@ class Office:
             front.end()
 
     def pending(self) -> list[dict[str, Any]]:
-        return self.told("approvals", "list", str(self.bundle))
+        return self.governor.approvals()
 
     def approve(self, approval: str) -> None:
-        done = self.run("approvals", "approve", approval, str(self.bundle), "--as", "ben")
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert self.governor.approve(approval, as_user="ben") == "approved"
+
+    def refuse(self, approval: str) -> None:
+        assert self.governor.deny(approval, as_user="ben") == "denied"
 
 
 class Front:
@@ -237,9 +238,7 @@ class Front:
         server = server or [sys.executable, "-u", str(HERE / "sink.py"), str(office.sink)]
         self.office = office
         self.process = subprocess.Popen(
-            office.command(
-                "mcp", place or str(office.bundle), "--json", *options, "--", *server
-            ),
+            office.command("mcp", place or str(office.bundle), "--json", *options, "--", *server),
             env={**office.environment, **(environment or {})},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -259,6 +258,8 @@ class Front:
         about = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {}}
         assert "result" in self.ask("initialize", about)
         self.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
+        # What the proxy asks by itself at this point has reached the server before this.
+        assert "result" in self.ask("ping")
 
     def send(self, message: Any) -> None:
         line = message if isinstance(message, bytes) else json.dumps(message).encode()
@@ -299,7 +300,7 @@ class Front:
 
     def end(self) -> int:
         """Close our side and return the exit code."""
-        if self.process.poll() is None and not self.process.stdin.closed:
+        with suppress(BrokenPipeError):
             self.process.stdin.close()
         try:
             self.process.wait(PATIENCE)

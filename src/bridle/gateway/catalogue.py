@@ -97,9 +97,11 @@ class Catalogue:
             self._definitions = definitions
 
     def amend(self, definitions: dict[str, str]) -> None:
-        """Take one page of the server's list."""
+        """Take one page of the server's list. It cannot show that a name stands on one page only."""
         with self._lock:
-            self._definitions = {**self._definitions, **definitions}
+            twice = {name for name, known in self._definitions.items() if known == _UNLIKE_ANY}
+            news = {name: new for name, new in definitions.items() if name not in twice}
+            self._definitions = {**self._definitions, **news}
 
     def shows(self, wire: str, *, everything: bool) -> bool:
         """Whether a client's list may show a tool: it is one, of the mission, and as pinned."""

@@ -142,7 +142,7 @@ class Proxy:
             if not taken and not found.key.startswith(self._own):
                 self._pending[found.key] = entry
                 return True
-        self._tell("a request with an id that is in use was refused")
+        self._decline(found.id, message.INVALID_REQUEST, "this id is in use")
         return False
 
     def _notification(self, found: Message) -> Job | None:
@@ -236,6 +236,8 @@ class Proxy:
 
     def _list(self, found: Message) -> None:
         try:
+            # A page alone does not show that a later one lists the same name again.
+            self.definitions.wait(_LIST_SECONDS)
             self.calls.refresh()
             line = self.definitions.filtered(found)
         except Exception as problem:
@@ -274,7 +276,7 @@ class Proxy:
     # --- the ends --------------------------------------------------------------------------------
 
     def drained(self, seconds: float) -> bool:
-        """Whether no tool call is in flight any more, after at most so many seconds."""
+        """Whether all tool calls are answered (or wait for humans), after at most so long."""
         with self._lock:
             return self._drained.wait_for(lambda: not self._open_calls(), seconds)
 
@@ -290,7 +292,8 @@ class Proxy:
                 self._fail(entry, why)
 
     def _open_calls(self) -> list[Call]:
-        return [entry for entry in self._pending.values() if isinstance(entry, Call)]
+        calls = (entry for entry in self._pending.values() if isinstance(entry, Call))
+        return [call for call in calls if call.busy]
 
     def _fail(self, asked: Asked, why: str) -> None:
         with self._lock:
@@ -332,10 +335,10 @@ class Proxy:
 
     def _decline(self, id: Id | None, number: int, text: str) -> None:  # noqa: A002
         with self._lock:
-            open_still = str(id) in self._pending
-        # An answer to an id that is in use would be taken for that to the request in flight.
-        if not open_still:
-            self._to_client(message.error(id, number, f"Bridle refuses this: {text}"))
+            in_use = str(id) in self._pending
+        # With an id that is in use it would be taken for the answer to the request in flight.
+        answered = None if in_use else id
+        self._to_client(message.error(answered, number, f"Bridle refuses this: {text}"))
 
 
 def _known(id: Id | None) -> Id:  # noqa: A002

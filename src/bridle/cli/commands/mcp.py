@@ -10,8 +10,8 @@ from typing import Any, TextIO
 
 import click
 
-from bridle.cli import choice
-from bridle.cli.root import Command
+from bridle.cli import choice, terminal
+from bridle.cli.root import ENVIRONMENT, Command
 from bridle.cli.unlocking import with_key
 
 _SESSION = "BRIDLE_SESSION"

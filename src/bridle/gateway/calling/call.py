@@ -76,6 +76,8 @@ class Call:
         self.sameness = repeats.sameness(self.wire, message.params.get("arguments", {}))
         self.lock = threading.Lock()
         self.state = State.JUDGING
+        # Only humans can bring it further: nobody waits for it who leaves.
+        self.waits = False
         self.attempt: Attempt | None = None
 
     @property
@@ -96,6 +98,11 @@ class Call:
         if not _CONTINUES & params.keys():
             return None
         return f"{self.sameness}|{params.get('requestState', '')!r}"
+
+    @property
+    def busy(self) -> bool:
+        """Whether it will be answered before long."""
+        return self.state in (State.JUDGING, State.RUNNING) and not self.waits
 
     def line(self) -> bytes:
         """What the server is sent: the client's own bytes, unless arguments were rewritten."""

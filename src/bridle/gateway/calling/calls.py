@@ -231,6 +231,13 @@ class Calls:
 
     def _approved(self, call: Call, approval: str, until: float) -> bool:
         """Wait until a hold is settled; False when the time is up or nobody waits any more."""
+        call.waits = True
+        try:
+            return self._settled(call, approval, until)
+        finally:
+            call.waits = False
+
+    def _settled(self, call: Call, approval: str, until: float) -> bool:
         rounds = 0
         while (left := until - time.monotonic()) > 0:
             if self._stopping.is_set() or call.state is not State.JUDGING:
