@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bridle.model.errors import StoreError
+from bridle.store import folders
 from bridle.store.failures import of_system
 from bridle.store.sqlite.opening import assert_private
 
@@ -22,19 +23,29 @@ def load_or_create(path: Path) -> bytes:
     """
     assert_private(path.parent)
     with suppress(FileNotFoundError):
-        return _load(path)
+        key = _load(path)
+        # Whoever made it may have died before its name was durable.
+        _sync_name(path)
+        return key
     draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     try:
         _write(draft, os.urandom(KEY_BYTES))
         # A link fails where the name exists: whoever comes first has made the key.
         with suppress(FileExistsError):
             os.link(draft, path)
-        _sync(path.parent)
     except OSError as problem:
         raise of_system(problem, path) from problem
     finally:
         draft.unlink(missing_ok=True)
+    _sync_name(path)
     return _load(path)
+
+
+def _sync_name(path: Path) -> None:
+    try:
+        folders.sync(path.parent)
+    except OSError as problem:
+        raise of_system(problem, path) from problem
 
 
 def _load(path: Path) -> bytes:
@@ -76,11 +87,3 @@ def _write(path: Path, key: bytes) -> None:
         file.write(key)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

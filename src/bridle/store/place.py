@@ -21,6 +21,7 @@ import msgspec
 from msgspec import Struct
 
 from bridle.model.errors import StoreError
+from bridle.store import folders
 from bridle.store.failures import of_system
 
 SOCKET_BYTES = 100
@@ -77,7 +78,7 @@ def place_of(bundle: Path, environ: Mapping[str, str] = os.environ) -> Place:
     """
     state = _state(environ)
     with _system_errors(state):
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folders.make(state)
         _assert_private(state)
         return _place(_id_of(state, os.path.realpath(bundle)), state, environ)
 
@@ -94,10 +95,13 @@ def place_at(
     with _system_errors(where):
         if runtime is None:
             return _place(name, where.parent, environ, where)
-        where.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folders.make(where)
         _assert_private(where)
         sockets = Path(os.path.realpath(runtime))
-        sockets.mkdir(mode=0o755, exist_ok=True)
+        if not sockets.exists():
+            sockets.mkdir(mode=0o755)
+            # Whatever the umask: who may connect has to come as far as the sockets.
+            sockets.chmod(0o755)
         _assert_short(sockets)
         return Place(name, where, sockets)
 
@@ -181,8 +185,8 @@ def _parts(path: Path) -> Iterator[Path]:
     real = Path(os.path.realpath(path))
     yield from reversed(real.parents)
     yield real
-    for folder, folders, files in os.walk(real):
-        yield from (Path(folder, name) for name in (*folders, *files))
+    for folder, inner, files in os.walk(real):
+        yield from (Path(folder, name) for name in (*inner, *files))
 
 
 def _open_to_others(path: Path, owners: frozenset[int]) -> str:
@@ -263,11 +267,12 @@ def _replace(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     Path(draft).replace(path)
+    folders.sync(path.parent)
 
 
 def _place(name: str, state: Path, environ: Mapping[str, str], folder: Path | None = None) -> Place:
     folder = folder or state / name
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folders.make(folder)
     _assert_private(folder)
     if _short(folder):
         return Place(name, folder, folder)

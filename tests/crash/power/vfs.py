@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import apsw
 import pytest
 
-from bridle.store.sqlite import opening
+from bridle.store import folders
 
 SECTOR = 512
 # SQLite's unix VFS syncs the folder with the first sync of such a file (os_unix.c, unixSync).
@@ -65,6 +65,7 @@ class RecordingFile(apsw.VFSFile):
     def __init__(self, disk: "RecordingVFS", name: Any, flags: list[int]) -> None:
         path = name.filename() if isinstance(name, apsw.URIFilename) else str(name)
         self._name, self._disk = Path(path).name, disk
+        disk.folders.add(Path(path).parent)
         folder = bool(flags[0] & _SYNCS_FOLDER and flags[0] & apsw.SQLITE_OPEN_CREATE)
         super().__init__("unix", name, flags)
         disk.record.add(Event("open", self._name, note=folder))
@@ -88,6 +89,7 @@ class RecordingVFS(apsw.VFS):
 
     def __init__(self, record: Record, *, syncs: bool = True) -> None:
         self.record, self.syncs = record, syncs
+        self.folders: set[Path] = set()
         self.name = f"recording-{next(_numbers)}"
         super().__init__(self.name, "unix")
 
@@ -108,14 +110,15 @@ def recording(*, syncs: bool = True) -> Iterator[RecordingVFS]:
     """Register a recording file system; the store's own sync of its folder is recorded too."""
     record = Record()
     vfs = RecordingVFS(record, syncs=syncs)
-    sync_folder = opening._sync_folder
+    sync = folders.sync
 
     def seen(folder: Path) -> None:
-        sync_folder(folder)
-        record.add(Event("names"))
+        sync(folder)
+        if folder in vfs.folders and vfs.syncs:
+            record.add(Event("names"))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(opening, "_sync_folder", seen)
+        patch.setattr(folders, "sync", seen)
         yield vfs
     vfs.unregister()
 

@@ -128,7 +128,6 @@ def _assert_apart(place: Place, root: Path, bundle: Bundle, site: Site) -> None:
 
 
 def _core(place: Place, store: Store, site: Site, *, embedded: bool) -> Core:
-    place.payload_key.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     held = Keys(
         payload=keys.load_or_create(place.payload_key),
         digest=keys.load_or_create(place.payload_key.with_name("digest.key")),

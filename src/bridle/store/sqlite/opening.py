@@ -13,6 +13,7 @@ from pathlib import Path
 import apsw
 
 from bridle.model.errors import StoreError
+from bridle.store import folders
 from bridle.store.failures import failure, of_system
 from bridle.store.sqlite.statements import execute_of, of_sqlite
 
@@ -87,7 +88,7 @@ def lock(path: Path) -> int:
 def assert_private(folder: Path) -> None:
     """Make the folder if need be; raise `store_exposed` unless it is ours and 0700."""
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folders.make(folder)
         status = folder.stat()
     except OSError as problem:
         raise of_system(problem, folder) from problem
@@ -167,7 +168,7 @@ def _prepare(connection: apsw.Connection, path: Path | None) -> apsw.Connection:
     if path is not None:
         _set(connection, "journal_mode", "WAL", "wal")
         _set(connection, "synchronous", "FULL", 2)
-        _sync_folder(path.parent)
+        folders.sync(path.parent)
     return connection
 
 
@@ -218,12 +219,3 @@ def _set(connection: apsw.Connection, name: str, value: str, expected: str | int
     found = execute(f"PRAGMA {name}").get
     if found != expected:
         raise failure("store_unavailable", f"SQLite refused {name} = {value}: it is {found}")
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the names of new files durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
