@@ -220,17 +220,29 @@ def _surfaced(books: Books) -> None:
 
 
 def _charges(books: Books) -> None:
-    """Each action that may have taken effect is charged once, and nothing else is."""
-    used: Counter[str] = Counter()
-    for row in books.rows["budgets"]:
-        if row["name"] == "calls":
-            used[row["mission"]] += row["used"]
+    """Each action that may have taken effect is charged once, to all who pay; nothing else is."""
+    used = {row["id"]: row["used"] for row in books.rows["budgets"]}
     due: Counter[str] = Counter()
     for row in books.rows["actions"]:
         mine = [a["id"] for a in books.rows["attempts"] if a["action"] == row["id"]]
         doubted = any(not _harmless(books.last.get(attempt, {})) for attempt in mine)
-        due[row["mission"]] += 10_000 * (doubted or row["state"] == "decided")
-    books.say("charges", {m: (used[m], due[m]) for m in due | used if used[m] != due[m]})
+        amount = 10_000 * (doubted or row["state"] == "decided")
+        due[f"{row['mission']}/0/calls"] += amount
+        due[row["agent"]] += amount
+    missions = {key: amount for key, amount in used.items() if key in due}
+    books.say("charges", {k: (due[k], n) for k, n in missions.items() if due[k] != n})
+    # Agents and the one user pay under pseudonyms: what they paid tells who they are.
+    of = {
+        kind: [n for key, n in used.items() if key.startswith(kind)] for kind in ("agent", "user")
+    }
+    agents = [due[name] for name in ("clerk", "porter")]
+    books.say("charges of agents", sorted(of["agent"]) != sorted(agents) and (of, agents))
+    books.say("charges of the user", of["user"] != [sum(agents)] and (of, agents))
+    written: Counter[str] = Counter()
+    for leaf in books.leaves:
+        written.update(leaf["body"].get("charged", {}))
+        written.subtract(leaf["body"].get("returned", {}))
+    books.say("rows and ledger differ on charges", dict(written) != used and (used, written))
 
 
 def _harmless(body: dict[str, Any]) -> bool:

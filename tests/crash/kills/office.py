@@ -60,6 +60,12 @@ AGENTS = """
 owner = "ana"
 [agents.porter]
 owner = "ana"
+[agents.clerk.budgets.calls]
+limit = 1000000
+[agents.porter.budgets.calls]
+limit = 1000000
+[users.ana.budgets.calls]
+limit = 1000000
 [workloads.worker]
 tools = ["*"]
 [approvers.leads]
