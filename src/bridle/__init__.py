@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bridle.client.opening import connect, unlock
     from bridle.client.opening import open_bundle as open  # noqa: A004 - bridle.open, never bare
     from bridle.client.used import Used
+    from bridle.model.calls import Terms
     from bridle.model.errors import BridleError
     from bridle.model.outcome import Outcome
     from bridle.model.verdict import Effect, Verdict
@@ -33,6 +34,7 @@ __all__ = [
     "Held",
     "Mission",
     "Outcome",
+    "Terms",
     "Used",
     "Verdict",
     "__version__",
@@ -53,6 +55,7 @@ _FROM = {
     "Held": ("bridle.client.errors", "Held"),
     "Mission": ("bridle.client.mission", "Mission"),
     "Outcome": ("bridle.model.outcome", "Outcome"),
+    "Terms": ("bridle.model.calls", "Terms"),
     "Used": ("bridle.client.used", "Used"),
     "Verdict": ("bridle.model.verdict", "Verdict"),
     "connect": ("bridle.client.opening", "connect"),

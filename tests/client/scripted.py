@@ -45,6 +45,7 @@ class Scripted:
             call.action, args=self.asked[call.action]
         )
         self.status = "pending"
+        self.subject, self.held = "action", ""
         self.streams: set[str] = set()
         self.lease_ms = 60_000
         self.ticks = 0
@@ -75,7 +76,8 @@ class Scripted:
             case calls.StartMission():
                 return calls.Opened(id=MISSION)
             case calls.ApprovalOf():
-                return calls.Listing(rows=[{"id": call.approval, "status": self.status}])
+                row = {"id": call.approval, "status": self.status, "action": self.held, "tool": "t"}
+                return calls.Listing(rows=[{**row, "subject": self.subject}])
             case calls.ToolsOf():
                 rows = [{"name": t, "release_rules": False} for t in self.streams]
                 return calls.Listing(rows=[*rows, {"name": "judged", "release_rules": True}])

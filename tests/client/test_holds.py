@@ -13,7 +13,7 @@ from bridle.model.errors import UsageError
 from bridle.model.outcome import Outcome, OutcomeKind
 from bridle.model.reason import ReasonCode
 from bridle.model.verdict import Effect, Release
-from client.scripted import Scripted, Sink, act, refusal
+from client.scripted import MISSION, Scripted, Sink, act, refusal
 
 
 @pytest.fixture
@@ -158,7 +158,9 @@ def test_an_action_that_ran_meanwhile_returns_its_stored_result(
     assert sink.ran == 0
 
 
-def test_a_pickled_hold_carries_no_way_back(held: Held) -> None:
+def test_a_pickled_hold_carries_no_handle_and_no_effect(
+    governor: Scripted, held: Held, sink: Sink
+) -> None:
     data = pickle.dumps(held)
     assert b"ses_" not in data
     loaded = pickle.loads(data)
@@ -168,10 +170,62 @@ def test_a_pickled_hold_carries_no_way_back(held: Held) -> None:
         held.reason,
         held.code,
     )
-    with pytest.raises(UsageError):
+    governor.status = "approved"
+    assert loaded.wait() == "approved"
+    with pytest.raises(UsageError, match="effect"):
         loaded.resume()
-    with pytest.raises(UsageError):
-        loaded.wait()
+    assert governor.of(calls.Redeem) == []
+    approve(governor, effect=Effect.MODIFY, args='{"amount":250}')
+    assert loaded.resume(effect=sink) == "done"
+    assert sink.got == [{"amount": 250}]
+    # Whoever loads it opens a session of their own.
+    (opened,) = governor.of(calls.OpenSession)
+    assert (opened.mission, opened.agent) == (MISSION, "triage")
+
+
+def test_the_async_twins_of_a_pickled_hold(governor: Scripted, held: Held, sink: Sink) -> None:
+    data = pickle.dumps(held)
+    governor.status = "approved"
+    approve(governor)
+
+    async def main() -> str:
+        loaded = pickle.loads(data)
+        assert await loaded.await_() == "approved"
+        with pytest.raises(UsageError, match="effect"):
+            await loaded.aresume()
+        return await loaded.aresume(effect=sink)
+
+    assert asyncio.run(main()) == "done"
+    assert sink.got == [{"amount": 300}]
+
+
+def test_a_hold_that_knows_nobody_says_so() -> None:
+    with pytest.raises(UsageError, match="whose"):
+        Held("held", approval_id="apr_1").wait()
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_an_agent_resumes_by_the_id_alone(
+    governor: Scripted, agent: Agent, held: Held, sink: Sink, asynchronous: bool
+) -> None:
+    governor.held = held.action
+    approve(governor)
+    with pytest.raises(UsageError, match="effect"):
+        agent.resume("apr_1")
+    assert agent.held("apr_1").action == held.action
+    if asynchronous:
+        assert asyncio.run(agent.aresume("apr_1", effect=sink)) == "done"
+    else:
+        assert agent.resume("apr_1", effect=sink) == "done"
+    assert sink.got == [{"amount": 300}]
+
+
+def test_a_held_result_needs_no_effect_to_be_fetched(governor: Scripted, agent: Agent) -> None:
+    governor.subject, governor.held = "result", "act_1"
+    governor.redeemed = lambda _: calls.Released(
+        release=Release(action="act_1", effect=Effect.ALLOW, output='"orchid"')
+    )
+    assert agent.resume("apr_2") == "orchid"
 
 
 def test_a_pickled_denial_says_what_it_said(governor: Scripted, agent: Agent) -> None:

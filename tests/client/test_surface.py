@@ -21,6 +21,7 @@ EXPORTS = [
     "Held",
     "Mission",
     "Outcome",
+    "Terms",
     "Used",
     "Verdict",
     "__version__",

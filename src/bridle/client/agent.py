@@ -17,7 +17,7 @@ from bridle.client.errors import Denied, Held
 from bridle.client.transport.channel import Channel, ask
 from bridle.client.used import texts
 from bridle.model.action import Action
-from bridle.model.calls import Begin, Decide, Listing, ToolsOf
+from bridle.model.calls import Begin, Decide, Listing, Redeem, ToolsOf
 from bridle.model.errors import UsageError
 from bridle.model.outcome import Outcome
 from bridle.model.reason import Reason, ReasonCode
@@ -193,6 +193,44 @@ class Agent:
         told = texts(used or {})
         return gate.report(self._session.channel, intent, verdict.attempt, outcome, told)
 
+    def held(self, approval_id: str) -> Held:
+        """Return what waits for a human under this id, to wait for it and to resume it.
+
+        It has to be this agent's, in this mission. Raises `NotFoundError`.
+        """
+        row = guard.approval_of(self._session.channel, self._session.handle, approval_id)
+        action = str(row.get("action", ""))
+        return Held(
+            f"the approval of {row.get('tool')} is {row.get('status')}",
+            approval_id=approval_id,
+            action=action,
+            resumption=self.way_back(approval_id, action),
+        )
+
+    async def aheld(self, approval_id: str) -> Held:
+        """The async twin of `held`."""
+        from bridle.client.attempt import waiting
+
+        return await waiting.to_the_end(self.held, approval_id)
+
+    def resume(self, approval_id: str, *, effect: Callable[..., Any] | None = None) -> Any:
+        """Go on with what was approved under this id, whichever process asked for it.
+
+        `effect` runs with the arguments that were approved; a held result needs none.
+        Raises as `Held.resume`.
+        """
+        return self.held(approval_id).resume(effect)
+
+    async def aresume(self, approval_id: str, *, effect: Callable[..., Any] | None = None) -> Any:
+        """The async twin of `resume`."""
+        return await (await self.aheld(approval_id)).aresume(effect)
+
+    def way_back(self, approval: str, action: str) -> guard.HeldEffect:
+        """Return what can be done about an approval of this agent's; see `held`."""
+        call = Redeem(session=self._session.handle, approval=approval, action=action)
+        intent = gate.Intent(call, action, origin=self)
+        return guard.HeldEffect(self._session.channel, intent, None, approval)
+
     def tool(
         self, name: str, *, key: binding.KeyFunction | None = None
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -269,7 +307,7 @@ class Agent:
             adapter=action.adapter,
             start=start,
         )
-        return gate.Intent(call, action.id)
+        return gate.Intent(call, action.id, origin=self)
 
     def _assert_streams(self, tool: str) -> None:
         with self._lock:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
 from bridle.client.agent import Agent
+from bridle.client.attempt.arguments import to_text
 from bridle.client.mission import Mission, Session
 from bridle.client.transport.channel import Channel, ask
 from bridle.model.calls import (
@@ -14,12 +16,15 @@ from bridle.model.calls import (
     Approvals,
     Call,
     Done,
+    EndException,
+    Exceptions,
     Kill,
     Listing,
     Missions,
     Opened,
     StartMission,
     Status,
+    Terms,
     Unkill,
 )
 from bridle.model.errors import NotFoundError
@@ -65,16 +70,46 @@ class Bridle:
         """What waits for a human, oldest first."""
         return self.rows(Approvals())
 
-    def approve(self, id: str, *, as_user: str = "", reason: str = "", digest: str = "") -> str:  # noqa: A002
+    def approve(  # noqa: PLR0913 - all but one by name
+        self,
+        id: str,  # noqa: A002 - the word users know it by
+        *,
+        as_user: str = "",
+        reason: str = "",
+        digest: str = "",
+        args: Mapping[str, Any] | str = "",
+        terms: Terms | None = None,
+    ) -> str:
         """Approve a hold as a human and return its status.
 
-        `digest` is that of the arguments the human saw; without it, those of this moment.
+        `digest` is that of what the human saw; without it, the agent's request as it is at this
+        moment, but never what other humans have written (`RefusedError`, `digest_missing`). `args`
+        approves these arguments instead, `terms` more than this one action. Both have to be allowed
+        by everything but what the hold asks for; votes for something else then no longer count.
         """
-        return self._answer(id, as_user, reason, digest, approve=True)
+        call = Answer(
+            approval=id,
+            approve=True,
+            reason=reason,
+            digest=digest or self._digest(id),
+            as_user=as_user,
+            args=to_text(args) if args else "",
+            terms=terms,
+        )
+        return self.done(call)
 
     def deny(self, id: str, *, as_user: str = "", reason: str = "", digest: str = "") -> str:  # noqa: A002
         """Deny a hold as a human and return its status."""
-        return self._answer(id, as_user, reason, digest, approve=False)
+        call = Answer(approval=id, approve=False, reason=reason, digest=digest, as_user=as_user)
+        return self.done(call)
+
+    def exceptions(self, mission: str = "") -> list[dict[str, Any]]:
+        """What humans approved for the rest of a mission (of all missions), newest first."""
+        return self.rows(Exceptions(mission=mission))
+
+    def end_exception(self, id: str, *, as_user: str = "") -> None:  # noqa: A002
+        """End an exception before its time, as one who granted it or as an operator."""
+        self.done(EndException(exception=id, as_user=as_user))
 
     def kill(
         self, scope: str, subject: str = "", *, reason: str = "", as_user: str = ""
@@ -132,9 +167,8 @@ class Bridle:
     def __repr__(self) -> str:
         return f"<bridle.Bridle {self.reference}>"
 
-    def _answer(self, hold: str, user: str, reason: str, digest: str, *, approve: bool) -> str:
-        if not digest:
-            rows = self.rows(Approvals(approval=hold))
-            digest = str(rows[0].get("digest", "")) if rows else ""
-        call = Answer(approval=hold, approve=approve, reason=reason, digest=digest, as_user=user)
-        return self.done(call)
+    def _digest(self, hold: str) -> str:
+        """What a hold is about now, as far as it is the agent's own request."""
+        rows = self.rows(Approvals(approval=hold))
+        written = not rows or rows[0].get("edited") or rows[0].get("terms")
+        return "" if written else str(rows[0].get("digest", ""))

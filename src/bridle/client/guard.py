@@ -16,15 +16,18 @@ from msgspec import structs
 
 from bridle.client.attempt import gate, results
 from bridle.client.attempt.gate import Intent, Started, Stored
+from bridle.client.errors import Origin
 from bridle.client.transport.channel import Channel, ask
 from bridle.model.calls import ApprovalOf, Listing, Redeem
-from bridle.model.errors import NotFoundError, UsageError
+from bridle.model.errors import NotFoundError, UnreachableError, UsageError
 from bridle.model.outcome import Outcome, OutcomeKind
 
 PENDING = "pending"
 
 _POLL_MS = 20_000
 _ASYNC_POLL_SECONDS = 0.2
+_RECONNECT_SECONDS = 0.2
+_PATIENCE_SECONDS = 60.0
 _NO_ITERATOR = "stream=True needs an effect that returns an (async) iterator"
 _STREAMED = Outcome(OutcomeKind.OK, opaque=True)
 
@@ -125,7 +128,7 @@ class HeldEffect:
     """The way on for a held action or result: see how the approval stands, redeem it, run."""
 
     def __init__(
-        self, channel: Channel, intent: Intent, effect: EffectFunction, approval: str
+        self, channel: Channel, intent: Intent, effect: EffectFunction | None, approval: str
     ) -> None:
         self._channel = channel
         # Several identical calls may wait for one approval: each redeems it for its own action.
@@ -134,12 +137,24 @@ class HeldEffect:
         self._effect = effect
         self._approval = approval
 
+    @property
+    def origin(self) -> Origin | None:
+        """Who was held."""
+        return self._intent.origin
+
     def wait(self, timeout: float | None) -> str:
         """See `Held.wait`."""
-        end = _end(timeout)
+        end, silence = _end(timeout), _Silence()
         while True:
             left = end - time.monotonic()
-            status = self._status(int(min(_POLL_MS, max(0.0, left * 1000))))
+            try:
+                status = self._status(int(min(_POLL_MS, max(0.0, left * 1000))))
+            except UnreachableError:
+                if silence.too_long(end):
+                    raise
+                time.sleep(_RECONNECT_SECONDS)
+                continue
+            silence.over()
             if status != PENDING or time.monotonic() >= end:
                 return status
 
@@ -147,29 +162,80 @@ class HeldEffect:
         """See `Held.await_`."""
         from bridle.client.attempt import waiting
 
-        end = _end(timeout)
+        end, silence = _end(timeout), _Silence()
         while True:
-            status: str = await waiting.to_the_end(self._status, 0)
-            if status != PENDING or time.monotonic() >= end:
-                return status
+            try:
+                status: str = await waiting.to_the_end(self._status, 0)
+            except UnreachableError:
+                if silence.too_long(end):
+                    raise
+            else:
+                silence.over()
+                if status != PENDING or time.monotonic() >= end:
+                    return status
             await waiting.pause(_ASYNC_POLL_SECONDS)
 
-    def resume(self) -> Any:
+    def resume(self, effect: EffectFunction | None) -> Any:
         """See `Held.resume`."""
-        if needs_loop(self._effect):
+        chosen = effect or self._effect or self._for_result()
+        if needs_loop(chosen):
             raise UsageError("the held effect is async", hint="use `await held.aresume()`")
-        return guard(self._channel, self._intent, self._effect)
+        return guard(self._channel, self._intent, chosen)
 
-    async def aresume(self) -> Any:
+    async def aresume(self, effect: EffectFunction | None) -> Any:
         """See `Held.aresume`."""
-        return await aguard(self._channel, self._intent, self._effect)
+        from bridle.client.attempt import waiting
+
+        chosen = effect or self._effect
+        if chosen is None:
+            chosen = await waiting.to_the_end(self._for_result)
+        return await aguard(self._channel, self._intent, chosen)
+
+    def _for_result(self) -> EffectFunction:
+        """Stand in for the effect where none is needed. Raises `UsageError` where one is."""
+        # INVARIANT: I4 — nothing is started that nobody here could run.
+        row = approval_of(self._channel, self._intent.session, self._approval)
+        if row.get("subject") == "result":
+            return _no_effect
+        raise UsageError(
+            "this action was held in another process: its effect did not come along",
+            hint="pass it: resume(effect=…)",
+        )
 
     def _status(self, wait_ms: int) -> str:
-        call = ApprovalOf(session=self._intent.session, approval=self._approval, wait_ms=wait_ms)
-        rows = ask(self._channel, call, Listing).rows
-        if len(rows) != 1:
-            raise NotFoundError(f"the governor does not know the approval {self._approval}")
-        return str(rows[0].get("status", ""))
+        row = approval_of(self._channel, self._intent.session, self._approval, wait_ms)
+        return str(row.get("status", ""))
+
+
+class _Silence:
+    """How long the governor has not answered: long enough to be restarted, and not for ever."""
+
+    def __init__(self) -> None:
+        self._since = 0.0
+
+    def too_long(self, end: float) -> bool:
+        """Note that it did not answer; say whether to give up."""
+        now = time.monotonic()
+        self._since = self._since or now
+        return now >= min(end, self._since + _PATIENCE_SECONDS)
+
+    def over(self) -> None:
+        """It has answered."""
+        self._since = 0.0
+
+
+def approval_of(channel: Channel, session: str, approval: str, wait_ms: int = 0) -> dict[str, Any]:
+    """Ask how a hold of this session's agent stands. Raises `NotFoundError`."""
+    call = ApprovalOf(session=session, approval=approval, wait_ms=wait_ms)
+    rows = ask(channel, call, Listing).rows
+    if len(rows) != 1:
+        raise NotFoundError(f"the governor does not know the approval {approval}")
+    return rows[0]
+
+
+def _no_effect(**arguments: Any) -> Any:
+    del arguments
+    raise UsageError("a held result has no effect to run")
 
 
 def needs_loop(effect: EffectFunction) -> bool:

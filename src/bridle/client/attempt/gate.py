@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from bridle.client.attempt import arguments, results
 from bridle.client.attempt.beats import Pulse
-from bridle.client.errors import Denied, Held, Resumption
+from bridle.client.errors import Denied, Held, Origin, Resumption
 from bridle.client.transport.channel import Channel
 from bridle.client.used import Used, texts
 from bridle.model.calls import Begin, Decide, Failed, Judged, Observe, Redeem, Released, Reply
@@ -34,11 +34,13 @@ class Intent(Struct, frozen=True):
     """What is to be asked, and what the answer must fit.
 
     `action` is the id the answer must name, `limit` the bytes an iterator's items may have.
+    `origin` is who asks.
     """
 
     call: Decide | Begin | Redeem
     action: str
     limit: int = results.RESULT_BYTES
+    origin: Origin | None = None
 
     @property
     def session(self) -> str:
