@@ -10,12 +10,13 @@ LOCK := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 
 	--generate-hashes --no-header --no-annotate --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint style types layers format slow nightly mcp-servers mcp bench docs lock wheel clean
+.PHONY: help setup demo test lint style types layers format uids slow nightly mcp-servers mcp bench docs lock wheel clean
 
 help:
 	@echo "make demo     a governed run of two agents on real tools"
 	@echo "make test     the tests"
 	@echo "make lint     style, types and layers: ruff, mypy, pyright, import-linter"
+	@echo "make uids     governor, operator and agent as users of their own (root, .ci/setup)"
 	@echo "make slow     the slow tests, reduced counts"
 	@echo "make nightly  every test, full counts"
 	@echo "make mcp      the tests with MCP servers that others wrote"
@@ -62,6 +63,10 @@ format: setup
 slow: setup
 	$(BIN)/python -m pytest -q -m slow --timeout 600 --hypothesis-profile ci
 
+# Needs root and the users that .ci/setup makes; without, each test says so.
+uids: setup
+	$(BIN)/python -m pytest -q -m uids --timeout 120 tests/uids
+
 nightly: setup mcp-servers
 	$(BIN)/python -m pytest -q -m "slow or not slow" --timeout 3600 --full --hypothesis-profile slow
 
@@ -71,7 +76,7 @@ bench: setup
 mcp-servers: .venv-mcp1/.done .venv-mcp1/node/.done
 
 mcp: setup mcp-servers
-	$(BIN)/python -m pytest -q -m mcp --timeout 120
+	$(BIN)/python -m pytest -q -m mcp -n 2 --timeout 120
 
 # Without --no-deps pip refuses `mcp[cli]`, which the lock holds as `mcp` and what cli adds to it.
 .venv-mcp1/.done: requirements/mcp1.lock
