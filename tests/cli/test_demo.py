@@ -133,6 +133,7 @@ def test_each_action_is_one_readable_line(bridle_) -> None:
     )
     assert len(lines) == 20
     assert "card numbers are removed from mail [no-card-numbers-in-mail]" in ran.out
+    assert "approves it with his key, which was made for this demo" in ran.out
     assert "the ledger verifies" in ran.out
     assert str(bridle_.home) not in ran.out, "what is gone afterwards need not be named"
 

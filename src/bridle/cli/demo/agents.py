@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import bridle
 from bridle.cli.demo.office import Office
@@ -109,15 +109,23 @@ def tell_customers(refunds: bridle.Agent, office: Office, addresses: list[str]) 
     return untold
 
 
-def work(gov: bridle.Bridle, office: Office, say: Callable[[str], None]) -> str:
-    """Let both agents do their day's work under `gov`; returns the mission's id."""
+class Lead(NamedTuple):
+    """Ben, a support lead: his connection, and how he shows who he is."""
+
+    gov: bridle.Bridle
+    proof: str
+
+
+def work(gov: bridle.Bridle, ben: Lead, office: Office, say: Callable[[str], None]) -> str:
+    """Let both agents do their day's work under `gov`, ana's; returns the mission's id."""
     mission = gov.start_mission("refund-desk", user="ana", prompt=PROMPT)
     triage = mission.agent("triage", executor="worker-1")
     refunds = mission.agent("refunds", executor="worker-1")
 
     def ask_ben(approval: str) -> None:
-        say("ben, a support lead, looks at the held refund and approves it")
-        gov.approve(approval, as_user="ben", reason="the machine is broken, I saw the photo")
+        say(f"ben, a support lead, looks at the held refund and approves it{ben.proof}")
+        why = "the machine is broken, I saw the photo"
+        ben.gov.approve(approval, as_user="ben", reason=why)
 
     say("triage answers ticket 41, which quotes a card number")
     order = answer_ticket(triage, office, 41)

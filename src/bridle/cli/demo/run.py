@@ -18,12 +18,18 @@ from bridle.client.transport.embedded import EmbeddedChannel
 from bridle.governor.governor import Governor
 from bridle.model.errors import UsageError
 from bridle.store.place import Place, place_at, place_of
+from bridle.trust import credential
+from bridle.trust.credential import Credential
 
 
 class Day:
-    """A day in the back office: its folder, its governor's place, and what was judged in it."""
+    """A day in the back office: its folder, its governor's place, and what was judged in it.
 
-    def __init__(self, folder: Path, place: Place) -> None:
+    `humans` are the keys of those who have one, by name. They are in nobody's file.
+    """
+
+    def __init__(self, folder: Path, place: Place, humans: dict[str, Credential]) -> None:
+        self.humans = humans
         self.folder = folder
         self.bundle = folder / "bundle"
         self.place = place
@@ -35,13 +41,15 @@ class Day:
     def live(self, hear: Callable[[Told], None], say: Callable[[str], None]) -> None:
         """Let the agents work; `hear` gets each judgement at once, `say` the story between."""
         started = time.monotonic()
-        with Office(self.folder / "office") as office, self._governor(hear) as gov:
-            self.mission = agents.work(gov, office, say)
+        with Office(self.folder / "office") as office, self._people(hear) as (ana, ben):
+            self.mission = agents.work(ana, ben, office, say)
             self.seen = office.seen()
         self.seconds = time.monotonic() - started
 
     @contextmanager
-    def _governor(self, hear: Callable[[Told], None]) -> Generator[bridle.Bridle]:
+    def _people(self, hear: Callable[[Told], None]) -> Generator[tuple[bridle.Bridle, agents.Lead]]:
+        """Open the governor for ana, whose mission it is, and for ben, who approves."""
+
         def listen(told: Told) -> None:
             self.told.append(told)
             with suppress(BrokenPipeError):  # nobody reads on; the agents' day goes on
@@ -49,8 +57,13 @@ class Day:
 
         # As bridle.open(…, embedded=True), but with somebody listening in.
         governor = Governor.open(self.bundle, state=self.place.folder, embedded=True)
-        with bridle.Bridle(Narrator(EmbeddedChannel(governor), listen)) as gov:
-            yield gov
+        try:
+            mine = EmbeddedChannel(governor, credential=self.humans.get("ana"))
+            his = EmbeddedChannel(governor, credential=self.humans.get("ben"))
+            proof = " with his key, which was made for this demo" if self.humans else ""
+            yield bridle.Bridle(Narrator(mine, listen)), agents.Lead(bridle.Bridle(his), proof)
+        finally:
+            governor.close()
 
 
 @contextmanager
@@ -59,7 +72,7 @@ def day(keep: Path | None) -> Generator[Day]:
     if keep is None:
         with tempfile.TemporaryDirectory(prefix="bridle-demo-") as name:
             folder = Path(name)
-            yield _prepared(folder, place_at(folder / "state"))
+            yield _throw_away(folder)
         return
     copying.claim(keep)
     folder = keep.resolve()
@@ -71,9 +84,14 @@ def day(keep: Path | None) -> Generator[Day]:
             code="not_empty",
             hint="name another folder, or remove that store",
         )
-    yield Day(folder, place)
+    # Without keys, so that whoever plays with it can be everybody.
+    yield Day(folder, place, {})
 
 
-def _prepared(folder: Path, place: Place) -> Day:
+def _throw_away(folder: Path) -> Day:
+    """A day after which nothing is left: its humans' keys only ever are in memory."""
     copying.back_office(folder / "bundle")
-    return Day(folder, place)
+    humans = {name: credential.generate("user", name) for name in ("ana", "ben")}
+    for name, each in humans.items():
+        copying.give_key(folder / "bundle", name, each.public)
+    return Day(folder, place_at(folder / "state"), humans)
