@@ -57,13 +57,14 @@ def notes(events: list[Event]) -> list[Any]:
 def due(events: list[Event]) -> set[Any]:
     """What must be there: what was acknowledged as strict, and as relaxed before a later sync.
 
-    Notes are `("strict", what)` and `("relaxed", what)`.
+    Notes are `("strict", what)` and `("relaxed", what)`. A strict note may come late, when another
+    caller's relaxed write has followed already: so it speaks for itself only.
     """
     found: set[Any] = set()
     soft: set[Any] = set()
     for event in events:
         if event.kind == "note" and event.note[0] == "strict":
-            found |= {event.note[1]} | soft
+            found.add(event.note[1])
         elif event.kind == "note" and event.note[0] == "relaxed":
             soft.add(event.note[1])
         elif event.kind == "sync" and event.name.endswith("-wal"):
