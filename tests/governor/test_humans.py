@@ -64,6 +64,7 @@ LOWERING: dict[str, Ask] = {
     "close a mission": lambda d, who: calls.MissionVerb(
         mission=d.mission, verb="close", as_user=who
     ),
+    "end an exception": lambda d, who: calls.EndException(exception=excepted(d), as_user=who),
     "suspend an agent": lambda d, who: calls.IdentityVerb(
         kind="agent", id="scout", verb="suspend", as_user=who
     ),
@@ -74,6 +75,15 @@ def held(desk: Desk) -> str:
     approval = desk.decide("bank.pay", "p", amount=60).approval
     assert approval
     return approval
+
+
+def excepted(desk: Desk) -> str:
+    """An exception that ben granted."""
+    vote = calls.Answer(
+        approval=held(desk), approve=True, as_user="ben", terms=calls.Terms(count=2)
+    )
+    desk.done(vote)
+    return desk.rows(calls.Exceptions())[0]["id"]
 
 
 def killed(desk: Desk) -> str:
@@ -447,3 +457,31 @@ def _keys(**keys: credential.Credential) -> list[tuple[str, str, str]]:
         ("agents.toml", f"[users.{name}]\n", f'[users.{name}]\nkey = "{each.public}"\n')
         for name, each in keys.items()
     ]
+
+
+def test_a_session_is_not_closed_in_somebody_elses_name(desk: Desk) -> None:
+    handle = desk.opened()
+    for as_user, caller, code in (
+        ("nobody", HUMAN, "unknown_user"),
+        ("ana", proved(desk, BEN), "not_you"),
+    ):
+        assert desk.refused(calls.CloseSession(session=handle, as_user=as_user), caller) == code
+    desk.done(calls.CloseSession(session=handle), proved(desk, BEN))
+    assert desk.leaves("mission")[-1].ids["by"] == "ben"
+
+
+def test_the_record_of_an_action_names_the_workload_that_proved_to_carry_it_out(
+    desk: Desk,
+) -> None:
+    session = desk.session()
+    for key, caller in (("a", proved(desk, PORTAL)), ("b", SERVICE)):
+        desk.ask(calls.Decide(session=session, tool="note.read", args='{"id":1}', key=key), caller)
+    first, second = desk.leaves("decision")
+    assert first.ids["proved"] == f"portal key:{PORTAL.fingerprint[:16]}"
+    assert "proved" not in second.ids
+
+
+def test_who_granted_an_exception_ends_it_with_their_key_and_without_saying_so(desk: Desk) -> None:
+    exception = excepted(desk)
+    desk.done(calls.EndException(exception=exception), proved(desk, BEN))
+    assert desk.rows(calls.Exceptions(all=True))[0]["status"] != "active"

@@ -113,9 +113,15 @@ class Standing(Struct, frozen=True):
         )
 
     def ids(self, **more: str) -> dict[str, str]:
-        """The identities on every record of an action: who decided, who executes, for whom."""
+        """The identities on every record of an action: who decided, who executes, for whom.
+
+        `proved` is the workload that the connection proved to be, with its key's fingerprint.
+        """
         who = self.session
         executor = who.executor or who.agent
+        caller = self.turn.caller
+        if caller is not None and caller.workload:
+            more["proved"] = f"{caller.workload} {caller.method}"
         return {
             "user": self.mission.user,
             "agent": who.agent,

@@ -45,11 +45,12 @@ def end(turn: Turn, caller: Caller, call: EndException) -> None:
     if row is None:
         hint = "`bridle approvals exceptions` lists those in force"
         raise NotFoundError(f"no exception {call.exception!r}", hint=hint)
-    if call.as_user in row.by:
-        who = humans.name(turn, caller, call.as_user)
+    named = call.as_user or caller.user
+    if named in row.by:
+        who = humans.name(turn, caller, named, lowers=True)
     else:
         mission = missions.get(turn, row.mission)
-        who = humans.owner_or_operator(turn, caller, call.as_user, mission)
+        who = humans.owner_or_operator(turn, caller, named, mission, lowers=True)
     if row.status != exceptions.ACTIVE:
         raise RefusedError(f"this exception is {row.status} already", code="exception_over")
     exceptions.end(turn, row, exceptions.ENDED, by=who, method=caller.method)

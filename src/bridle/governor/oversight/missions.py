@@ -174,9 +174,12 @@ def close_session(turn: Turn, caller: Caller, call: CloseSession) -> None:
     row = turn.tx.get(SessionRow, turn.core.handle_hash(call.session))
     if row is None or row.closed:
         return
+    # Whoever holds the handle may end it: that takes authority away and gives none. A name that
+    # somebody gives for it has to be theirs all the same.
+    who = call.as_user or caller.user
+    by = humans.name(turn, caller, who, lowers=True) if who else ""
     turn.tx.put(structs.replace(row, closed=turn.now))
-    # Whoever holds the handle may end it: that takes authority away and gives none.
-    act = Act(get(turn, row.mission), call.as_user, caller.method)
+    act = Act(get(turn, row.mission), by, caller.method)
     _record(turn, act, _of(row, "close_session"))
 
 
