@@ -75,6 +75,8 @@ purpose = "Use the sink"
 agents = ["clerk"]
 tools = ["sink.*"]
 domains = ["house"]
+"""
+NARROW = """
 [missions.narrow]
 purpose = "Use little of the sink"
 agents = ["clerk"]
@@ -132,7 +134,7 @@ def bundle(
     files = {
         "bridle.toml": BRIDLE,
         "agents.toml": AGENTS,
-        "missions.toml": MISSIONS,
+        "missions.toml": MISSIONS + (NARROW if tools is TOOLS else ""),
         "systems.toml": systems(tools),
         "policies/rules.cedar": policies,
         "tools/sink.json": json.dumps({"tools": tools}),

@@ -194,3 +194,31 @@ def test_a_tool_that_is_no_longer_known_releases_nothing(desk: Desk):
     assert said(desk.observe(verdict.attempt, '"rung"')) == ("deny", ["unknown_tool"])
     assert desk.attempt(verdict.attempt).state == "ok"
     assert desk.beat(verdict.attempt) == "lease_lapsed"
+
+
+@pytest.mark.parametrize("kind", [OutcomeKind.ERROR, OutcomeKind.NOT_STARTED, OutcomeKind.UNKNOWN])
+def test_what_a_failed_effect_says_is_judged_like_a_result_and_not_stored(desk: Desk, kind):
+    attempt = read(desk)
+    told = Outcome(kind, output='{"body":"hello","pin":"1234"}', error="broken")
+    for _ in range(2):
+        release = desk.observe(attempt, told)
+        assert (release.effect, release.output) == ("modify", '{"body":"hello"}')
+    leaf = desk.leaves("release")[-1]
+    assert (leaf.body["effect"], leaf.body["policies"]) == ("modify", ["no-pins"])
+    assert desk.attempt(attempt).state == kind
+
+
+@pytest.mark.parametrize(
+    ("output", "codes_of"), [('{"body":"burnt"}', "forbidden"), ('{"body":7}', "schema_mismatch")]
+)
+def test_what_a_failed_effect_may_not_say_is_withheld(desk: Desk, output, codes_of):
+    told = Outcome(OutcomeKind.ERROR, output=output, error="broken")
+    release = desk.observe(read(desk), told)
+    assert said(release) == ("deny", [codes_of])
+    assert release.output == ""
+
+
+def test_a_failure_without_a_word_needs_no_judgement(desk: Desk):
+    release = desk.observe(read(desk), Outcome(OutcomeKind.ERROR, error="broken", message="burnt"))
+    assert (release.effect, release.output) == ("allow", "")
+    assert desk.leaves("release") == []
