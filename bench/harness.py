@@ -40,18 +40,26 @@ class Row:
 class Claim:
     """A bound that an issue or the README states, and what was measured.
 
-    The figure is to be at most the bound, or with `least` at least that.
+    The figure is to be at most the bound, or with `least` at least that. A `goal` has not been
+    reached on the machine of bench/README.md: it is reported like any other, but a run in which it
+    is missed does not fail.
     """
 
     claim: str
     bound: float
     figure: float
     least: bool = False
+    goal: bool = False
 
     @property
     def holds(self) -> bool:
         """Whether the figure lies within the bound."""
         return self.figure >= self.bound if self.least else self.figure <= self.bound
+
+    @property
+    def word(self) -> str:
+        """What the table says of it."""
+        return "holds " if self.holds else "MISSED" if self.goal else "FAILS "
 
     def as_dict(self) -> dict[str, object]:
         """What the JSON says of it."""
@@ -105,7 +113,7 @@ class Report:
         lines += _columns([head, *cells])
         lines += ["", *self.notes, *([""] if self.notes else [])]
         lines += [
-            f"{'holds' if c.holds else 'FAILS'}  {c.claim}: {c.figure:.2f} "
+            f"{c.word} {c.claim}: {c.figure:.2f} "
             f"({'at least' if c.least else 'at most'} {c.bound:g})"
             for c in self.claims
         ]
@@ -233,4 +241,4 @@ def run(measure: Callable[..., Report], argv: Sequence[str] | None = None) -> No
     report = measure(quick=options.quick)
     report.versions["load average"] = f"{load:.1f} to {os.getloadavg()[0]:.1f}"
     print(report.as_json() if options.json else report.as_table())
-    sys.exit(0 if all(claim.holds for claim in report.claims) else 1)
+    sys.exit(0 if all(claim.holds or claim.goal for claim in report.claims) else 1)

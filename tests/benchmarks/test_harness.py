@@ -60,6 +60,17 @@ def test_a_claim_may_ask_for_at_least_its_bound() -> None:
     ]
 
 
+def test_a_goal_that_is_missed_is_said_and_fails_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    missed = Report("sample", {}, claims=[Claim("fast", 0.6, 0.5, least=True, goal=True)])
+    with pytest.raises(SystemExit) as ended:
+        harness.run(lambda *, quick: missed, [])
+    assert ended.value.code == 0
+    assert "MISSED fast: 0.50 (at least 0.6)" in capsys.readouterr().out
+    assert json.loads(missed.as_json())["claims"][0]["holds"] is False
+
+
 @pytest.mark.parametrize(("figure", "status"), [(1.3, 0), (1.31, 1)])
 def test_a_failed_claim_is_the_exit_code(
     figure: float, status: int, capsys: pytest.CaptureFixture[str]
