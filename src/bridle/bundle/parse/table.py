@@ -121,8 +121,7 @@ class Table:
         value = self.text(key)
         if not value and not self.has(key):
             return default
-        found = _DURATION.fullmatch(value)
-        amount = int(found[1]) * _UNITS[found[2]] if found else -1
+        amount = milliseconds(value)
         if not low <= amount <= _MAX_INTEGER:
             if isinstance(self.data.get(key), str):
                 self.bad(key, f"`{key}` is a duration such as 30s, 15m, 8h or 7d")
@@ -195,6 +194,12 @@ class Table:
 
     def _below(self, data: dict[str, Any], *keys: str | int) -> Table:
         return Table(self.document, self.findings, data, (*self.path, *keys))
+
+
+def milliseconds(text: str) -> int:
+    """Return a duration such as `500ms`, `30s`, `15m`, `8h`, `7d` in milliseconds, or -1."""
+    found = _DURATION.fullmatch(text)
+    return int(found[1]) * _UNITS[found[2]] if found else -1
 
 
 def exact_amount(value: int | Decimal) -> Decimal | None:

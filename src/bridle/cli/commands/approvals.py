@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from bridle.cli import choice, terminal
+from bridle.cli import choice, proposals, terminal
 from bridle.cli.operator import connected, one
 from bridle.cli.root import Group
 from bridle.client.bridle import Bridle
-from bridle.model.calls import Approvals
+from bridle.model.calls import Answer, Approvals, Exceptions
 from bridle.model.errors import RefusedError
 
 _COLUMNS = ("id", "status", "subject", "agent", "tool", "groups", "expires", "why")
+_EXCEPTIONS = ("id", "status", "agent", "tool", "policies", "used", "expires", "but", "args")
 
 
 @click.group(cls=Group, default="list")
@@ -63,14 +65,48 @@ def show_approval(approval: str, bundle: Path, as_json: bool) -> None:
 @choice.governor
 @click.option("--reason", default="", help="Why; stands in the record.")
 @click.option("--digest", default="", help="Refuse unless it is still what `show` showed.")
+@proposals.options
 @choice.as_user(required=True)
 @choice.passphrase
 @choice.as_json
 def approve(
-    *, approval: str, bundle: Path, reason: str, digest: str, as_user: str, as_json: bool
+    *,
+    approval: str,
+    bundle: Path,
+    reason: str,
+    digest: str,
+    as_user: str,
+    as_json: bool,
+    **how: Any,
 ) -> None:
-    """Approve a hold. What runs is what is shown here, bound by its digest."""
-    _answer(approval, bundle, reason, digest, as_user, approve=True, as_json=as_json)
+    """Approve a hold, as it is shown here, with other arguments, or for its mission.
+
+    The vote is bound to the digest of what is shown. What other humans have written is approved
+    only by its --digest, or by an answer at the terminal.
+    """
+    wanted = proposals.Wanted(**how)
+    with connected(bundle) as governor:
+        row = _fetch(governor, approval)
+        _same(row, digest)
+        if not as_json:
+            _show(row)
+        proposal = wanted.proposal(row)
+        if not proposal.args and (row["edited"] or row["terms"]) and not digest:
+            _look_first(row)
+        call = Answer(
+            approval=approval,
+            approve=True,
+            reason=reason,
+            digest=row["digest"],
+            as_user=as_user,
+            args=proposal.args,
+            terms=proposal.terms,
+        )
+        status = governor.done(call)
+        row = _fetch(governor, approval)
+    if not as_json and (proposal.args or proposal.terms):
+        _what(row)
+    _told(row, as_user, status, approve=True, as_json=as_json)
 
 
 @approvals.command("deny")
@@ -82,38 +118,85 @@ def approve(
 @choice.as_json
 def deny(approval: str, bundle: Path, reason: str, as_user: str, as_json: bool) -> None:
     """Deny a hold."""
-    _answer(approval, bundle, reason, "", as_user, approve=False, as_json=as_json)
-
-
-def _answer(
-    approval: str,
-    bundle: Path,
-    reason: str,
-    digest: str,
-    as_user: str,
-    *,
-    approve: bool,
-    as_json: bool,
-) -> None:
     with connected(bundle) as governor:
         row = _fetch(governor, approval)
-        if digest and digest != row["digest"]:
-            raise RefusedError(
-                f"{approval} is bound to {row['digest']}, not to {digest}",
-                code="approval_changed",
-                hint=f"look again: bridle approvals show {approval}",
-            )
         if not as_json:
             _show(row)
-        # The vote names the digest of what was shown, so it can never count for anything else.
-        vote = governor.approve if approve else governor.deny
-        status = vote(approval, as_user=as_user, reason=reason, digest=row["digest"])
+        status = governor.deny(approval, as_user=as_user, reason=reason, digest=row["digest"])
+    _told(row, as_user, status, approve=False, as_json=as_json)
+
+
+@approvals.command("exceptions")
+@choice.governor
+@click.option("--mission", default="", metavar="ID", help="Those of one mission.")
+@click.option("--all", "every", is_flag=True, help="Those that have ended as well.")
+@choice.as_json
+def list_exceptions(bundle: Path, mission: str, every: bool, as_json: bool) -> None:
+    """List what humans approved for the rest of a mission."""
+    with connected(bundle) as governor:
+        rows = governor.rows(Exceptions(mission=mission, all=every))
     if as_json:
-        terminal.document({"id": approval, "approve": approve, "by": as_user, "status": status})
+        terminal.document(rows)
+        return
+    shown = [
+        {
+            **row,
+            "policies": sorted(row["policies"]),
+            "used": f"{row['used']} of {row['count']}",
+            "expires": terminal.time(row["expires"]),
+            "but": proposals.reach(row),
+        }
+        for row in rows
+    ]
+    terminal.table(shown, _EXCEPTIONS, empty="nothing is excepted")
+
+
+@approvals.command("end")
+@click.argument("exception", metavar="ID")
+@choice.governor
+@choice.as_user(required=True)
+@choice.passphrase
+@choice.as_json
+def end_exception(exception: str, bundle: Path, as_user: str, as_json: bool) -> None:
+    """End an exception before its time; nothing that runs is stopped by it."""
+    with connected(bundle) as governor:
+        governor.end_exception(exception, as_user=as_user)
+    if as_json:
+        terminal.document({"id": exception, "by": as_user, "status": "ended"})
+    else:
+        terminal.line(f"ended as {terminal.visible(as_user)}: {terminal.visible(exception)}")
+
+
+def _same(row: dict[str, Any], digest: str) -> None:
+    if digest and digest != row["digest"]:
+        raise RefusedError(
+            f"{row['id']} is bound to {row['digest']}, not to {digest}",
+            code="approval_changed",
+            hint=f"look again: bridle approvals show {row['id']}",
+        )
+
+
+def _look_first(row: dict[str, Any]) -> None:
+    """What other humans wrote is not approved in the same breath as it is first seen."""
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        click.confirm("Other humans have changed this. Approve what is shown?", abort=True)
+        return
+    raise RefusedError(
+        "other humans have changed what this hold is about",
+        code="digest_missing",
+        hint=f"look at it: bridle approvals show {row['id']}; then approve it by its --digest",
+    )
+
+
+def _told(row: dict[str, Any], user: str, status: str, *, approve: bool, as_json: bool) -> None:
+    if as_json:
+        more = {name: row[name] for name in ("digest", "edited", "terms")}
+        said = {"id": row["id"], "approve": approve, "by": user, "status": status}
+        terminal.document(said | more if approve else said)
         return
     word = terminal.styled("approved" if approve else "denied", "allow" if approve else "deny")
     terminal.line()
-    terminal.line(f"{word} as {terminal.visible(as_user)}; the hold is {status}")
+    terminal.line(f"{word} as {terminal.visible(user)}; the hold is {status}")
 
 
 def _fetch(governor: Bridle, approval: str) -> dict[str, Any]:
@@ -132,12 +215,18 @@ def _show(row: dict[str, Any]) -> None:
             "needs": _need(row),
             "votes": "; ".join(_vote(each) for each in row["votes"]) or "none yet",
             "digest": row["digest"],
+            **({"for the mission": proposals.reach(row["terms"])} if row["terms"] else {}),
         }
     )
+    _what(row)
+
+
+def _what(row: dict[str, Any]) -> None:
     if row["subject"] == "result":
         _json("the result that is withheld", row["output"])
         return
-    _json("what would run", row["args"])
+    written = ", as a human wrote it" if row["edited"] else ""
+    _json(f"what would run{written}", row["args"])
     if row["requested"] != row["args"]:
         _json("what was asked for", row["requested"])
 
@@ -173,4 +262,5 @@ def _cause(cause: dict[str, Any]) -> str:
 def _vote(vote: dict[str, Any]) -> str:
     word = "approved" if vote.get("approve") else "denied"
     reason = f" ({vote['reason']})" if vote.get("reason") else ""
-    return f"{vote.get('user', '')} {word}{reason}"
+    other = "" if vote.get("counts", True) else " something else"
+    return f"{vote.get('user', '')} {word}{other}{reason}"
