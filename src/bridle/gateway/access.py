@@ -65,6 +65,7 @@ def opened(
 ) -> Access:
     """Open a session as the operator of a bundle, starting a governor and a mission if need be.
 
+    A folder of sockets does as well, where a governor serves them.
     `human` puts somebody in the way who can unlock a key, where the mission's user has one.
     """
     if not wanted.agent or not (wanted.mission_id or (wanted.mission and wanted.user)):
@@ -73,7 +74,8 @@ def opened(
             code="no_defaults",
             hint="give --agent, --mission and --user, or [defaults] in bridle.toml",
         )
-    bridle = human(open_bundle(bundle))
+    found = open_bundle(bundle) if (bundle / manifest.FILE).is_file() else connect(bundle)
+    bridle = human(found)
     try:
         mission = (
             wanted.mission_id

@@ -97,7 +97,7 @@ class Catalogue:
             self._definitions = definitions
 
     def amend(self, definitions: dict[str, str]) -> None:
-        """Take one page of the server's list. It cannot show that a name stands on one page only."""
+        """Take one page of the server's list. It does not show what stands on others."""
         with self._lock:
             twice = {name for name, known in self._definitions.items() if known == _UNLIKE_ANY}
             news = {name: new for name, new in definitions.items() if name not in twice}

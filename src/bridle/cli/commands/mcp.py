@@ -32,13 +32,6 @@ class _Before(Command):
         return [*super().collect_usage_pieces(ctx), "-- SERVER..."]
 
 
-def _place(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path:
-    """A bundle, or (with a session that was handed over) the folder of a governor's sockets."""
-    if value is not None and _SESSION in os.environ and not (value / "bridle.toml").is_file():
-        return value
-    return choice.chosen(ctx, param, value)
-
-
 def _groups(ctx: click.Context, param: click.Parameter, value: str) -> frozenset[str]:
     found = frozenset(name for name in value.split(",") if name)
     unknown = found - set(_GROUPS.split(","))
@@ -48,13 +41,7 @@ def _groups(ctx: click.Context, param: click.Parameter, value: str) -> frozenset
 
 
 @click.command(cls=_Before)
-@click.argument(
-    "bundle",
-    required=False,
-    envvar="BRIDLE_BUNDLE",
-    type=click.Path(path_type=Path),
-    callback=_place,
-)
+@choice.governor
 @click.option("--mission", metavar="TEMPLATE", help="Start a mission from this template.")
 @click.option(
     "--mission-id",
