@@ -15,24 +15,41 @@ KEEPS = (0.0, 1.0, 0.5, 0.9, 0.2)
 Judge = Callable[[Path, list[Event]], None]
 
 
-def cut(events: list[Event], places: Iterable[tuple[int, int]], folder: Path, judge: Judge) -> int:
-    """Cut after `place` events, for each `(place, seed)` in order of place; return how many."""
-    disk, at, done = Disk(), 0, 0
-    for place, seed in places:
-        while at < place:
-            disk.follow(events[at])
-            at += 1
-        image = disk.image(random.Random(f"{place}/{seed}"), KEEPS[seed % len(KEEPS)])
+def cut(
+    events: list[Event],
+    places: Iterable[tuple[int, int]],
+    folder: Path,
+    judge: Judge,
+    files: dict[str, bytes] | None = None,
+) -> int:
+    """Cut after `place` events, for each `(place, seed)` in order of place; return how many.
+
+    `files` lay on the disk before the first event.
+    """
+    done = 0
+    for place, seed, image in images(events, places, files or {}):
         where = folder / "image"
-        path = written(image, where)
         try:
-            judge(path, events[:place])
+            judge(written(image, where), events[:place])
         except Exception as problem:
             problem.add_note(f"cut after event {place}, seed {seed}: {_around(events, place)}")
             raise
         shutil.rmtree(where)
         done += 1
     return done
+
+
+def images(
+    events: list[Event], places: Iterable[tuple[int, int]], files: dict[str, bytes]
+) -> Iterator[tuple[int, int, dict[str, bytes]]]:
+    """What each cut leaves, with its place and seed."""
+    disk, at = Disk(files), 0
+    for place, seed in places:
+        while at < place:
+            disk.follow(events[at])
+            at += 1
+        dice = random.Random(f"{place}/{seed}")
+        yield place, seed, disk.image(dice, KEEPS[seed % len(KEEPS)])
 
 
 def every(events: list[Event], step: int = 1, seeds: int = len(KEEPS)) -> Iterator[tuple[int, int]]:

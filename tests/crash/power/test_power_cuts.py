@@ -15,9 +15,9 @@ import pytest
 from bridle.store.combining import Combiner
 from bridle.store.sqlite import SqliteStore
 from bridle.store.sqlite.store import execute_of
-from crash.power import acting, writers
+from crash.power import acting, cuts, writers
 from crash.power.cuts import cut, due, every, some
-from crash.power.vfs import RecordingVFS, recording
+from crash.power.vfs import RecordingVFS, recording, written
 
 
 @pytest.fixture
@@ -112,6 +112,22 @@ def test_governors_at_work_survive_many_power_cuts(
     events = vfs.record.events
     wanted = count(200, 1_000)
     assert cut(events, some(events, wanted, 5), images, acting.judge(states)) == wanted
+
+
+@pytest.mark.slow
+def test_a_second_cut_while_the_first_is_recovered_from_loses_nothing_either(
+    vfs: RecordingVFS, images: Path, tmp_path: Path, count: Callable[[int, int], int]
+) -> None:
+    writers.alone(tmp_path / "s" / "store.db", vfs, writes=12, seed=6)
+    events, done = vfs.record.events, 0
+    for place, seed, files in cuts.images(events, some(events, count(10, 60), 6), {}):
+        with recording() as second:
+            path = written(files, tmp_path / f"{place}-{seed}")
+            leaves = writers.resumed(path, second)
+        judge = writers.judge(leaves, due(events[:place]))
+        again = second.record.events
+        done += cut(again, every(again, step=3, seeds=3), images, judge, files)
+    assert done > 100
 
 
 # --- these tests can fail ------------------------------------------------------------------------

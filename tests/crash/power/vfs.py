@@ -126,8 +126,8 @@ def recording(*, syncs: bool = True) -> Iterator[RecordingVFS]:
 class _File:
     """Bytes that last, and what was done since the last sync."""
 
-    def __init__(self) -> None:
-        self.lasting = bytearray()
+    def __init__(self, data: bytes = b"") -> None:
+        self.lasting = bytearray(data)
         self.pending: list[Event] = []
         self.syncs_folder = False
 
@@ -138,11 +138,14 @@ class _File:
 
 
 class Disk:
-    """Follows a record, and tells at any point what a power cut may leave."""
+    """Follows a record, and tells at any point what a power cut may leave.
 
-    def __init__(self) -> None:
-        self._now: dict[str, _File] = {}
-        self._lasting: dict[str, _File] = {}
+    It begins with the files that an earlier cut left.
+    """
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        self._now = {name: _File(data) for name, data in files.items()}
+        self._lasting = dict(self._now)
         self._pending: list[tuple[str, str, _File]] = []
 
     def follow(self, event: Event) -> None:

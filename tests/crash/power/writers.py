@@ -2,6 +2,7 @@
 
 import random
 import threading
+from collections.abc import Collection
 from pathlib import Path
 
 from bridle.ledger.tree import leaf_hash, root_of
@@ -49,6 +50,16 @@ def alone(path: Path, vfs: RecordingVFS, writes: int, seed: int) -> list[str]:
     return leaves
 
 
+def resumed(path: Path, vfs: RecordingVFS) -> list[str]:
+    """Whoever opens the store after a cut, and writes on."""
+    store = opened(path, vfs)
+    for name in ("soft", "after"):
+        write(store, vfs.record, name, relaxed=name == "soft", size=3_000)
+    leaves = order(store)
+    store.close()
+    return leaves
+
+
 def crowd(path: Path, vfs: RecordingVFS, writes: int, seed: int) -> list[str]:
     """Four callers who share commits."""
     store = opened(path, vfs, pages=40)
@@ -73,8 +84,11 @@ def order(store: SqliteStore) -> list[str]:
     return store.write(lambda tx: [leaf.data.decode() for leaf in tx.leaves()])
 
 
-def judge(leaves: list[str]) -> Judge:
-    """What was due is there, nothing is there in parts, and nothing came before its turn."""
+def judge(leaves: list[str], owed: Collection[str] = ()) -> Judge:
+    """What was due is there, nothing is there in parts, and nothing came before its turn.
+
+    `owed` was due already when the record began.
+    """
 
     def look(path: Path, before: list[Event]) -> None:
         store = open_store(path)
@@ -89,7 +103,7 @@ def judge(leaves: list[str]) -> Judge:
             )
         finally:
             store.close()
-        lost = due(before) - set(found)
+        lost = (due(before) | set(owed)) - set(found)
         assert not lost, f"acknowledged and lost: {sorted(lost)}"
         assert found == leaves[: len(found)]
         assert rows == set(found)
