@@ -192,7 +192,7 @@ class HoldRow(Row, frozen=True, kw_only=True):
     humans it needs; `votes` are `{user, approve, reason, time, method, digest}`, the last of which
     says what was voted on: a vote counts for that only. `uid` is that of the process that asked
     (-1: not known). `edited` says that humans put other arguments in place of those judged; `terms`
-    how far the approval is to reach beyond this action.
+    how far the approval is to reach beyond this action. `pin` is the tool's as humans were asked.
     """
 
     TABLE: ClassVar[str] = "holds"
@@ -220,6 +220,7 @@ class HoldRow(Row, frozen=True, kw_only=True):
     uid: int = -1
     edited: bool = False
     terms: dict[str, Any] | None = None
+    pin: str = ""
 
 
 class ExceptionRow(Row, frozen=True, kw_only=True):

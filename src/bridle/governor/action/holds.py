@@ -117,7 +117,7 @@ def full(at: Standing) -> bool:
 
 def open_hold(at: Standing, wanted: Wanted) -> HoldRow:
     """Create the hold. Its record is the decision (or release) that made it necessary."""
-    judged = wanted.judged
+    judged, tool = wanted.judged, at.bundle.tools.get(wanted.tool)
     row = HoldRow(
         id=at.turn.id("hold"),
         subject=wanted.subject,
@@ -136,6 +136,7 @@ def open_hold(at: Standing, wanted: Wanted) -> HoldRow:
         reasons=[structs.asdict(r) for r in judged.record or judged.reasons],
         sealed=wanted.sealed,
         uid=at.turn.caller.uid if at.turn.caller is not None else -1,
+        pin=tool.pin if tool is not None else "",
         edited=wanted.edited,
     )
     at.turn.tx.put(row)
@@ -183,6 +184,8 @@ def void_reason(turn: Turn, row: HoldRow) -> Reason | None:
     if policy:
         text = "the policy has changed since it was approved"
         return Reason(ReasonCode.APPROVAL_VOID, text, policy)
+    if repinned(row, turn.bundle):
+        return Reason(ReasonCode.APPROVAL_VOID, "the tool has been pinned anew since it was asked")
     if row.status == APPROVED and not quorum.reached(turn, row):
         text = "those who approved this may not approve it any more"
         return Reason(ReasonCode.APPROVAL_VOID, text)
@@ -195,6 +198,13 @@ def changed_policy(row: HoldRow, bundle: Bundle) -> str:
     # listed policy voids it, an unrelated bundle change does not.
     now = {p.id: p.digest for p in bundle.policies}
     return next((p for p, digest in sorted(waivers(row)) if now.get(p) != digest), "")
+
+
+def repinned(row: HoldRow, bundle: Bundle) -> bool:
+    """Whether the tool that an action is to start is defined otherwise than when humans looked."""
+    # INVARIANT: humans approve an action of a tool as it was; another definition is another tool.
+    tool = bundle.tools.get(row.tool)
+    return row.subject == ACTION and tool is not None and tool.pin != row.pin
 
 
 def allowance(row: HoldRow | None) -> dict[str, int]:
