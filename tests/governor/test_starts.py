@@ -2,8 +2,9 @@
 
 import pytest
 
-from bridle.governor.action import path
+from bridle.governor.action import outcomes, path, standing
 from bridle.model import calls
+from bridle.model.outcome import Outcome, OutcomeKind
 from bridle.model.verdict import Effect
 from governor.desk import FILES, MINUTE, SECOND, Desk, changed, codes, said
 
@@ -259,5 +260,22 @@ def test_a_bundle_that_became_strict_is_never_recorded_the_relaxed_way():
     assert again.receipt is not None
     assert again.receipt.durability == "strict"
     call = calls.Decide(session=desk.session(), tool="note.read", args='{"id":7}', key="c")
-    with pytest.raises(path.NotRelaxedError):
-        desk.core.write(lambda turn: path.decide(turn, call, relaxed=True), relaxed=True)
+    with pytest.raises(standing.NotRelaxedError):
+        desk.core.write(lambda turn: path.decide(turn, call), relaxed=True)
+    begun = desk.begin(again.action)
+    observed = calls.Observe(
+        session=desk.session(), attempt=begun.attempt, outcome=Outcome(OutcomeKind.OK)
+    )
+    with pytest.raises(standing.NotRelaxedError):
+        desk.core.write(lambda turn: outcomes.observe(turn, observed), relaxed=True)
+
+
+def test_the_outcome_of_a_relaxed_start_is_relaxed_and_that_of_a_write_is_strict():
+    desk = Desk(RELAXED)
+    read = desk.observe(desk.act("note.read", "a", id=7).attempt)
+    write = desk.observe(desk.act("note.write", "b", text="x").attempt)
+    assert read.receipt is not None
+    assert write.receipt is not None
+    assert (read.receipt.durability, write.receipt.durability) == ("relaxed", "strict")
+    assert [o.body["durability"] for o in desk.leaves("outcome")] == ["relaxed", "strict"]
+    desk.verified()

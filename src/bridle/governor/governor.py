@@ -177,7 +177,7 @@ class Governor:
             case calls.Begin():
                 reply = Judged(verdict=write(partial(path.begin, call=call)))
             case calls.Observe():
-                reply = Released(release=write(partial(outcomes.observe, call=call)))
+                reply = Released(release=self._observe(caller, call))
             case calls.Beat():
                 reply = self._beat(caller, call)
             case calls.ApprovalOf():
@@ -193,12 +193,22 @@ class Governor:
     def _decide(self, caller: Caller, call: calls.Decide) -> Verdict:
         write = partial(self._core.write, caller=caller)
         latest = self._core.latest()
-        if latest is not None and path.may_relax(latest, call.tool):
+        if latest is not None and standing.may_relax(latest, call.tool):
             try:
-                return write(partial(path.decide, call=call, relaxed=True), relaxed=True)
-            except path.NotRelaxedError:
+                return write(partial(path.decide, call=call), relaxed=True)
+            except standing.NotRelaxedError:
                 pass  # the bundle in force has changed: record it the strict way
         return write(partial(path.decide, call=call))
+
+    def _observe(self, caller: Caller, call: calls.Observe) -> Release:
+        write = partial(self._core.write, partial(outcomes.observe, call=call), caller=caller)
+        latest = self._core.latest()
+        if latest is not None and latest.manifest.durability == "relaxed":
+            try:
+                return write(relaxed=True)
+            except standing.NotRelaxedError:
+                pass  # what was started is no read: only its attempt tells of which tool it is
+        return write()
 
     def _beat(self, caller: Caller, call: calls.Beat) -> Reply:
         problem = self._core.write(partial(attempts.renew, call=call), relaxed=True, caller=caller)

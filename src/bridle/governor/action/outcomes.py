@@ -7,7 +7,7 @@ from functools import partial
 from msgspec import structs
 
 from bridle.governor.action import attempts, budgets, holds, releases, rulings, use
-from bridle.governor.action.standing import Standing, find
+from bridle.governor.action.standing import NotRelaxedError, Standing, find, may_relax
 from bridle.governor.ground import clear, vault
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
@@ -24,7 +24,10 @@ _LONGEST_MESSAGE = 10_000
 
 
 def observe(turn: Turn, call: Observe) -> Release:
-    """Settle an attempt by its outcome, and judge the release of its result."""
+    """Settle an attempt by its outcome, and judge the release of its result.
+
+    Raises `NotRelaxedError` if the turn's commit is less than what the bundle in force demands.
+    """
     at = find(turn, call.session)
     if isinstance(at, Reason):
         return releases.refused("", at)
@@ -33,6 +36,8 @@ def observe(turn: Turn, call: Observe) -> Release:
     if attempt is None or action is None or not at.executes(attempt):
         text = "this attempt was not started in this session"
         return releases.refused("", Reason(ReasonCode.NOT_DECIDED, text))
+    if turn.durability == "relaxed" and not may_relax(at.bundle, attempt.tool):
+        raise NotRelaxedError
     outcome = _readable(at, call.outcome)
     if attempt.state not in (AttemptState.STARTED, AttemptState.UNKNOWN):
         return _again(at, action, attempt, outcome)
@@ -205,10 +210,11 @@ def _record(
                 "kind": outcome.kind,
                 "error": code,
                 "opaque": outcome.opaque,
+                "durability": at.turn.durability,
                 **more,
             },
             fields=fields,
             amounts={"returned": returned or {}},
         )
     )
-    return Receipt(written.index, written.hash)
+    return Receipt(written.index, written.hash, at.turn.durability)

@@ -8,12 +8,18 @@ from __future__ import annotations
 
 from msgspec import structs
 
-from bridle.bundle.bundle import Bundle
 from bridle.engine.case import Refusal
 from bridle.governor.action import attempts, judging, repeats, rulings
 from bridle.governor.action.repeats import Refused
 from bridle.governor.action.rulings import Asked
-from bridle.governor.action.standing import Standing, find, obstacle, redefined
+from bridle.governor.action.standing import (
+    NotRelaxedError,
+    Standing,
+    find,
+    may_relax,
+    obstacle,
+    redefined,
+)
 from bridle.governor.ground import clear
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
@@ -21,27 +27,22 @@ from bridle.model.action import ActionState, action_id
 from bridle.model.calls import Begin, Decide
 from bridle.model.reason import Reason, ReasonCode
 from bridle.model.record import LeafKind
-from bridle.model.tool import EffectClass
 from bridle.model.verdict import Effect, Receipt, Verdict
 from bridle.store.rows import ActionRow, HoldRow
 
 _MAX_KEY = 512
 
 
-class NotRelaxedError(Exception):
-    """The commit was to be relaxed, but the bundle in force wants this record fsynced first."""
-
-
-def decide(turn: Turn, call: Decide, *, relaxed: bool = False) -> Verdict:
+def decide(turn: Turn, call: Decide) -> Verdict:
     """Judge an action, record the decision, and start it if the call says so.
 
-    `relaxed` says how the transaction will be committed. Raises `NotRelaxedError` if that is less
-    than what the bundle in force demands.
+    Raises `NotRelaxedError` if the turn's commit is less than what the bundle in force demands.
     """
     at = find(turn, call.session)
     if isinstance(at, Reason):
         # Nobody is known to have asked: there is no mission to record this in.
         return _bare(at)
+    relaxed = turn.durability == "relaxed"
     if relaxed and not may_relax(at.bundle, call.tool):
         raise NotRelaxedError
     action = _action(at, call)
@@ -165,16 +166,6 @@ def _answer(asked: Asked) -> Verdict:
     if isinstance(known, Refused):
         return rulings.deny(asked, (known.reason,), keep_row=not known.ends)
     return judging.judge(structs.replace(asked, row=known.row, approval=known.approval))
-
-
-def may_relax(bundle: Bundle, tool: str) -> bool:
-    """Whether records of this tool may be committed before they are fsynced (read tools only)."""
-    known = bundle.tools.get(tool)
-    return (
-        bundle.manifest.durability == "relaxed"
-        and known is not None
-        and known.effect is EffectClass.READ
-    )
 
 
 def _bare(reason: Reason) -> Verdict:

@@ -209,4 +209,4 @@ def _record(result: Result, release: Release, judged: Judgement) -> Receipt:
             fields={"released": release.output},
         )
     )
-    return Receipt(written.index, written.hash)
+    return Receipt(written.index, written.hash, result.at.turn.durability)

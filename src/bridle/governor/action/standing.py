@@ -17,7 +17,7 @@ from bridle.governor.ground.turn import Turn
 from bridle.model.identity import Status
 from bridle.model.mission import MissionStatus, MissionTemplate, matches
 from bridle.model.reason import Reason, ReasonCode
-from bridle.model.tool import Tool
+from bridle.model.tool import EffectClass, Tool
 from bridle.store.rows import GlobalRow, KillRow, MissionRow, SessionRow
 
 # Denials that say something about the moment, not about the action: asking again later is fine.
@@ -34,6 +34,10 @@ PASSING = frozenset(
         ReasonCode.INTERNAL,
     }
 )
+
+
+class NotRelaxedError(Exception):
+    """The commit was to be relaxed, but the bundle in force wants this record fsynced first."""
 
 
 class Owned(Protocol):
@@ -228,3 +232,13 @@ def _outside(text: str) -> Reason:
 def in_scope(bundle: Bundle, template: MissionTemplate, tool: Tool) -> bool:
     """Whether a mission of this template can ever use this tool."""
     return template.reaches(tool.name, bundle.systems[tool.system].domain)
+
+
+def may_relax(bundle: Bundle, tool: str) -> bool:
+    """Whether records of this tool may be committed before they are fsynced (read tools only)."""
+    known = bundle.tools.get(tool)
+    return (
+        bundle.manifest.durability == "relaxed"
+        and known is not None
+        and known.effect is EffectClass.READ
+    )

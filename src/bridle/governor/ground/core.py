@@ -142,7 +142,7 @@ class Core:
             lost, self._lost = self._lost, 0
 
         def turn(tx: Tx) -> T:
-            turn = Turn(self, tx, caller)
+            turn = Turn(self, tx, caller, relaxed=relaxed and not lost)
             if lost:
                 _own_up(turn, lost)
             result = job(turn)

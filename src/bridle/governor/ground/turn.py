@@ -27,10 +27,14 @@ if TYPE_CHECKING:
 class Turn:
     """What one job sees. It lives as long as its transaction and no longer."""
 
-    __slots__ = ("_caller", "_held", "core", "now", "tx")
+    __slots__ = ("_caller", "_held", "core", "durability", "now", "tx")
 
-    def __init__(self, core: Core, tx: Tx, caller: Caller | None = None) -> None:
+    def __init__(
+        self, core: Core, tx: Tx, caller: Caller | None = None, *, relaxed: bool = False
+    ) -> None:
         self.core = core
+        # How this turn will be committed: `strict` (fsynced before anyone hears of it), `relaxed`.
+        self.durability = "relaxed" if relaxed else "strict"
         self.tx = Witness(tx, core.marker)
         self._caller = caller
         self._held = caller is None or not caller.key
