@@ -1,6 +1,7 @@
 """`bridle init --mcp` and `bridle pin`, with a server that changes its mind."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -41,11 +42,19 @@ def server(tmp_path: Path) -> Server:
     return Server(tmp_path / "definitions.json")
 
 
+@pytest.fixture(scope="module")
+def written(shell_at, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `init` writes, once for all."""
+    home = tmp_path_factory.mktemp("init")
+    ran = shell_at(home)("init", home / "bundle", "--mcp", *Server(home / "tools").command())
+    assert ran.code == 0, ran.err
+    return home / "bundle"
+
+
 @pytest.fixture
-def bundle(bridle_, server: Server, tmp_path: Path) -> Path:
-    folder = tmp_path / "bundle"
-    assert bridle_("init", folder, "--mcp", *server.command()).code == 0
-    return folder
+def bundle(written: Path, tmp_path: Path) -> Path:
+    shutil.copytree(written, tmp_path / "bundle")
+    return tmp_path / "bundle"
 
 
 def test_init_writes_a_bundle_that_checks_and_whose_scenarios_pass(bridle_, bundle: Path) -> None:
