@@ -180,6 +180,14 @@ def test_a_line_that_was_cut_off_is_not_run(fresh: Front):
     assert fresh.office.calls() == []
 
 
+def test_a_client_that_reads_no_more_has_left(fresh: Front):
+    server = server_of(fresh)
+    fresh.process.stdout.close()
+    fresh.send({"jsonrpc": "2.0", "id": 1, "method": "ping"})
+    assert fresh.process.wait(PATIENCE) == 0
+    assert gone(server)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_everything_and_leaves_nothing_started(fresh: Front, number: int):
     started(fresh, "slow")

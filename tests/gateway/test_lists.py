@@ -3,6 +3,7 @@
 import copy
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -167,8 +168,8 @@ def test_a_twin_on_a_later_page_counts_as_well(office: Office):
     "tools",
     ['{"tools":7}', '{"tools":[7]}', '{"tools":[{}]}', '{"tools":[{"name":1}]}', "{}"],
 )
-def test_a_list_that_is_none_lets_nothing_be_called(alone: Office, tools: str):
-    script = alone.folder / "odd.py"
+def test_a_list_that_is_none_lets_nothing_be_called(office: Office, tmp_path: Path, tools: str):
+    script = tmp_path / "odd.py"
     script.write_text(
         "import json,sys\n"
         "for line in sys.stdin:\n"
@@ -178,7 +179,7 @@ def test_a_list_that_is_none_lets_nothing_be_called(alone: Office, tools: str):
         '        print(\'{"jsonrpc":"2.0","id":%s,"result":%s}\''
         " % (json.dumps(m['id']), r), flush=True)\n"
     )
-    with alone.serving(), alone.front(server=[sys.executable, str(script)]) as front:
+    with office.front(server=[sys.executable, str(script)]) as front:
         assert "(tool_changed)" in said(front.call("echo", text="x"))
         answer = front.ask("tools/list")
         assert "error" in answer or answer["result"] == {}
@@ -201,3 +202,15 @@ def test_a_client_cannot_use_or_cancel_the_ids_of_the_proxy(fresh: Front):
     )
     assert "result" in front.ask("ping")
     assert [json.loads(x)["method"] for x in front.office.received()[before:]] == ["ping"]
+
+
+def test_however_often_a_server_says_that_its_tools_changed_it_is_asked_one_at_a_time(fresh: Front):
+    before = sum(b"tools/list" in line for line in fresh.office.received())
+    news = b'{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}\n'
+    (fresh.office.sink / "say").write_bytes(news * 500 + b'{"jsonrpc":"2.0","id":@ID@,"result":{}}')
+    number = fresh.request("tools/call", {"name": "say"})
+    told = [fresh.receive() for _ in range(501)]
+    assert told[-1]["id"] == number
+    assert "isError" not in fresh.call("echo", text="x")
+    asked = sum(b"tools/list" in line for line in fresh.office.received()) - before
+    assert 1 <= asked < 20

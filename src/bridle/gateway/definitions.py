@@ -42,7 +42,7 @@ class Definitions:
         self._lock = threading.Lock()
         self._known = threading.Event()
         self._asked = False
-        self._round = 0
+        self._stale = False
         self._meta = b""
 
     def spoken(self, request: Message) -> None:
@@ -55,15 +55,17 @@ class Definitions:
         with self._lock:
             asked, self._asked = self._asked, True
         if not asked:
-            self._start()
+            self._page(_Round(), "")
 
     def changed(self) -> None:
         """What was known holds no longer. Ask anew."""
         # INVARIANT: I9 — from here on no call is judged by a definition from before.
-        self._known.clear()
         with self._lock:
-            self._asked = True
-        self._start()
+            asking = self._asked and not self._known.is_set()
+            self._known.clear()
+            self._asked, self._stale = True, asking
+        if not asking:
+            self._page(_Round(), "")
 
     def wait(self, seconds: float) -> bool:
         """Whether the tools are known, after at most so many seconds."""
@@ -86,12 +88,6 @@ class Definitions:
     def _shows(self, wire: str) -> bool:
         return self._catalogue.shows(wire, everything=self._everything)
 
-    def _start(self) -> None:
-        with self._lock:
-            self._round += 1
-            number = self._round
-        self._page(_Round(number), "")
-
     def _page(self, round_: _Round, cursor: str) -> None:
         members = [b'"_meta":' + self._meta] if self._meta else []
         members += [b'"cursor":' + _encode(cursor)] if cursor else []
@@ -108,17 +104,19 @@ class Definitions:
             self._page(round_, cursor)
             return
         with self._lock:
-            if round_.number != self._round:
-                return
-            self._catalogue.define(round_.definitions)
-            self._known.set()
+            again, self._stale = self._stale, False
+            if not again:
+                self._catalogue.define(round_.definitions)
+                self._known.set()
+        if again:
+            # The list has changed while it was being read. One walk at a time, however often.
+            self._page(_Round(), "")
 
 
 class _Round:
     """One walk through all pages."""
 
-    def __init__(self, number: int) -> None:
-        self.number = number
+    def __init__(self) -> None:
         self.definitions: dict[str, str] = {}
         self._cursors: set[str] = set()
 

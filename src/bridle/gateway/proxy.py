@@ -24,6 +24,7 @@ from bridle.gateway.wire.message import Id, Kind, Message, MessageError
 
 _LIST_SECONDS = 10.0
 _MOST_LATE = 1_000
+_MOST_PENDING = 10_000
 _SERVER_ENDED = -32_000
 
 Tell = Callable[[str], None]
@@ -139,10 +140,12 @@ class Proxy:
         # INVARIANT: I3 — one id, one request: no answer can be taken for that to another.
         with self._lock:
             taken = found.key in self._pending or found.key in self._late
-            if not taken and not found.key.startswith(self._own):
+            full = len(self._pending) >= _MOST_PENDING
+            if not taken and not full and not found.key.startswith(self._own):
                 self._pending[found.key] = entry
                 return True
-        self._decline(found.id, message.INVALID_REQUEST, "this id is in use")
+        why = "too many requests are in flight" if full else "this id is in use"
+        self._decline(found.id, message.INVALID_REQUEST, why)
         return False
 
     def _notification(self, found: Message) -> Job | None:

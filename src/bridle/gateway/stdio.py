@@ -7,6 +7,7 @@ import select
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import Self
 
@@ -68,7 +69,7 @@ class _Run:
         self._proxy = Proxy(
             access,
             catalogue,
-            client=LineWriter(sys.stdout.fileno()),
+            client=LineWriter(sys.stdout.fileno(), lambda: bell.ring(_CLIENT)),
             server=LineWriter(child.stdin),
             rules=rules,
             tell=self._tell,
@@ -146,7 +147,8 @@ class _Bell:
 
     def ring(self, why: bytes) -> None:
         """Wake the main thread, saying why."""
-        os.write(self._write, why)
+        with suppress(BlockingIOError):
+            os.write(self._write, why)
 
     def wait(self) -> bytes:
         """Sleep until it rings; return the first reason."""

@@ -266,11 +266,16 @@ class Calls:
 
     def _fetch(self, call: Call, waiting: Waiting, until: float) -> None:
         """Ask for the result of an earlier call, which a human has to release."""
-        self._approved(call, waiting.approval, until)
         asked = Redeem(
             session=self._access.session, approval=waiting.approval, action=waiting.action
         )
         try:
+            self._approved(call, waiting.approval, until)
+            if call.state is not State.JUDGING:
+                # A result is released once, so not to somebody who is gone.
+                self._repeats.keep(call.sameness, waiting)
+                self._answered(call)
+                return
             reply = self._access.channel.send(asked)
         except BridleError as problem:
             self._repeats.keep(call.sameness, waiting)

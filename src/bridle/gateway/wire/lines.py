@@ -80,10 +80,14 @@ class LineReader:
 
 
 class LineWriter:
-    """Writes whole lines to a file descriptor, from any thread."""
+    """Writes whole lines to a file descriptor, from any thread.
 
-    def __init__(self, descriptor: int) -> None:
+    `broken` is called whenever a line finds nobody to read it.
+    """
+
+    def __init__(self, descriptor: int, broken: Callable[[], None] = lambda: None) -> None:
         self._descriptor = descriptor
+        self._broken = broken
         self._lock = threading.Lock()
 
     def write(self, line: bytes) -> None:
@@ -98,6 +102,7 @@ class LineWriter:
                 except BlockingIOError:
                     select.select([], [self._descriptor], [])
                 except OSError:
+                    self._broken()
                     raise BrokenPipe(begun=begun) from None
 
 
