@@ -141,6 +141,30 @@ def test_a_governor_killed_within_a_frame(tmp_path: Path, sink: Sink, cut: int) 
         assert refused(an_agent(tmp_path), sink).code in ("truncated", "governor_unreachable")
 
 
+@pytest.mark.parametrize("greeting", [frame(WELCOME), frame(WELCOME)[:9]], ids=["met", "cut"])
+@pytest.mark.parametrize("cut", [1, 4, 5, 20, -1])
+def test_an_outcome_is_told_again_to_the_governor_after_the_one_killed_within_its_answer(
+    tmp_path: Path, sink: Sink, cut: int, greeting: bytes
+) -> None:
+    def behave(peer: Peer, connection: socket.socket) -> None:
+        if peer.connections == 2 and greeting != frame(WELCOME):
+            connection.sendall(greeting)
+            return
+        peer.greet(connection)
+        if peer.connections == 1:
+            connection.sendall(frame(allowing(peer.asked(connection))))
+        peer.asked(connection)
+        action = act(wire.decode_call(peer.requests[0], operator=False))
+        release = calls.Release(action=action, effect=Effect.ALLOW)
+        answer = frame(wire.encode(calls.Released(release=release)))
+        connection.sendall(answer[:cut] if peer.connections == 1 else answer)
+
+    with listening(tmp_path, behave) as peer:
+        assert an_agent(tmp_path).call("t", {"a": 1}, effect=sink, key="k") == "done"
+    assert sink.ran == 1
+    assert peer.requests[1] == peer.requests[2]
+
+
 def test_a_governor_killed_before_it_answers_is_asked_once_more_and_no_oftener(
     tmp_path: Path, sink: Sink
 ) -> None:

@@ -160,9 +160,11 @@ class UnixChannel:
         except TimeoutError as late:
             self._drop(connection)
             raise self._unreachable("the governor did not answer in time") from late
-        except OSError as broken:
-            # A restarted governor leaves every idle connection dead, not only this one.
+        except (OSError, ProtocolError) as broken:
             self._drop(connection)
+            if not _hung_up(broken):
+                raise
+            # A restarted governor leaves every idle connection dead, not only this one.
             self._drop_idle()
             raise _LostError(sent=sent) from broken
         except BaseException:
@@ -209,8 +211,9 @@ class UnixChannel:
             self._prove(connection, welcome, deadline)
         except BaseException as problem:
             self._drop(connection)
-            if isinstance(problem, OSError):
-                raise self._unreachable(problem.strerror or "it does not answer") from problem
+            if _hung_up(problem):
+                why = problem.strerror if isinstance(problem, OSError) else ""
+                raise self._unreachable(why or "it does not answer") from problem
             raise
         return connection
 
@@ -284,6 +287,13 @@ class UnixChannel:
         for connection in self._open:
             connection.close()
         self._open, self._idle = set(), []
+
+
+def _hung_up(problem: BaseException) -> bool:
+    """Whether the connection ended, be it within a frame: a governor that was killed."""
+    return isinstance(problem, OSError) or (
+        isinstance(problem, ProtocolError) and problem.code == wire.TRUNCATED
+    )
 
 
 def _reply(answer: bytes | None) -> Reply:

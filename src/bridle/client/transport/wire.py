@@ -37,6 +37,8 @@ VERSION = 2
 MAX_FRAME = 4 * 1024 * 1024
 # Seconds within which a frame that has begun to arrive must be complete.
 FRAME_SECONDS = 10.0
+# The code of a frame that the other side did not finish.
+TRUNCATED = "truncated"
 
 _CHUNK = 65_536
 _LENGTH = struct.Struct(">I")
@@ -158,7 +160,7 @@ def _receive(connection: socket.socket, count: int, deadline: float) -> bytes:
         connection.settimeout(_left(deadline))
         part = connection.recv(min(count, _CHUNK))
         if not part:
-            raise ProtocolError("the connection ended within a frame", code="truncated")
+            raise ProtocolError("the connection ended within a frame", code=TRUNCATED)
         parts.append(part)
         count -= len(part)
     return b"".join(parts)
