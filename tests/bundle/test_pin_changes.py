@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridle.bundle.definition import definition_digest, definitions_text
+from bridle.bundle.definition import MAX_BYTES, definition_digest, definitions_text
 from bridle.bundle.pins import Change, Pinned, compare, pinned
 from bridle.model.errors import BundleError, NotFoundError, UsageError
 
@@ -163,3 +163,16 @@ def test_what_is_written_down_pins_the_same(tools: dict[str, Any]) -> None:
     again = json.loads(text)["tools"]
     assert list(map(definition_digest, again)) == list(map(definition_digest, listed))
     assert all(char == "\n" or char.isprintable() for char in text)
+
+
+def test_what_is_too_large_with_indents_is_written_without() -> None:
+    tools = [{"name": "a", "x": [[[[[0]]]]] * 20_000}]
+    text = definitions_text(tools)
+    assert len(text) < MAX_BYTES
+    assert text.count("\n") == 1
+    assert definition_digest(json.loads(text)["tools"][0]) == definition_digest(tools[0])
+
+
+def test_what_no_bundle_could_hold_is_refused() -> None:
+    with pytest.raises(ValueError, match="bytes"):
+        definitions_text([{"name": "a", "x": "\u202e" * 200_000}])

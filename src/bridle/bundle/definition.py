@@ -13,6 +13,9 @@ from typing import Any
 
 from bridle.language.plain import is_array, is_object
 
+MAX_BYTES = 1024 * 1024
+"""Bytes of a tools/*.json, which is a file of a bundle like any other."""
+
 
 def definition_digest(tool: dict[str, Any]) -> str:
     """Return the SHA-256 (hex) over the canonical JSON of a tool's definition.
@@ -36,16 +39,24 @@ def definitions_text(tools: list[dict[str, Any]]) -> str:
     """Return the text of a tools/*.json that pins these definitions, made to be read by humans.
 
     What does not show, or moves what does, is written as an escape. Raises `ValueError` for what
-    has no digest, or would have another one when read back.
+    has no digest, would have another one when read back, or is larger than `MAX_BYTES`.
     """
-    text = json.dumps({"tools": tools}, ensure_ascii=False, indent=2, allow_nan=False)
-    text = "".join(_spelled(char) for char in text) + "\n"
+    text = _written(tools, indent=2)
+    if len(text.encode()) > MAX_BYTES:
+        text = _written(tools, indent=None)
+    if len(text.encode()) > MAX_BYTES:
+        raise ValueError(f"it has more than {MAX_BYTES:,} bytes")
     before, after = (
         [definition_digest(t) for t in ts] for ts in (tools, json.loads(text)["tools"])
     )
     if before != after:
         raise ValueError("it cannot be written down without changing it")
     return text
+
+
+def _written(tools: list[dict[str, Any]], *, indent: int | None) -> str:
+    text = json.dumps({"tools": tools}, ensure_ascii=False, indent=indent, allow_nan=False)
+    return "".join(_spelled(char) for char in text) + "\n"
 
 
 def _spelled(char: str) -> str:

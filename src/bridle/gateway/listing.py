@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from msgspec import Struct
 
-from bridle.bundle.definition import definition_digest
+from bridle.bundle.definition import MAX_BYTES, definition_digest
 from bridle.gateway.wire import message
 from bridle.gateway.wire.lines import BrokenPipe, LineReader, LineTooLongError, LineWriter
 from bridle.gateway.wire.message import Kind, Message, MessageError
@@ -26,9 +26,6 @@ from bridle.language.plain import is_array, is_object
 from bridle.model.errors import BridleError
 
 HANDSHAKE, STATELESS = "2025-11-25", "2026-07-28"
-
-MAX_BYTES = 1024 * 1024
-"""Bytes of all definitions together: the size of a file in a bundle."""
 
 MAX_PAGES = 200
 

@@ -173,6 +173,22 @@ def test_a_server_without_any_tool_to_govern_is_refused() -> None:
         assert caught.value.code == "no_tools"
 
 
+LARGE = "\u202e" * 100_000  # 300 KB on the wire, 600 KB where it can be seen
+
+
+def test_definitions_that_fit_alone_and_not_together_are_refused() -> None:
+    tools = [tool(name, description=LARGE) for name in "ab"]
+    loaded(draft("b", "s", "s", tools[:1]))
+    with pytest.raises(BundleError, match="do not fit into a bundle"):
+        draft("b", "s", "s", tools)
+
+
+def test_a_definition_that_does_not_fit_at_all_is_left_out() -> None:
+    drafted = draft("b", "s", "s", [READS, tool("huge", description=LARGE * 2)])
+    assert "bytes" in drafted.left_out["huge"]
+    loaded(drafted)
+
+
 def test_names_that_a_bundle_does_not_allow_are_made_over_and_kept_apart() -> None:
     names = ["a b", "a/b", "a_b", "ä", "x" * 300, "y" * 300, "", "delegate"]
     bundle = loaded(draft("b", "s", "s", [tool(name) for name in names]))

@@ -36,7 +36,7 @@ def draft(name: str, system: str, server: str, tools: Sequence[dict[str, Any]]) 
     """Draft a bundle `name` for a server's tools (`server`: how people know it).
 
     `tools` are what `tools/list` gave, each name once. Raises `BundleError` where no tool of them
-    can be governed.
+    can be governed, or not all of them in one bundle.
     """
     drafted, left_out = list[Drafted](), dict[str, str]()
     for tool, local in zip(tools, _names(system, tools), strict=True):
@@ -51,8 +51,23 @@ def draft(name: str, system: str, server: str, tools: Sequence[dict[str, Any]]) 
             code="no_tools",
             hint="\n".join(f"{wire}: {why}" for wire, why in list(left_out.items())[:8]),
         )
-    texts = _texts(name, system, server, drafted, left_out)
+    texts = _whole(name, system, server, drafted, left_out)
     return Draft(texts, tuple(drafted), left_out)
+
+
+def _whole(
+    name: str, system: str, server: str, tools: Sequence[Drafted], left_out: dict[str, str]
+) -> dict[str, str]:
+    """Return the texts of a draft that checks, as each of its tools does alone."""
+    try:
+        texts = _texts(name, system, server, tools, left_out)
+    except ValueError as error:
+        raise BundleError(f"the server's definitions do not fit into a bundle: {error}") from None
+    bundle, found = check_files(texts)
+    if bundle is None:
+        errors = tuple(each for each in found if each.severity is Severity.ERROR)
+        raise BundleError("the server's tools cannot be governed together", errors)
+    return texts
 
 
 def system_name(server: str) -> str:
@@ -67,15 +82,15 @@ def system_name(server: str) -> str:
 
 def _names(system: str, tools: Iterable[dict[str, Any]]) -> list[str]:
     """Return a name for each tool that a bundle allows, and that no other tool has."""
-    found = list[str]()
+    found = dict[str, None]()
     for tool in tools:
         base = f"{system}.{_ODD.sub('_', tool['name'])}"[: _LONGEST - 4]
         name, number = base, 1
         while name in found or name in RESERVED_ACTIONS:
             number += 1
             name = f"{base}_{number}"
-        found.append(name)
-    return found
+        found[name] = None
+    return list(found)
 
 
 def _usable(system: str, tool: dict[str, Any], name: str) -> Drafted | str:
@@ -90,9 +105,12 @@ def _usable(system: str, tool: dict[str, Any], name: str) -> Drafted | str:
 
 def _fault(system: str, tool: Drafted) -> str:
     """Say why a bundle with this tool alone does not check; empty if it does."""
-    found = check_files(_texts("draft", system, "", [tool], {}))[1]
-    error = next((each for each in found if each.severity is Severity.ERROR), None)
-    return f"{error.message} [{error.code}]" if error is not None else ""
+    try:
+        found = check_files(_texts("draft", system, "", [tool], {}))[1]
+    except ValueError as error:
+        return str(error)
+    worst = next((each for each in found if each.severity is Severity.ERROR), None)
+    return f"{worst.message} [{worst.code}]" if worst is not None else ""
 
 
 def _texts(
