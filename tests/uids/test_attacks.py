@@ -178,7 +178,9 @@ def test_an_operators_message_is_no_message_on_the_agents_socket(victim: Victim)
 
 def test_the_agents_socket_serves_no_operator(victim: Victim) -> None:
     for answers in victim.raw("agents.sock", "operator", *operators_messages(victim)):
-        assert all(answer is None or json.loads(answer)["re"] == "failed" for answer in answers)
+        # Whether it reads why, or finds the connection gone: nothing is answered.
+        for answer in filter(None, answers):
+            assert answer.endswith("Error") or json.loads(answer)["re"] == "failed"
 
 
 def test_the_operators_socket_cannot_be_opened(victim: Victim) -> None:
@@ -231,7 +233,7 @@ WRITING = {
     "fill the folder": "head -c 1000000 /dev/zero > $STATE/filler",
     "change a policy": "echo 'permit (principal, action, resource);' > $BUNDLE/policies/z.dw",
     "rewrite a policy": "sed -i s/forbid/permit/ $BUNDLE/policies/*.dw",
-    "remove a policy": "rm -f $BUNDLE/policies/*.dw; test ! -e $BUNDLE/policies/base.dw",
+    "remove a policy": "rm -f $BUNDLE/policies/*.dw; test ! -e $BUNDLE/policies/permits.dw",
     "replace the bundle": "mv $BUNDLE $FOLDER/old && cp -r $FOLDER/old $BUNDLE",
     "swap the bundle for a link": "ln -sfn /tmp/evil $BUNDLE.new && mv -T $BUNDLE.new $BUNDLE",
     "unlink the agents' socket": "rm -f $RUN/agents.sock",
@@ -365,16 +367,13 @@ def test_a_socket_planted_in_the_bundles_folder_leads_nobody_astray(
 
 
 FLOOD = """
-import socket, sys, time
+import socket, sys
 held = []
 for _ in range(int(sys.argv[2])):
     connection = socket.socket(socket.AF_UNIX)
-    connection.settimeout(0.2)
-    try:
-        connection.connect(sys.argv[1])
-        held.append(connection)
-    except OSError:
-        connection.close()
+    # Without a timeout: it waits where the queue of new connections is full.
+    connection.connect(sys.argv[1])
+    held.append(connection)
 print(len(held), flush=True)
 sys.stdin.read()
 """
@@ -382,14 +381,14 @@ sys.stdin.read()
 
 def test_a_flood_at_the_agents_socket_keeps_no_operator_out(victim: Victim, python: Python) -> None:
     flood = subprocess.Popen(
-        [str(python.path), "-c", FLOOD, str(victim.installed.runtime / "agents.sock"), "600"],
+        [str(python.path), "-c", FLOOD, str(victim.installed.runtime / "agents.sock"), "300"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=python.environ, cwd="/",
         **python.become(AGENT),
     )  # fmt: skip
     assert flood.stdout is not None
     try:
         assert int(flood.stdout.readline()) >= 256
-        assert victim.installed.operator("approvals", "list")
+        assert victim.state()
         victim.installed.operator("kill", "agent", "researcher", "--as", "ana")
         victim.installed.operator("resume", "agent", "researcher", "--as", "ana")
     finally:
