@@ -1,5 +1,9 @@
 """Approving something else than was asked: other arguments, a wider reach, and taking it back."""
 
+import os
+import pty
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -131,6 +135,51 @@ def test_who_wants_it_once_takes_the_terms_of_others_back(
     assert bridle_(*approve, "--as", "me", "--for-mission").code == 0
     once = bridle_(*approve, "--as", "eve", "--once", "--json").json
     assert (once["status"], once["terms"]) == ("pending", None)
+
+
+def at_terminal(environ: dict[str, str], typed: str, *args: str | Path) -> tuple[int, str]:
+    """Run `bridle …` with a terminal on all sides; return its exit code and what it showed."""
+    leader, follower = pty.openpty()
+    os.write(leader, typed.encode())
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bridle", *map(str, args)],
+        stdin=follower, stdout=follower, stderr=follower, env=environ, start_new_session=True,
+    )  # fmt: skip
+    os.close(follower)
+    shown = b""
+    try:
+        # Linux says EIO once nobody has the other end open any more.
+        while part := os.read(leader, 65_536):
+            shown += part
+    except OSError:
+        pass
+    os.close(leader)
+    return process.wait(30), shown.decode()
+
+
+def test_at_a_terminal_an_editor_opens_and_what_others_wrote_is_asked_about(
+    bridle_, desk: Path, assistant: bridle.Agent, tmp_path: Path
+) -> None:
+    waiting = held(assistant, [])
+    editor = tmp_path / "editor.sh"
+    editor.write_text('#!/bin/sh\nsed -i s/Hello/Goodbye/ "$1"\n', "utf-8")
+    editor.chmod(0o700)
+    environ = bridle_.environ | {"EDITOR": str(editor), "TERM": "dumb"}
+    approve = ("approvals", "approve", waiting.approval_id, desk)
+    code, shown = at_terminal(environ, "", *approve, "--as", "me", "--edit")
+    assert code == 0, shown
+    row = bridle_("approvals", "show", waiting.approval_id, desk, "--json").json
+    assert '"Goodbye"' in row["args"]
+    code, shown = at_terminal(environ, "n\n", *approve, "--as", "eve")
+    assert "Other humans have changed this" in shown
+    assert bridle_("approvals", desk, "--json").json[0]["status"] == "pending"
+    code, shown = at_terminal(environ, "y\n", *approve, "--as", "eve")
+    assert (code, "the hold is approved" in shown) == (0, True)
+    unchanged = environ | {"EDITOR": "true"}
+    other = held(assistant, [], body="Other")
+    words = ("approvals", "approve", other.approval_id, desk, "--as", "me", "--edit")
+    code, shown = at_terminal(unchanged, "", *words)
+    assert (code, "nothing was edited" in shown) == (2, True)
 
 
 BASE: dict[str, Any] = {
