@@ -7,6 +7,7 @@ A hold reserves nothing. Its approval lifts exactly the listed causes, once.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -79,17 +80,18 @@ def is_about(core: Core, row: HoldRow, args: str) -> bool:
 
 def attached(at: Standing, key: str, judged: Judgement) -> HoldRow | None:
     """Return the pending hold an identical call attaches to: it asks for all that is needed."""
-    return _same(at, key, judged, PENDING)
+    return next(_same(at, key, judged, PENDING), None)
 
 
 def ready(at: Standing, key: str, judged: Judgement) -> HoldRow | None:
     """Return an approval for an identical call that nobody has used: it lifts all in the way."""
-    return _same(at, key, judged, APPROVED)
+    rows = _same(at, key, judged, APPROVED)
+    return next((row for row in rows if void_reason(at.turn, row) is None), None)
 
 
-def _same(at: Standing, key: str, judged: Judgement, status: str) -> HoldRow | None:
+def _same(at: Standing, key: str, judged: Judgement, status: str) -> Iterator[HoldRow]:
     rows = at.turn.tx.find(HoldRow, bind=key, status=status, limit=20)
-    return next((row for row in rows if row.expires > at.now and _asks_for(row, judged)), None)
+    return (row for row in rows if row.expires > at.now and _asks_for(row, judged))
 
 
 def _asks_for(row: HoldRow, judged: Judgement) -> bool:

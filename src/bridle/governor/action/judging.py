@@ -82,7 +82,7 @@ def _hold(asked: Asked, judged: Judgement, typed: Typed) -> Verdict:
     if asked.approval is None and asked.typed is not None:
         key = holds.bind(asked.at, asked.call.tool, asked.typed.digest)
         approval = holds.ready(asked.at, key, judged)
-        if approval is not None and holds.void_reason(asked.turn, approval) is None:
+        if approval is not None:
             return judge(structs.replace(asked, approval=approval, exceptions=()))
     return rulings.hold(asked, judged, typed)
 
