@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 
@@ -23,6 +24,7 @@ from bridle.gateway.wire.lines import BrokenPipe, Job, LineWriter
 from bridle.gateway.wire.message import Id, Kind, Message, MessageError
 
 _LIST_SECONDS = 10.0
+_LOOK_SECONDS = 0.05
 _MOST_LATE = 1_000
 _MOST_PENDING = 10_000
 _SERVER_ENDED = -32_000
@@ -74,6 +76,7 @@ class Proxy:
         self._pending: dict[str, Asked | Call] = {}
         self._late: dict[str, Call | None] = {}
         self._of_server: set[str] = set()
+        self._calls: set[Call] = set()
         self._drained = threading.Condition(self._lock)
         self._own = f"bridle-{os.urandom(8).hex()}-"
         self._count = 0
@@ -84,6 +87,7 @@ class Proxy:
             client=client,
             server=server,
             answered=self._answered,
+            finished=self._finished,
             wait=rules.wait,
             takes_input="elicitation" in rules.passes,
         )
@@ -128,6 +132,8 @@ class Proxy:
         call = Call(found)
         if not self._expect(found, call):
             return None
+        with self._lock:
+            self._calls.add(call)
         return partial(self._run, call)
 
     def _run(self, call: Call) -> None:
@@ -173,7 +179,6 @@ class Proxy:
             self._late[key] = entry if isinstance(entry, Call) else None
             if len(self._late) > _MOST_LATE:
                 del self._late[next(iter(self._late))]
-            self._drained.notify_all()
         self._to_server(found.line)
         return partial(self.calls.cancelled, entry) if isinstance(entry, Call) else None
 
@@ -278,10 +283,17 @@ class Proxy:
 
     # --- the ends --------------------------------------------------------------------------------
 
-    def drained(self, seconds: float) -> bool:
-        """Whether all tool calls are answered (or wait for humans), after at most so long."""
+    def drained(self, seconds: float, *states: State) -> bool:
+        """Whether nothing is left to do about calls (in these states), after at most so long.
+
+        A call that waits for a human is not waited for: nobody is there for the answer.
+        """
+        until = time.monotonic() + seconds
         with self._lock:
-            return self._drained.wait_for(lambda: not self._open_calls(), seconds)
+            while self._busy(states) and (left := until - time.monotonic()) > 0:
+                # The end of a call is told; that it has only come further is not.
+                self._drained.wait(min(left, _LOOK_SECONDS))
+            return not self._busy(states)
 
     def server_ended(self, why: str) -> None:
         """The server will answer nothing more: say so to everybody who waits."""
@@ -294,9 +306,9 @@ class Proxy:
             else:
                 self._fail(entry, why)
 
-    def _open_calls(self) -> list[Call]:
-        calls = (entry for entry in self._pending.values() if isinstance(entry, Call))
-        return [call for call in calls if call.busy]
+    def _busy(self, states: tuple[State, ...]) -> list[Call]:
+        left = (call for call in self._calls if not call.waits)
+        return [call for call in left if not states or call.state in states]
 
     def _fail(self, asked: Asked, why: str) -> None:
         with self._lock:
@@ -310,6 +322,10 @@ class Proxy:
         with self._lock:
             if self._pending.get(call.message.key) is call:
                 del self._pending[call.message.key]
+
+    def _finished(self, call: Call) -> None:
+        with self._lock:
+            self._calls.discard(call)
             self._drained.notify_all()
 
     # --- writing ---------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Self
 
 from bridle.gateway.access import Access
+from bridle.gateway.calling.call import State
 from bridle.gateway.catalogue import Catalogue
 from bridle.gateway.proxy import Proxy, Rules
 from bridle.gateway.wire import message
@@ -22,6 +23,8 @@ _CLIENT, _SERVER, _STOPPED = b"c", b"s", b"t"
 # Seconds: for what is in flight when the client leaves, and for the server to end by itself.
 _DRAIN = 1.0
 _GRACE = 1.0
+# Seconds for what only takes the governor's answer.
+_OWN = 5.0
 _MOST_THREADS = 128
 
 
@@ -97,12 +100,18 @@ class _Run:
         ready()
         why = self._bell.wait()
         if why == _CLIENT:
-            self._proxy.drained(_DRAIN)
+            self._wind_down()
         self._proxy.server_ended("The server has ended")
         # Calls that were being judged find that they came too late, and say so to the governor.
-        self._proxy.drained(_DRAIN)
+        self._proxy.drained(_OWN)
         self._proxy.calls.close()
         return why != _SERVER
+
+    def _wind_down(self) -> None:
+        """The client has sent its last: let what it sent be done, as far as that takes no time."""
+        if not self._proxy.drained(_DRAIN):
+            self._proxy.drained(_OWN, State.JUDGING)
+            self._proxy.drained(_DRAIN)
 
     def _from_client(self, reader: LineReader) -> Job | None:
         try:

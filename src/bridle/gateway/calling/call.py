@@ -99,11 +99,6 @@ class Call:
             return None
         return f"{self.sameness}|{params.get('requestState', '')!r}"
 
-    @property
-    def busy(self) -> bool:
-        """Whether it will be answered before long."""
-        return self.state in (State.JUDGING, State.RUNNING) and not self.waits
-
     def line(self) -> bytes:
         """What the server is sent: the client's own bytes, unless arguments were rewritten."""
         # INVARIANT: I3 — the server gets exactly the arguments of the verdict.

@@ -38,7 +38,8 @@ class Calls:
     """Carries out calls of one session. Every method may run in several threads at once.
 
     `wait` is how many seconds a call may wait for its approval before it is answered. `answered`
-    is called with a call once its request has been answered (or dropped).
+    is called with a call right before it is answered (or dropped), `finished` once nothing is left
+    to do about it.
     """
 
     def __init__(  # noqa: PLR0913 - all but one by name
@@ -49,6 +50,7 @@ class Calls:
         client: LineWriter,
         server: LineWriter,
         answered: Callable[[Call], None],
+        finished: Callable[[Call], None],
         wait: float = 0.0,
         takes_input: bool = False,
     ) -> None:
@@ -57,6 +59,7 @@ class Calls:
         self._client = client
         self._server = server
         self._answered = answered
+        self._finished = finished
         self._wait = wait
         self._takes_input = takes_input
         self._repeats = Repeats()
@@ -93,6 +96,7 @@ class Calls:
     def cancelled(self, call: Call) -> None:
         """Report a call that was given up while it ran: nobody knows what it did."""
         self._settle_unseen(call, Outcome(OutcomeKind.UNKNOWN, error="cancelled"))
+        self._finished(call)
 
     def late(self, call: Call, answer: Message) -> None:
         """Report what came of a call that had been given up. The client is not told."""
@@ -274,7 +278,7 @@ class Calls:
             if call.state is not State.JUDGING:
                 # A result is released once, so not to somebody who is gone.
                 self._repeats.keep(call.sameness, waiting)
-                self._answered(call)
+                self._pass(call, b"")
                 return
             reply = self._access.channel.send(asked)
         except BridleError as problem:
@@ -343,13 +347,18 @@ class Calls:
             silent = call.state is State.CANCELLED
             if not silent:
                 call.ends()
+        self._pass(call, b"" if silent else line)
+
+    def _pass(self, call: Call, line: bytes) -> None:
+        """Write the answer, if there is one to write. The id is free before the client has it."""
         self._answered(call)
-        if silent:
-            return
         try:
-            self._client.write(line)
+            if line:
+                self._client.write(line)
         except BrokenPipe:
-            return  # the end of its input says the same, and is acted upon
+            pass  # that the client has left is seen, and acted upon, elsewhere
+        finally:
+            self._finished(call)
 
     # --- calls in several rounds -----------------------------------------------------------------
 
@@ -361,11 +370,7 @@ class Calls:
         dropped = self._parked.put(f"{call.sameness}|{state!r}", call)
         if dropped is not None:
             self._abandon(dropped)
-        self._answered(call)
-        try:
-            self._client.write(answer.line)
-        except BrokenPipe:
-            return
+        self._pass(call, answer.line)
 
     def _abandon(self, call: Call) -> None:
         if call.attempt is not None:
