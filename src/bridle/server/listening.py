@@ -72,8 +72,8 @@ def listen(door: Door) -> socket.socket:
         with short_path(draft) as name:
             draft.unlink(missing_ok=True)
             listener.bind(name)
-        os.chown(draft, door.owner, door.group, follow_symlinks=False)
         draft.chmod(door.mode)
+        os.chown(draft, door.owner, door.group, follow_symlinks=False)
         listener.listen(_BACKLOG)
         # Only a socket that answers gets the name that clients look for.
         draft.replace(door.path)
