@@ -22,7 +22,7 @@ from bridle.model.errors import BridleError, UnreachableError
 from bridle.model.outcome import Outcome, OutcomeKind
 from bridle.model.verdict import Effect, Verdict
 from crash.kills.journal import Doom, Journal, read
-from crash.kills.office import tool_of
+from crash.kills.office import LEASE_MS, tool_of
 
 POINTS = {
     "client": (
@@ -101,6 +101,7 @@ class Actor:
         )
         self._world = Journal(folder / "world")
         self.ended = ended(folder / f"{name}.journal")
+        os.write(1, b"up\n")
 
     def lines(self) -> list[dict[str, Any]]:
         return read(self.folder / f"{self.name}.journal")
@@ -117,6 +118,8 @@ class Actor:
         self._world.write("effect", key=key, attempt=attempt, by=self.name)
         self.doom.at("written")
         (self.folder / "world.index").write_text(key)
+        if self.dice.random() < 0.02:
+            time.sleep(1.3 * LEASE_MS / 1000)  # an effect that outlives its lease unless that beats
         self.doom.at("synced")
         return {"key": key, "attempt": attempt}
 

@@ -26,8 +26,10 @@ from crash.kills import acting, books, governing, office
 from crash.kills.human import human
 from crash.kills.journal import Doom
 
-# Seconds: the longest life of a victim; how long the end of a trial may take.
+# Seconds: the longest life of a victim once it is up; within which those die that never get up; how
+# long the end of a trial may take.
 _LIFE = {"governor": 0.3, "client": 0.3, "worker": 0.4}
+_BEGINNING = 0.1
 _END, _MUTANT_END = 60.0, 3.0
 _BY_COMMAND = 8  # every so many governors are started by the command itself
 
@@ -38,6 +40,8 @@ class Part:
     def __init__(self, kind: str, name: str, body: Callable[[Doom], None]) -> None:
         self.kind, self.name, self.body = kind, name, body
         self.pid, self.until = 0, 0.0
+        # Seconds it lives once it has said that it is up, and where it says so.
+        self.life, self.word = 0.0, -1
 
 
 class Rig:
@@ -119,10 +123,14 @@ class Rig:
     def _start(self, part: Part, *, doomed: bool = True) -> None:
         doomed = doomed and part.kind in self.victims
         doom = self._doom(part) if doomed else Doom()
+        part.word, word = os.pipe()
         part.pid = os.fork()
         if part.pid:
+            os.close(word)
+            os.set_blocking(part.word, False)
             return
         try:
+            os.dup2(word, 1)
             os.dup2(self.errors.fileno(), 2)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
             part.body(doom)
@@ -133,16 +141,19 @@ class Rig:
 
     def _doom(self, part: Part) -> Doom:
         """Choose where it dies; whoever does not get there dies at some moment anyway."""
-        part.until = time.monotonic() + self.dice.uniform(0.0, _LIFE[part.kind])
-        if self.dice.random() < 0.4:
+        longest = _LIFE[part.kind]
+        part.life, part.until = self.dice.uniform(0.0, longest), time.monotonic() + _END
+        chance = self.dice.random()
+        if chance < 0.1:  # not even up
+            part.until = time.monotonic() + self.dice.uniform(0.0, _BEGINNING)
+        if chance < 0.4:
             return Doom()
-        part.until = time.monotonic() + 1.5 * _LIFE[part.kind]
+        part.life = 1.5 * longest
         if part.kind == "governor":
             return governing.random_doom(self.dice)
         return Doom(self.dice.choice(acting.POINTS[part.kind]), self.dice.randint(1, 5))
 
     def _govern(self, doom: Doom) -> None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         if not self.mutant and self.kills.get("governor", 0) % _BY_COMMAND == 1:
             governing.by_command(self.bundle)
         governing.govern(self.bundle, doom, self.mutant)
@@ -153,13 +164,22 @@ class Rig:
         for part in self.parts:
             if not part.pid:
                 continue
+            if part.life and self._is_up(part):
+                part.until, part.life = min(part.until, time.monotonic() + part.life), 0.0
             if killing and part.kind in self.victims and time.monotonic() >= part.until:
                 os.kill(part.pid, signal.SIGKILL)
             pid, status = os.waitpid(part.pid, os.WNOHANG)
             if pid:
                 self._ended(part, os.waitstatus_to_exitcode(status), killing=killing)
 
+    def _is_up(self, part: Part) -> bool:
+        try:
+            return bool(os.read(part.word, 4_096))
+        except BlockingIOError:
+            return False
+
     def _ended(self, part: Part, code: int, *, killing: bool) -> None:
+        os.close(part.word)
         part.pid = 0
         if code == -signal.SIGKILL and part.kind in self.victims:
             self.kills[part.kind] += 1
