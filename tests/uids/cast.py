@@ -137,18 +137,21 @@ class Installation:
         for path in (self.bundle, *self.bundle.rglob("*")):
             path.chmod(0o755 if path.is_dir() else 0o644)
         self.options = options or ("--operator", OPERATOR)
+        self.before: tuple[str, ...] = ()
+        self.environ = python.environ
         self.start()
 
     def start(self) -> None:
         self.process = subprocess.Popen(
             [
+                *self.before,
                 str(self.python.path), "-P", "-m", "bridle", "serve", str(self.bundle), "--json",
                 "--user", GOVERNOR, "--agents-group", GROUP,
                 "--state", str(self.state), "--runtime", str(self.runtime), *self.options,
             ],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=self.python.environ,
+            env=self.environ,
         )  # fmt: skip
         assert self.process.stdout is not None
         line = self.process.stdout.readline()

@@ -4,6 +4,7 @@ import json
 import os
 import pwd
 import signal
+import socket
 import stat
 from pathlib import Path
 
@@ -123,6 +124,25 @@ def test_it_ends_in_order_and_the_next_one_knows_what_was(folder: Path, python: 
     first.start()
     assert [row["id"] for row in first.operator("missions", "list")] == [mission]
     first.stop()
+
+
+def test_three_capabilities_are_enough_and_a_service_manager_is_told(
+    folder: Path, python: Python
+) -> None:
+    """What docs/operations.md leaves root in the unit."""
+    installed = Installation(python, folder)
+    installed.stop()
+    installed.before = ("setpriv", "--bounding-set", "-all,+setuid,+setgid,+chown")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(folder / "notify"))
+        (folder / "notify").chmod(0o777)
+        manager.settimeout(30)
+        installed.environ = {**python.environ, "NOTIFY_SOCKET": str(folder / "notify")}
+        installed.start()
+        assert installed.ready.get("ready"), (installed.ready, installed.stop(0), installed.errors)
+        assert manager.recv(100) == b"READY=1"
+    assert installed.operator("status")["level"] == "separate"
+    assert installed.stop() == 0
 
 
 def test_a_second_one_is_refused_and_harms_nothing(installed: Installation, python: Python) -> None:

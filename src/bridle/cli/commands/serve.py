@@ -11,7 +11,8 @@ from bridle.cli import choice, terminal
 from bridle.cli.operator import connected
 from bridle.cli.root import Command
 
-_FOLDER = click.Path(path_type=Path, file_okay=False)
+# Whose they are, and whether that will do, is looked at where they are used.
+_FOLDER = click.Path(path_type=Path, file_okay=False, readable=False)
 
 
 @click.command(cls=Command)
