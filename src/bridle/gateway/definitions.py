@@ -7,13 +7,14 @@ comes before the first list.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from bridle.gateway.catalogue import Catalogue, definitions_of
-from bridle.gateway.wire import message
+from bridle.gateway.wire import message, methods
 from bridle.gateway.wire.message import Message
 
 _MOST_PAGES = 500
@@ -26,7 +27,8 @@ class Definitions:
     """The server's list of tools, as far as it is known. Safe for threads.
 
     `ask` sends a `tools/list` with these parameters (a text) and calls back with its answer. With
-    `everything`, clients are shown tools that the mission cannot use as well.
+    `everything`, clients are shown tools that the mission cannot use as well. What is older than
+    `age` (seconds) is asked for again: not every server says that its tools have changed.
     """
 
     def __init__(
@@ -35,10 +37,13 @@ class Definitions:
         ask: Callable[[bytes, Callable[[Message | None], None]], None],
         *,
         everything: bool = False,
+        age: float = 60.0,
     ) -> None:
         self._catalogue = catalogue
         self._ask = ask
         self._everything = everything
+        self._age = age
+        self._seen_at = 0.0
         self._lock = threading.Lock()
         self._known = threading.Event()
         self._asked = False
@@ -47,7 +52,9 @@ class Definitions:
 
     def spoken(self, request: Message) -> None:
         """Note how the client presents itself, where each request has to say it (2026-07-28)."""
-        if any(name.startswith(_PROTOCOL) for name in request.meta):
+        if request.method == methods.INITIALIZE:
+            self._meta = b""
+        elif any(name.startswith(_PROTOCOL) for name in request.meta):
             self._meta = _own_meta(request)
 
     def begin(self) -> None:
@@ -68,8 +75,10 @@ class Definitions:
             self._page(_Round(), "")
 
     def wait(self, seconds: float) -> bool:
-        """Whether the tools are known, after at most so many seconds."""
+        """Whether the tools are known (and not too old), after at most so many seconds."""
         self.begin()
+        if self._known.is_set() and time.monotonic() - self._seen_at > self._age:
+            self.changed()
         return self._known.wait(seconds)
 
     def filtered(self, answer: Message) -> bytes:
@@ -107,6 +116,7 @@ class Definitions:
             again, self._stale = self._stale, False
             if not again:
                 self._catalogue.define(round_.definitions)
+                self._seen_at = time.monotonic()
                 self._known.set()
         if again:
             # The list has changed while it was being read. One walk at a time, however often.
