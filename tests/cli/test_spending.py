@@ -21,6 +21,7 @@ window = "36500d"
 limit = 5
 unit = "letters"
 measure = { "notes.write" = 1.5 }
+hold = ["owners"]
 """
 
 
@@ -80,6 +81,19 @@ def test_an_identity_shows_what_it_spent_in_all_missions(bridle_, desk: Path, mi
     assert bridle_("agents", "list", desk, "--kind", "workload").code == 0
     bare = bridle_("agents", "show", "local", desk, "--kind", "workload")
     assert (bare.code, "none" in bare.out) == (0, True)
+
+
+def test_an_approver_sees_whose_budget_is_overdrawn_and_by_how_much(
+    bridle_, desk: Path, mission: str
+) -> None:
+    with bridle.connect(desk) as gov:
+        assistant = gov.mission(mission).agent("assistant")
+        held = assistant.decide("notes.write", {"name": "four", "text": "x"})
+    assert held.text == "the budget 'letters' of this agent would be overdrawn"
+    shown = bridle_("approvals", "show", held.approval, desk).out
+    assert "budget agent/letters (overdrawn by 1)" in shown
+    [row] = bridle_("approvals", "list", desk, "--json").json
+    assert [(c["id"], c["amount"]) for c in row["causes"]] == [("agent/letters", 10_000)]
 
 
 def test_an_identity_that_does_not_exist_is_said_so(bridle_, desk: Path) -> None:

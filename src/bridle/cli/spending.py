@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from bridle.cli import terminal
@@ -26,6 +27,11 @@ def brief(rows: list[dict[str, Any]]) -> str:
     return ", ".join(
         f"{row['budget']} {row['used']}/{row['limit']} {row['unit']}".rstrip() for row in rows
     )
+
+
+def plain(amount: int) -> str:
+    """Return an amount that is counted in ten-thousandths as a number."""
+    return f"{(Decimal(amount) / 10_000).normalize():f}"
 
 
 def window(milliseconds: int) -> str:

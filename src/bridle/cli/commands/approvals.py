@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from bridle.cli import choice, proposals, terminal
+from bridle.cli import choice, proposals, spending, terminal
 from bridle.cli.operator import connected, one
 from bridle.cli.root import Group
 from bridle.client.bridle import Bridle
@@ -256,7 +256,9 @@ def _need(row: dict[str, Any]) -> str:
 
 
 def _cause(cause: dict[str, Any]) -> str:
-    return f"{cause.get('kind', '')} {cause.get('id', '')}".strip()
+    shown = f"{cause.get('kind', '')} {cause.get('id', '')}".strip()
+    over = cause.get("amount", 0)
+    return f"{shown} (overdrawn by {spending.plain(over)})" if over else shown
 
 
 def _vote(vote: dict[str, Any]) -> str:

@@ -52,10 +52,9 @@ def show_mission(mission: str, bundle: Path, as_json: bool) -> None:
         terminal.document(row)
         return
     lists: dict[str, list[dict[str, Any]]] = {
-        name: spending.shown(value) if name == "budgets" else value
-        for name, value in row.items()
-        if isinstance(value, list)
+        name: value for name, value in row.items() if isinstance(value, list)
     }
+    lists["budgets"] = spending.shown(lists.get("budgets", []))
     plain = {name: value for name, value in row.items() if name not in lists}
     terminal.pairs(_timed(plain, "started", "expires", "ended"))
     for name, rows in lists.items():
