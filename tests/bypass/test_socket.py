@@ -26,7 +26,7 @@ class Peer:
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(20)
         self.socket.connect(path)
-        assert self.ask({"bridle": 1, "role": role})["bridle"] == 1
+        assert self.ask({"bridle": 2, "role": role})["bridle"] == 2
 
     def ask(self, message: dict) -> dict:
         body = json.dumps(message, ensure_ascii=False).encode()
