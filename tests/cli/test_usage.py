@@ -7,8 +7,8 @@ import pytest
 import bridle
 
 COMMANDS = [
-    "demo", "init", "check", "test", "activate", "decide", "serve", "status",
-    "missions", "approvals", "agents", "kill", "resume", "audit",
+    "demo", "init", "check", "test", "pin", "activate", "decide", "serve", "mcp", "status",
+    "missions", "approvals", "agents", "operator", "kill", "resume", "audit",
 ]  # fmt: skip
 
 NEED_A_GOVERNOR = [
