@@ -14,7 +14,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from bridle.governor.action.standing import Standing
 from bridle.governor.ground.core import Core
@@ -118,10 +118,14 @@ class Overrun(Struct, frozen=True):
 
 
 class Charge(Struct, frozen=True):
-    """What one action costs: amount per budget row id. Empty when nothing measures it."""
+    """What one action costs: amount per budget row id. Empty when nothing measures it.
+
+    `used` is what those rows hold before it is taken, in the same transaction.
+    """
 
     amounts: dict[str, int] = {}
     overruns: tuple[Overrun, ...] = ()
+    used: dict[str, int] = {}
 
     @property
     def overdrawn(self) -> dict[str, int]:
@@ -134,6 +138,7 @@ def price(at: Standing, tool: Tool, value: dict[str, Any], paid: dict[str, int])
     # INVARIANT: I4 — an action is charged once, whatever its attempts; only if it came to cost
     # more since (another bundle, another rewriting) is the difference charged.
     amounts: dict[str, int] = {}
+    before: dict[str, int] = {}
     overruns: list[Overrun] = []
     for account in filter(None, (find(at) for find in ANCESTORS)):
         for budget in account.budgets:
@@ -141,15 +146,14 @@ def price(at: Standing, tool: Tool, value: dict[str, Any], paid: dict[str, int])
             if cost <= 0:
                 continue
             key = account.key(budget, at.now)
-            amounts[key] = cost
-            overrun = _overrun(at.turn.tx, account, budget, key, cost)
+            amounts[key], before[key] = cost, used_of(at.turn.tx, key)
+            overrun = _overrun(account, budget, before[key], cost)
             if overrun is not None:
                 overruns.append(overrun)
-    return Charge(amounts, tuple(overruns))
+    return Charge(amounts, tuple(overruns), before)
 
 
-def _overrun(tx: Tx, account: Account, budget: Budget, key: str, cost: int) -> Overrun | None:
-    used = used_of(tx, key)
+def _overrun(account: Account, budget: Budget, used: int, cost: int) -> Overrun | None:
     missing = cost - max(budget.limit - used, 0)
     if missing <= 0 and used + cost <= MOST:
         return None
@@ -161,7 +165,7 @@ def reserve(tx: Tx, charge: Charge, paid: dict[str, int]) -> dict[str, int]:
     """Take the charge, whose overruns are none or approved. Returns all the action has paid."""
     total = dict(paid)
     for key, amount in charge.amounts.items():
-        _add(tx, key, amount)
+        _put(tx, key, charge.used[key] + amount)
         total[key] = total.get(key, 0) + amount
     return total
 
@@ -169,7 +173,7 @@ def reserve(tx: Tx, charge: Charge, paid: dict[str, int]) -> dict[str, int]:
 def release(tx: Tx, amounts: dict[str, int]) -> None:
     """Give back what was reserved, to the windows it was taken from."""
     for key, amount in amounts.items():
-        _add(tx, key, -amount)
+        _put(tx, key, max(0, used_of(tx, key) - amount))
 
 
 def difference(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
@@ -206,14 +210,11 @@ def _paid(paid: dict[str, int], account: Account, budget: Budget) -> int:
     return sum(v for key, v in paid.items() if key.startswith(begin) and key.endswith(end))
 
 
-def _add(tx: Tx, key: str, amount: int) -> None:
+def _put(tx: Tx, key: str, used: int) -> None:
     # INVARIANT: (budgets) rows change only inside the decision's own transaction, so concurrent
     # reservations are ordered by the one writer and can never add up to more than was checked.
-    row = tx.get(BudgetRow, key)
-    if row is None:
-        account, window, name = parts(key)
-        row = BudgetRow(id=key, mission=account, name=name, window=window)
-    tx.put(structs.replace(row, used=max(0, row.used + amount)))
+    account, window, name = parts(key)
+    tx.put(BudgetRow(id=key, mission=account, name=name, window=window, used=used))
 
 
 def _cost(budget: Budget, tool: Tool, value: dict[str, Any]) -> int:
