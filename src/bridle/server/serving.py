@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import logging
 import os
@@ -126,6 +127,9 @@ def _run(
     # there after this line are nobody's. Where root has made them, a lock of root's stood before.
     governor = Governor.open(root, site=site)
     try:
+        # A bundle's objects stay for good: the collector need not go through them at every turn.
+        gc.collect()
+        gc.freeze()
         place = site.place(root)
         made = (
             agents_door(place.agents_socket, group=group),
