@@ -309,7 +309,24 @@ class Approvals(RuleBasedStateMachine):
     def approve(
         self, data: st.DataObject, user: str, args: int | None, terms: Terms | None, informed: bool
     ) -> None:
-        hold = self.drawn(data)
+        self.vote(self.drawn(data), user, args, terms, informed=informed)
+
+    @precondition(lambda self: any(self.votable()))
+    @rule(data=st.data(), args=st.one_of(st.none(), IDS), terms=TERMS)
+    def agree(self, data: st.DataObject, args: int | None, terms: Terms | None) -> None:
+        """Two of the board come to the same view of a hold that waits, one after the other."""
+        hold = data.draw(st.sampled_from(self.votable()), label="hold")
+        able = sorted(set(BOARD) - self.suspended)
+        self.vote(hold, able[0], args, terms, informed=True)
+        if hold.status == "pending":
+            self.vote(hold, able[-1], None, None, informed=True)
+
+    def votable(self) -> list[Hold]:
+        return [h for h in self.holds.values() if h.status == "pending" and self.now < h.expires]
+
+    def vote(
+        self, hold: Hold, user: str, args: int | None, terms: Terms | None, *, informed: bool
+    ) -> None:
         call = calls.Answer(
             approval=hold.id,
             approve=True,
