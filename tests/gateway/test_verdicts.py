@@ -1,8 +1,11 @@
 """What each verdict does to a call, seen at the server; and what each release does to a result."""
 
 import json
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bridle.model.calls import Missions
 from gateway.office import Front, said
@@ -156,3 +159,29 @@ def test_the_newer_revision_gets_answers_that_name_their_type(front: Front):
     answer = front.ask("tools/call", {"name": "wipe", "arguments": {}, "_meta": meta})
     assert answer["result"]["resultType"] == "complete"
     assert "(no_permit)" in said(answer["result"])
+
+
+TEXT = st.text(st.characters(codec="utf-8"))
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abc", min_size=1), inner),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=25)
+@given(meta=PLAIN, result=st.dictionaries(st.text("abc", min_size=1), PLAIN), spaces=st.booleans())
+def test_what_is_allowed_passes_byte_for_byte_in_both_directions(
+    shared: Front, meta: Any, result: dict[str, Any], spaces: bool
+):
+    separators = (" ,  ", " :") if spaces else (",", ":")
+    shared.number += 1
+    call = {"name": "say", "_meta": {"x": meta}, "arguments": {"text": "t"}}
+    request = {"method": "tools/call", "id": shared.number, "params": call, "jsonrpc": "2.0"}
+    answer = {"result": result, "jsonrpc": "2.0", "id": shared.number}
+    sent, said_back = (json.dumps(m, separators=separators).encode() for m in (request, answer))
+    (shared.office.sink / "say").write_bytes(said_back)
+    shared.send(sent)
+    told = shared.line()
+    assert told == said_back
+    assert shared.office.received()[-1] == sent
