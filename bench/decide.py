@@ -155,11 +155,11 @@ def measure(*, quick: bool) -> harness.Report:
     report = harness.Report("decide", harness.versions("bridle", *_DISTRIBUTIONS))
     with tempfile.TemporaryDirectory(prefix="bench-decide-") as name:
         folder = Path(name)
-        decisions(report, folder, seconds=6 if quick else 60)
+        decisions(report, folder, seconds=5 if quick else 60)
         durable(report, folder, seconds=2 if quick else 10)
-        load.measure(report, folder, rounds=5 if quick else 40)
+        load.measure(report, folder, rounds=4 if quick else 40)
         peers.measure(report, folder, seconds=4 if quick else 60)
-    imports(report, rounds=10 if quick else 40)
+    imports(report, rounds=7 if quick else 40)
     return report
 
 

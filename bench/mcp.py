@@ -31,6 +31,7 @@ COMMITS = 2
 BOUNDS = {"strict": 1.5, "relaxed": 1.4}
 
 _TURN = 32  # calls of one side before the other's turn
+_LEAST = 3
 _DIRECT = "direct"
 
 Side = Callable[[int, int], Awaitable[list[float]]]
@@ -113,20 +114,25 @@ async def connected(stack: AsyncExitStack, command: list[str], folder: Path) -> 
     return session
 
 
-async def in_turn(sides: dict[str, Side], flight: int, rounds: int) -> harness.Samples:
-    """Give each side its turn, `_TURN` calls or so; the first round only warms up."""
+async def in_turn(sides: dict[str, Side], flight: int, seconds: float) -> harness.Samples:
+    """Give each side its turn, `_TURN` calls or so, until the time is over; at least three turns.
+
+    The first round only warms up.
+    """
     taken: harness.Samples = {name: [] for name in sides}
     names = list(sides)
-    for done in range(-1, rounds):
+    done, end = -1, time.monotonic() + seconds
+    while done < _LEAST or time.monotonic() < end:
         turn = done % len(names)
         for name in names[turn:] + names[:turn]:
             found = await sides[name](max(_TURN, 2 * flight), flight)
             if done >= 0:
                 taken[name] += found
+        done += 1
     return taken
 
 
-async def _measure(report: harness.Report, folder: Path, *, rounds: int) -> None:
+async def _measure(report: harness.Report, folder: Path, *, seconds: float) -> None:
     async with AsyncExitStack() as stack:
         sync = stack.enter_context(ExitStack())
         commands = {_DIRECT: front.SERVER}
@@ -141,12 +147,12 @@ async def _measure(report: harness.Report, folder: Path, *, rounds: int) -> None
         }
         commits = {_of(name): committing(store, relaxed=name == "relaxed") for name in BOUNDS}
         for flight in IN_FLIGHT:
-            told(report, "", flight, await in_turn(sides | commits, flight, rounds))
+            told(report, "", flight, await in_turn(sides | commits, flight, seconds))
         lines = {
             name: raw(sync.enter_context(closing(front.RawClient(each, front.environment(folder)))))
             for name, each in commands.items()
         }
-        told(report, "bare lines, ", 1, await in_turn(lines | commits, 1, rounds), claims=False)
+        told(report, "bare lines, ", 1, await in_turn(lines | commits, 1, seconds), claims=False)
 
 
 def told(
@@ -179,12 +185,12 @@ def _of(durability: str) -> str:
 def measure(*, quick: bool) -> harness.Report:
     """Run everything. `quick` takes fewer rounds of the same calls."""
     report = harness.Report("mcp", harness.versions("bridle", "mcp", "cedarpy", "apsw"))
-    rounds = 8 if quick else 60
+    seconds = 5 if quick else 60
     with tempfile.TemporaryDirectory(prefix="bench-mcp-") as name:
-        asyncio.run(_measure(report, Path(name), rounds=rounds))
+        asyncio.run(_measure(report, Path(name), seconds=seconds))
     report.notes.append(
-        f"{rounds} rounds of about {_TURN} calls of each side in turn. A call's record costs "
-        f"{COMMITS} commits; theirs are timed by themselves, in the same rounds."
+        f"{seconds} s for each client and number in flight, about {_TURN} calls of each side in "
+        f"turn. A call's record costs {COMMITS} commits; theirs are timed in the same turns."
     )
     return report
 

@@ -28,9 +28,10 @@ def test_both_clients_and_both_durabilities_have_rows_and_claims(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mcp, "_TURN", 2)
+    monkeypatch.setattr(mcp, "_LEAST", 1)
     monkeypatch.setattr(mcp, "IN_FLIGHT", (1, 2))
     report = harness.Report("mcp", {})
-    asyncio.run(mcp._measure(report, tmp_path, rounds=1))
+    asyncio.run(mcp._measure(report, tmp_path, seconds=0))
     assert [(c.claim.split(":")[0], c.bound) for c in report.claims] == [
         ("1 in flight, strict", 1.5),
         ("1 in flight, relaxed", 1.4),
