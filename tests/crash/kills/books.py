@@ -131,18 +131,22 @@ def _starts(books: Books) -> None:
             books.say("an outcome of nothing", leaf["body"]["kind"] != "not_started" and leaf)
         elif leaf["kind"] == "outcome":
             books.say("an outcome without a start", attempt not in books.last and attempt)
-            books.say("a contradiction", "contradicts" in leaf["body"] and attempt)
-            books.say("an outcome twice", _closed(books.last.get(attempt, {}), leaf) and attempt)
-            books.last[attempt] = leaf["body"]
+            books.last[attempt] = _outcome(books, attempt, leaf["body"])
             if live.get(action) == attempt:
                 live[action] = ""
     rows = {row["id"] for row in books.rows["attempts"]}
     books.say("rows and ledger differ on starts", rows ^ set(books.last))
 
 
-def _closed(before: dict[str, Any], leaf: dict[str, Any]) -> bool:
-    """A second outcome is right only where the first was that nobody knew."""
-    return bool(before) and before["kind"] != "unknown"
+def _outcome(books: Books, attempt: str, body: dict[str, Any]) -> dict[str, Any]:
+    """How an attempt stands after one more outcome. Only a human's word may be contradicted."""
+    before = books.last.get(attempt, {})
+    if "contradicts" not in body:
+        books.say("an outcome twice", before and before["kind"] != "unknown" and attempt)
+        return body
+    # The human looked before a slow client had told: now there is doubt again.
+    books.say("a contradiction", not before.get("by_human") and attempt)
+    return before if before.get("kind") == "ok" else {"kind": "unknown", "returned": True}
 
 
 def _effects(books: Books) -> None:
@@ -246,6 +250,8 @@ def _charges(books: Books) -> None:
 
 
 def _harmless(body: dict[str, Any]) -> bool:
+    if body.get("kind") == "unknown" and body.get("returned"):
+        return True  # what came back on a human's word stays given back, whatever is told later
     kind = body.get("kind")
     return kind == "not_started" or (kind == "error" and body.get("error") == _HARMLESS_ERROR)
 
