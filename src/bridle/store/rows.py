@@ -252,8 +252,8 @@ class ExceptionRow(Row, frozen=True, kw_only=True):
 class BudgetRow(Row, frozen=True, kw_only=True):
     """What is used of a budget in one window, in ten-thousandths of its unit.
 
-    `mission` is who pays: a mission, or the pseudonym of an agent or user. `window` is the number of
-    a mission's window, of any other when it begins.
+    `mission` is who pays: a mission, or the pseudonym of an agent or user. `window` is the number
+    of a mission's window; of any other it says when the window begins.
     """
 
     TABLE: ClassVar[str] = "budgets"
