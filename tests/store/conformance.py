@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bridle.ledger.tree import leaf_hash, root_of
 from bridle.model.errors import BridleError, StoreError, UsageError
-from bridle.store.base import ChainHead, Frontier, Store, StoredLeaf, Tx
+from bridle.store.base import ChainHead, Filed, Frontier, Store, StoredLeaf, Tx
 from bridle.store.combining import BATCH
 from bridle.store.rows import (
     ROWS,
@@ -218,6 +218,18 @@ def test_find_sees_what_the_same_job_put(store: Store) -> None:
         return len(tx.find(BudgetRow, mission="text-1"))
 
     assert store.write(job) == 1
+
+
+@pytest.mark.parametrize("kind", ROWS)
+def test_every_row_of_a_kind_is_seen_in_order_of_key(store: Store, kind: type[Row]) -> None:
+    keys = [f"k{number:04d}" for number in range(300)]
+
+    def job(tx: Tx) -> list[Filed]:
+        for key in reversed(keys):
+            tx.put(sample(kind, key))
+        return list(tx.every(kind))
+
+    assert store.write(job) == [Filed(key, sample(kind, key), true=True) for key in keys]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,17 @@ import pytest
 
 from bridle.model.errors import StoreError
 from bridle.store.keys import load_or_create
-from bridle.store.place import SOCKET_BYTES, Place, assert_apart, overlaps, place_at, place_of
+from bridle.store.place import (
+    SOCKET_BYTES,
+    Place,
+    assert_apart,
+    installed_name,
+    installed_runtime,
+    installed_state,
+    overlaps,
+    place_at,
+    place_of,
+)
 
 
 @pytest.fixture
@@ -264,3 +274,47 @@ def test_a_sticky_folder_above_and_sockets_inside_are_no_exposure(
         server.bind("agents.sock")
         Path("agents.sock").chmod(0o666)
         assert apart(place, bundle, []) == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving a file away needs root")
+def test_a_bundle_may_be_an_operators_but_store_and_sockets_may_not(
+    bundle: Path, environ: dict[str, str]
+) -> None:
+    place = place_of(bundle, environ)
+    os.chown(bundle, 65534, 0)
+    assert_apart(place, bundle, [], operators=frozenset({65534}))
+    assert apart(place, bundle, []) == "place_exposed"
+    os.chown(place.folder, 65534, 0)
+    with pytest.raises(StoreError):
+        assert_apart(place, bundle, [], operators=frozenset({65534}))
+
+
+def test_sockets_in_a_folder_of_their_own_can_be_reached_and_the_store_cannot(
+    brief: Path,
+) -> None:
+    before = os.umask(0o077)
+    try:
+        place = place_at(brief / "state", runtime=brief / "run")
+    finally:
+        os.umask(before)
+    assert (mode(place.folder), mode(place.runtime)) == (0o700, 0o755)
+    assert place.agents_socket == brief / "run" / "agents.sock"
+    assert place.database == brief / "state" / "store.db"
+    with pytest.raises(StoreError) as caught:
+        place_at(brief / "other", runtime=brief / ("long" * 30))
+    assert caught.value.code == "place_invalid"
+
+
+def test_an_installed_governors_name_follows_from_the_bundles_path_alone(
+    bundle: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "alias").symlink_to(bundle)
+    name = installed_name(bundle)
+    assert installed_name(tmp_path / "alias") == name
+    assert name.startswith("bundle-")
+    assert installed_name(tmp_path / "other" / "bundle") != name
+    assert installed_state(bundle) == Path("/var/lib/bridle") / name
+    assert installed_runtime(bundle) == Path("/run/bridle") / name
+    for odd in ("", "..", "a b/../c", "é" * 200, "-rf"):
+        assert "/" not in installed_name(tmp_path / odd)
+        assert len(installed_name(tmp_path / odd)) <= 41
