@@ -175,6 +175,25 @@ def test_a_call_that_needs_more_than_was_approved_does_not_use_it_up(desk: Desk)
     assert desk.hold(held.approval).status == "approved"
 
 
+RELAXED = changed(
+    ("bridle.toml", 'version = "1"', 'version = "1"\ndurability = "relaxed"'),
+    ("policies/limits.dw", "",
+     '@id("ask") @hold("leads") forbid (principal, action == Action::"note.read", resource);'),
+)  # fmt: skip
+
+
+def test_what_humans_granted_is_used_up_durably_even_where_records_may_be_late():
+    desk = Desk(RELAXED)
+    held = desk.decide("note.read", "a", id=7)
+    assert held.receipt.durability == "relaxed"
+    desk.answer(held.approval, terms=calls.Terms(count=1))
+    for key in ("a", "b"):  # by the approval, then by the exception
+        verdict = desk.act("note.read", key, id=7)
+        assert (bool(verdict.attempt), verdict.receipt.durability) == (True, "strict")
+    assert desk.act("note.read", "c", id=7).effect == "hold"
+    desk.verified()
+
+
 # --- how many may wait ---------------------------------------------------------------------------
 
 

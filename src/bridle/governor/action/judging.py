@@ -7,7 +7,7 @@ from msgspec import structs
 from bridle.engine.case import Cause, Judgement, Refusal, Typed
 from bridle.governor.action import attempts, budgets, holds, rulings
 from bridle.governor.action.rulings import Asked
-from bridle.governor.action.standing import PASSING, obstacle
+from bridle.governor.action.standing import PASSING, NotRelaxedError, obstacle
 from bridle.governor.approval import exceptions
 from bridle.model.reason import Reason, ReasonCode
 from bridle.model.verdict import Effect, Verdict
@@ -60,6 +60,8 @@ def _opinion(asked: Asked, found: Typed) -> tuple[Asked, Judgement]:
     """What policy says, with what an approval and the mission's exceptions lift."""
     waived = holds.waivers(asked.approval)
     judged, lifting = exceptions.judge(asked.at, asked.call.tool, found, waived)
+    if lifting:
+        _strictly(asked)
     return (structs.replace(asked, exceptions=lifting) if lifting else asked), judged
 
 
@@ -87,10 +89,18 @@ def _hold(asked: Asked, judged: Judgement, typed: Typed) -> Verdict:
     return rulings.hold(asked, judged, typed)
 
 
+def _strictly(asked: Asked) -> None:
+    # INVARIANT: what humans granted once is not there again after a power cut: its use is fsynced
+    # before the verdict leaves, also where the tool only reads.
+    if asked.relaxed:
+        raise NotRelaxedError
+
+
 def _use_up(asked: Asked) -> Reason | None:
     """An approval is good for one judgement. Says why it is void, if it is."""
     if asked.approval is None:
         return None
+    _strictly(asked)
     void = holds.void_reason(asked.turn, asked.approval)
     holds.close(asked.turn, asked.approval, holds.VOID if void else holds.USED)
     return void
