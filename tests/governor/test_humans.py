@@ -485,3 +485,9 @@ def test_who_granted_an_exception_ends_it_with_their_key_and_without_saying_so(d
     exception = excepted(desk)
     desk.done(calls.EndException(exception=exception), proved(desk, BEN))
     assert desk.rows(calls.Exceptions(all=True))[0]["status"] != "active"
+
+
+def test_a_login_that_names_another_key_than_it_signed_with_proves_nothing(desk: Desk) -> None:
+    challenge = Challenge(store="s", nonce="5a" * 32, role="operator")
+    login = structs.replace(BEN.login(challenge), key=ANA.public)
+    assert desk.governor.login(HUMAN, login, challenge).code == "not_proven"
