@@ -41,12 +41,12 @@ def activate(bundle: Path, yes: bool, as_user: str, as_json: bool) -> None:
     _require_scenarios(loaded)
     # Looked at before anything is opened, so that no lock is held while a human thinks.
     digest, files = _active(bundle)
-    changes = differences(files, loaded.files)
+    changes = differences(files, loaded.files) if files is not None else {}
     already = digest == loaded.digest
     if not as_json:
         terminal.line(describe(loaded))
         terminal.line(f"digest {loaded.digest}")
-        _show(changes)
+        _show(changes, known=files is not None)
     if not already:
         if not (yes or _agreed()):
             raise click.Abort
@@ -80,10 +80,14 @@ def _by_digest(sockets: Path, *, yes: bool, as_user: str, as_json: bool) -> None
         terminal.line(f"{terminal.styled('✓', 'ok')} {digest[:12]} {word}")
 
 
-def _active(bundle: Path) -> tuple[str, dict[str, str]]:
-    """Return digest and files of the active bundle, empty where no store of ours has it."""
+def _active(bundle: Path) -> tuple[str, dict[str, str] | None]:
+    """Return digest and files of the active bundle, empty where no store was made yet.
+
+    The files are None where the store is another user's.
+    """
     if installed_sockets(bundle) is not None:
-        return "", {}
+        with connected(bundle) as governor:
+            return str(governor.status()["active"]), None
     from bridle.store.place import place_of
     from bridle.store.rows import BundleRow, GlobalRow
     from bridle.store.sqlite.reading import snapshot
@@ -108,12 +112,14 @@ def differences(active: Mapping[str, str], disk: Mapping[str, str]) -> dict[str,
     }
 
 
-def _show(changes: Mapping[str, list[str]]) -> None:
+def _show(changes: Mapping[str, list[str]], *, known: bool) -> None:
     for what, names in changes.items():
         mark, style = _MARKS[what]
         for name in names:
             terminal.line(f"  {terminal.styled(mark, style)} {terminal.visible(name)}")
-    if not any(changes.values()):
+    if not known:
+        terminal.line("  which files differ is not known here: the store is another user's")
+    elif not any(changes.values()):
         terminal.line("  no file differs from the active bundle")
 
 
