@@ -66,7 +66,11 @@ def test_equal_numbers_are_one_and_different_ones_are_not() -> None:
     assert len(one | {definition_digest({"n": n}) for n in others}) == 1 + len(others)
 
 
-@pytest.mark.parametrize("odd", [float("nan"), float("inf"), "\ud800", b"x", object()], ids=repr)
+@pytest.mark.parametrize(
+    "odd",
+    [float("nan"), float("inf"), "\ud800", b"x", object()],
+    ids=["nan", "infinity", "surrogate", "bytes", "object"],
+)
 def test_what_is_no_json_has_no_digest(odd: Any) -> None:
     with pytest.raises(ValueError):
         definition_digest({"name": odd})

@@ -61,7 +61,8 @@ class Tool(Struct, frozen=True, forbid_unknown_fields=True):
     happened. `input` and `output` are JSON Schema objects (2020-12); a missing `output` means the
     result cannot be typed. `wire` is the name a server knows it by (empty: `name`) and `pin` the
     SHA-256 (hex) of the whole definition that the server gave when a human looked at it. Of a tool
-    that is reached through MCP, `output` describes the whole CallToolResult. `detect_output` names the detectors for results (None: all).
+    that is reached through MCP, `output` describes the whole CallToolResult. `detect_output` names
+    the detectors for results (None: all).
     """
 
     name: str
