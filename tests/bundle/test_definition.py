@@ -82,3 +82,9 @@ def test_an_endlessly_nested_definition_is_refused() -> None:
         deep = [deep]
     with pytest.raises(ValueError, match="deep"):
         definition_digest({"name": deep})
+
+
+def test_an_integer_of_a_million_digits_is_refused_before_it_is_read() -> None:
+    """Reading it would take minutes, during which nothing else of the process runs."""
+    with pytest.raises(ValueError, match="a number that nothing can hold"):
+        definition_digest({"name": "x", "n": Decimal("9" * 3_000_000)})

@@ -4,6 +4,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
+from bridle.bundle.definition import definition_digest
 from bridle.gateway.catalogue import Catalogue
 from bridle.gateway.definitions import Definitions
 from bridle.gateway.wire import message
@@ -97,3 +100,65 @@ def test_a_client_that_turns_to_the_older_revision_is_not_presented_as_newer():
     definitions.spoken(request("initialize"))
     definitions.begin()
     assert server.asked[0][0] == {}
+
+
+def test_a_server_that_announces_a_change_and_then_says_nothing_has_no_tools_left():
+    server, catalogue = Server(), Catalogue()
+    definitions = Definitions(catalogue, server.ask)
+    definitions.begin()
+    server.answer()
+    assert catalogue.definition("a")
+    definitions.changed()
+    assert not definitions.wait(0)
+    assert catalogue.definition("a") == "", "what held before the change holds no longer"
+    server.answer()
+    assert definitions.wait(0)
+    assert catalogue.definition("a")
+
+
+def page(**result: Any) -> Message:
+    return message.read(message.result(1, json.dumps(result).encode()), longest=10**6)
+
+
+def pinned(tool: dict[str, Any]) -> Catalogue:
+    """A catalogue with one tool, pinned as it is."""
+    catalogue = Catalogue("s")
+    pin = definition_digest(tool)
+    catalogue.reach([{"name": "s.a", "wire": tool["name"], "pin": pin, "system": "s"}])
+    return catalogue
+
+
+class Overtaken(Catalogue):
+    """The server's own list, as it should be, arrives while a page for a client is looked at."""
+
+    def amend(self, definitions: dict[str, str]) -> None:
+        super().amend(definitions)
+        self.define({"a": definition_digest(TOOLS[0])})
+
+
+def test_a_page_is_shown_by_what_it_says_itself_not_by_a_list_that_overtook_it():
+    catalogue = Overtaken("s")
+    catalogue.reach(
+        [{"name": "s.a", "wire": "a", "pin": definition_digest(TOOLS[0]), "system": "s"}]
+    )
+    definitions = Definitions(catalogue, Server().ask)
+    assert b"inputSchema" in definitions.filtered(page(tools=TOOLS))
+    assert b"evil" not in definitions.filtered(page(tools=[{"name": "a", "description": "evil"}]))
+
+
+@pytest.mark.parametrize("key", ["Tools", "TOOLS", "tool\u017f"])
+def test_a_second_list_in_another_spelling_is_not_shown(key: str):
+    """To a reader that folds case, the later key counts."""
+    definitions = Definitions(pinned(TOOLS[0]), Server().ask)
+    evil = [{"name": "a", "description": "evil"}]
+    for result in ({"tools": TOOLS, key: evil}, {key: evil}):
+        with pytest.raises(ValueError, match="odd spelling"):
+            definitions.filtered(page(**result))
+
+
+def test_names_without_end_in_lists_for_clients_are_not_kept():
+    catalogue = pinned(TOOLS[0])
+    definitions = Definitions(catalogue, Server().ask)
+    for number in range(100):
+        definitions.filtered(page(tools=[{"name": f"n{number}"}]))
+    assert not any(catalogue.definition(f"n{number}") for number in range(100))

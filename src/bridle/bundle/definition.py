@@ -16,6 +16,8 @@ from bridle.language.plain import is_array, is_object
 MAX_BYTES = 1024 * 1024
 """Bytes of a tools/*.json, which is a file of a bundle like any other."""
 
+_MOST_DIGITS = 4_300  # as `json` reads and writes at most; reading costs the square of the length
+
 
 def definition_digest(tool: dict[str, Any]) -> str:
     """Return the SHA-256 (hex) over the canonical JSON of a tool's definition.
@@ -71,5 +73,7 @@ def _numbers(value: Any) -> Any:
         return [_numbers(each) for each in value]
     if isinstance(value, Decimal):
         # As `json` reads the same text: without a point or an exponent it is an integer.
+        if value.adjusted() >= _MOST_DIGITS:
+            raise ValueError("a number that nothing can hold")
         value = int(value) if value.as_tuple().exponent == 0 else float(value)
     return int(value) if isinstance(value, float) and value.is_integer() else value

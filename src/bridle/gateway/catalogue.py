@@ -99,16 +99,23 @@ class Catalogue:
     def amend(self, definitions: dict[str, str]) -> None:
         """Take one page of the server's list. It does not show what stands on others."""
         with self._lock:
-            twice = {name for name, known in self._definitions.items() if known == _UNLIKE_ANY}
-            news = {name: new for name, new in definitions.items() if name not in twice}
-            self._definitions = {**self._definitions, **news}
+            before = self._definitions
+            # Names that mean nothing here are not kept: there is no end to them.
+            known = before.keys() | self._tools.keys()
+            news = {name: new for name, new in definitions.items() if name in known}
+            twice = {name: old for name, old in before.items() if old == _UNLIKE_ANY}
+            self._definitions = {**before, **news, **twice}
 
-    def shows(self, wire: str, *, everything: bool) -> bool:
-        """Whether a client's list may show a tool: it is one, of the mission, and as pinned."""
+    def shows(self, wire: str, digest: str, *, everything: bool) -> bool:
+        """Whether a client's list may show a tool: it is one, of the mission, and as pinned.
+
+        `digest` is that of the very definition to be shown. What is known of the server's list may
+        be another one by now.
+        """
         known = self._tools.get(wire)
         if known is None:
             return everything and wire not in self._ambiguous
-        return bool(known.pin) and known.pin == self._definitions.get(wire)
+        return bool(known.pin) and known.pin == digest == self._definitions.get(wire)
 
     def _concerns(self, row: dict[str, Any]) -> bool:
         if self._system:

@@ -79,23 +79,34 @@ class Definitions:
         self.begin()
         if self._known.is_set() and time.monotonic() - self._seen_at > self._age:
             self.changed()
-        return self._known.wait(seconds)
+        if self._known.wait(seconds):
+            return True
+        with self._lock:
+            if not self._known.is_set():
+                # INVARIANT: I9 — who does not say what its tools are now has none of those before.
+                self._catalogue.define({})
+        return self._known.is_set()
 
     def filtered(self, answer: Message) -> bytes:
         """Return the line of a client's list without the tools it may not see; see the list too."""
-        tools: Any = answer.value.get("result", {}).get("tools")
+        result: dict[str, Any] = answer.value.get("result", {})
+        # INVARIANT: I9 — a client that folds case would take `Tools` for the list, unseen here.
+        if any(key != "tools" and key.casefold() == "tools" for key in result):
+            raise ValueError("the server lists tools in an odd spelling")
+        tools: Any = result.get("tools")
         if tools is None:
             return answer.line
-        self._catalogue.amend(definitions_of(tools))
-        shown = [self._shows(tool["name"]) for tool in tools]
+        page = definitions_of(tools)
+        self._catalogue.amend(page)
+        shown = [self._shows(tool["name"], page) for tool in tools]
         if all(shown):
             return answer.line
         elements = message.items(answer.raw("result", "tools") or b"[]")
         kept = [text for text, show in zip(elements, shown, strict=True) if show]
         return answer.replaced(message.array_of(kept), "result", "tools")
 
-    def _shows(self, wire: str) -> bool:
-        return self._catalogue.shows(wire, everything=self._everything)
+    def _shows(self, wire: str, page: dict[str, str]) -> bool:
+        return self._catalogue.shows(wire, page[wire], everything=self._everything)
 
     def _page(self, round_: _Round, cursor: str) -> None:
         members = [b'"_meta":' + self._meta] if self._meta else []
