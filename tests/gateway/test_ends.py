@@ -287,3 +287,41 @@ def _until(true) -> None:
     end = time.monotonic() + PATIENCE
     while not true():
         assert time.monotonic() < end
+
+
+# --- of those that do not read -------------------------------------------------------------------
+
+BULK = "x" * 4000
+
+
+def stuck(front: Front) -> int:
+    """Fill the pipe to a server that reads no more; return the server."""
+    started(front, "hang")
+    server = server_of(front)
+    for number in range(40):
+        call = {"name": "echo", "arguments": {"text": BULK}}
+        front.send({"jsonrpc": "2.0", "id": f"s{number}", "method": "tools/call", "params": call})
+    _until(lambda: len(states(front)) > 10)
+    return server
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, 0], ids=["a signal", "the client leaves"])
+def test_a_server_that_reads_no_more_cannot_keep_its_proxy_from_ending(fresh: Front, number: int):
+    server = stuck(fresh)
+    if number:
+        fresh.kill(number)
+    assert fresh.end() == 0
+    assert gone(server)
+    assert {"started"} & set(states(fresh)) == set()
+
+
+@pytest.mark.slow
+def test_a_client_that_does_not_read_cannot_keep_its_proxy_from_ending(fresh: Front):
+    server = server_of(fresh)
+    for number in range(60):
+        call = {"name": "echo", "arguments": {"text": BULK}}
+        fresh.send({"jsonrpc": "2.0", "id": f"c{number}", "method": "tools/call", "params": call})
+    _until(lambda: len(states(fresh)) > 10)
+    fresh.kill(signal.SIGTERM)
+    assert fresh.process.wait(PATIENCE) == 0
+    assert gone(server)

@@ -298,6 +298,8 @@ class Proxy:
     def server_ended(self, why: str) -> None:
         """The server will answer nothing more: say so to everybody who waits."""
         self.calls.stop()
+        # A call that is stuck on its way to a server that does not read could not be ended.
+        self._server.close()
         with self._lock:
             entries = list(self._pending.values())
         for entry in entries:

@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import FrameType
@@ -66,13 +67,13 @@ class _Run:
         *,
         verbose: bool,
     ) -> None:
-        self._child = child
         self._bell = bell
         self._verbose = verbose
+        self._out = LineWriter(sys.stdout.fileno(), lambda: bell.ring(_CLIENT))
         self._proxy = Proxy(
             access,
             catalogue,
-            client=LineWriter(sys.stdout.fileno(), lambda: bell.ring(_CLIENT)),
+            client=self._out,
             server=LineWriter(child.stdin),
             rules=rules,
             tell=self._tell,
@@ -101,6 +102,10 @@ class _Run:
         why = self._bell.wait()
         if why == _CLIENT:
             self._wind_down()
+        # A client that does not read hears no more after that.
+        clock = threading.Timer(_OWN, self._out.close)
+        clock.daemon = True
+        clock.start()
         self._proxy.server_ended("The server has ended")
         # Calls that were being judged find that they came too late, and say so to the governor.
         self._proxy.drained(_OWN)

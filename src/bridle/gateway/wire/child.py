@@ -69,8 +69,9 @@ class Child:
 
         `grace` is in seconds, for each of the first two. Nothing it started outlives it.
         """
-        assert self._process.stdin is not None
-        self._process.stdin.close()
+        # Its number stays taken: a thread that still writes reaches nobody else by it.
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), self.stdin, inheritable=False)
         if not self.ended(grace):
             self._signal(signal.SIGTERM)
             self.ended(grace)

@@ -10,10 +10,13 @@ import os
 import select
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from bridle.model.errors import BridleError
 
 _CHUNK = 65_536
+# POSIX: a pipe that is ready for writing takes so many bytes without waiting.
+_AT_ONCE = select.PIPE_BUF
 
 Job = Callable[[], None]
 
@@ -89,6 +92,10 @@ class LineWriter:
         self._descriptor = descriptor
         self._broken = broken
         self._lock = threading.Lock()
+        self._over, self._end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._ready = select.poll()
+        self._ready.register(descriptor, select.POLLOUT)
+        self._ready.register(self._over, select.POLLIN)
 
     def write(self, line: bytes) -> None:
         """Write a line and its end. Raises `BrokenPipe`."""
@@ -97,13 +104,24 @@ class LineWriter:
         with self._lock:
             while rest:
                 try:
-                    rest = rest[os.write(self._descriptor, rest) :]
+                    rest = rest[self._some(rest) :]
                     begun = True
                 except BlockingIOError:
-                    select.select([], [self._descriptor], [])
+                    continue
                 except OSError:
                     self._broken()
                     raise BrokenPipe(begun=begun) from None
+
+    def close(self) -> None:
+        """Write no more. Whoever waits for a reader that does not read finds that it is gone."""
+        with suppress(BlockingIOError):
+            os.write(self._end, b"x")
+
+    def _some(self, rest: memoryview) -> int:
+        """Write what can be written without waiting, once anything can. Raises `OSError`."""
+        if any(descriptor == self._over for descriptor, _ in self._ready.poll()):
+            raise BrokenPipeError
+        return os.write(self._descriptor, rest[:_AT_ONCE])
 
 
 class Crew:
