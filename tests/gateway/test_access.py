@@ -1,6 +1,7 @@
 """Who may run a proxy, as whom, and what its server gets to know of it."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -77,6 +78,31 @@ def test_the_server_learns_nothing_of_the_session(office: Office, place: str, tm
     assert seen["OTHER"] == "kept"
     assert [name for name in seen if name.startswith("BRIDLE_")] == []
     assert handle not in json.dumps(seen)
+
+
+PEEK = """
+import os, sys
+try:
+    seen = open(f"/proc/{os.getppid()}/environ").read()
+except PermissionError:
+    seen = "nothing"
+open(sys.argv[1], "w").write(seen)
+"""
+
+
+def test_the_server_cannot_read_the_session_out_of_its_proxys_process(
+    office: Office, place: str, tmp_path: Path
+):
+    """Under one uid a process may look into another, unless that has hidden itself."""
+    mission, handle = handed_over(office)
+    given = {"BRIDLE_SESSION": handle, "BRIDLE_MISSION": mission, "BRIDLE_AGENT": "clerk"}
+    script = [sys.executable, "-c", PEEK, str(tmp_path / "seen")]
+    if os.getuid() == 0:
+        # What makes root see everything is a capability, which this server is left without.
+        script = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *script]
+    with office.front(place=place, environment=given, greet=False, server=script) as front:
+        front.end()
+    assert (tmp_path / "seen").read_text() == "nothing"
 
 
 def test_without_a_governor_one_is_started_and_stops_when_nobody_needs_it(alone: Office):

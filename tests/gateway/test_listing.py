@@ -14,6 +14,7 @@ import pytest
 from bridle.bundle.definition import definition_digest
 from bridle.gateway.listing import Listed, ServerError, list_tools
 
+SECRETS = ("BRIDLE_PASSPHRASE", "BRIDLE_SESSION")
 LISTER = Path(__file__).parent / "lister.py"
 TOOLS: list[dict[str, Any]] = [
     {"name": f"tool{n}", "inputSchema": {"type": "object"}, "x": [n, 1.5, 1e300, None]}
@@ -133,3 +134,16 @@ def _command(process: Path) -> str:
         return (process / "cmdline").read_text("utf-8", "replace").replace("\0", " ")
     except OSError:
         return ""
+
+
+def test_a_server_that_is_only_asked_for_its_tools_learns_no_passphrase(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in SECRETS:
+        monkeypatch.setenv(name, "hush")
+    seen = tmp_path / "seen"
+    spy = f"import os; open({str(seen)!r}, 'w').write(repr(dict(os.environ)))"
+    with pytest.raises(ServerError):
+        list_tools([sys.executable, "-c", spy])
+    assert "PATH" in seen.read_text()
+    assert "hush" not in seen.read_text()

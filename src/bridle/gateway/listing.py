@@ -9,21 +9,19 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
-import subprocess
 import tempfile
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
 from msgspec import Struct
 
 from bridle.bundle.definition import MAX_BYTES, definition_digest
 from bridle.gateway.wire import message
+from bridle.gateway.wire.child import Child, ServerError
 from bridle.gateway.wire.lines import BrokenPipe, LineReader, LineTooLongError, LineWriter
 from bridle.gateway.wire.message import Kind, Message, MessageError
 from bridle.language.plain import is_array, is_object
-from bridle.model.errors import BridleError
 
 HANDSHAKE, STATELESS = "2025-11-25", "2026-07-28"
 
@@ -33,12 +31,6 @@ _MOST_CHATTER = 10_000  # lines that answer nothing
 _GRACE = 2.0
 _PREFIX = "io.modelcontextprotocol/"
 _CLIENT = {"name": "bridle", "version": "1"}
-
-
-class ServerError(BridleError):
-    """An MCP server that could not be started, or did not say what its tools are."""
-
-    code = "server_failed"
 
 
 class Listed(Struct, frozen=True):
@@ -55,61 +47,26 @@ def list_tools(command: Sequence[str], *, timeout: float = 60.0) -> Listed:
 
     `timeout` (seconds) bounds the whole conversation. Raises `ServerError`.
     """
-    with tempfile.TemporaryFile() as said, _running(command, said) as process:
+    with tempfile.TemporaryFile() as said, contextlib.ExitStack() as ends:
+        child = Child(command, said)
+        ends.callback(child.close)
+        ends.callback(child.stop, _GRACE)
         late = threading.Event()
 
         def give_up() -> None:
             late.set()
-            _kill(process)
+            child.kill()
 
         clock = threading.Timer(timeout, give_up)
         clock.daemon = True
         clock.start()
         try:
-            return _Conversation(process).listed()
+            return _Conversation(child).listed()
         except ServerError as problem:
             why = f"no answer within {timeout:g} s" if late.is_set() else problem.message
             raise ServerError(f"{command[0]}: {why}", hint=_last_words(said)) from None
         finally:
             clock.cancel()
-
-
-@contextlib.contextmanager
-def _running(command: Sequence[str], said: IO[bytes]) -> Generator[subprocess.Popen[bytes]]:
-    try:
-        process = subprocess.Popen(  # noqa: S603 - the operator names the server
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=said,
-            start_new_session=True,
-        )
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else str(error)
-        raise ServerError(f"{command[0]} cannot be started: {why}") from None
-    try:
-        yield process
-    finally:
-        _end(process)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Close the server's input, and leave nothing of it behind."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    with contextlib.suppress(OSError):
-        process.stdin.close()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(_GRACE)
-    _kill(process)
-    process.wait()
-    process.stdout.close()
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    # The group outlives its leader where that has left children behind.
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _last_words(said: IO[bytes]) -> str:
@@ -122,11 +79,9 @@ def _last_words(said: IO[bytes]) -> str:
 class _Conversation:
     """The questions, one after the other; what the server says in between is not for us."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        self._reader = LineReader(process.stdout.fileno(), message.LONGEST_FROM_SERVER)
-        self._writer = LineWriter(process.stdin.fileno())
+    def __init__(self, child: Child) -> None:
+        self._reader = LineReader(child.stdout, message.LONGEST_FROM_SERVER)
+        self._writer = LineWriter(child.stdin)
         self._asked = 0
         self._meta: dict[str, Any] = {}
 

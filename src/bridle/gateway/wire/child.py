@@ -8,10 +8,11 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
+from typing import IO
 
 from bridle.model.errors import BridleError
 
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 _PAUSE = 0.01
 _KILLED_WITHIN = 2.0
 
@@ -25,14 +26,18 @@ class ServerError(BridleError):
 
 
 class Child:
-    """A running MCP server. Start it from the thread that lives longest: it dies with that one."""
+    """A running MCP server. Start it from the thread that lives longest: it dies with that one.
 
-    def __init__(self, command: Sequence[str]) -> None:
+    `errors` gets what it says on standard error, in place of this process's own.
+    """
+
+    def __init__(self, command: Sequence[str], errors: IO[bytes] | None = None) -> None:
         try:
             self._process = subprocess.Popen(  # noqa: S603 - the operator's own command
                 list(command),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                stderr=errors,
                 env=_environment(),
                 start_new_session=True,
                 preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call, no lock
@@ -41,7 +46,7 @@ class Child:
         except (OSError, ValueError) as problem:
             why = problem.strerror if isinstance(problem, OSError) else str(problem)
             raise ServerError(
-                f"{command[0]}: {why or problem}",
+                f"{command[0]} cannot be started: {why or problem}",
                 hint="what stands after -- is the server's command",
             ) from problem
         assert self._process.stdin is not None
@@ -67,24 +72,44 @@ class Child:
     def stop(self, grace: float) -> int:
         """End the server: its input ends, then SIGTERM, then SIGKILL. Return its exit code.
 
-        `grace` is in seconds, for each of the first two. Nothing it started outlives it.
+        `grace` is in seconds, for each of the first two. Nothing outlives it that it started and
+        that has not left its session.
         """
         # Its number stays taken: a thread that still writes reaches nobody else by it.
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), self.stdin, inheritable=False)
+        nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        os.dup2(nowhere, self.stdin, inheritable=False)
+        os.close(nowhere)
         if not self.ended(grace):
             self._signal(signal.SIGTERM)
             self.ended(grace)
         # Until its status is taken the id stays its own, so this reaches nobody else.
-        self._signal(signal.SIGKILL)
+        self.kill()
         self.ended(_KILLED_WITHIN)
         return self._process.wait()
+
+    def kill(self) -> None:
+        """End the server and what it started at once."""
+        self._signal(signal.SIGKILL)
+
+    def close(self) -> None:
+        """Let go of the pipes, once nobody reads or writes them any more."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            pipe.close()
 
     def _signal(self, number: signal.Signals) -> None:
         try:
             os.killpg(self.pid, number)
         except (ProcessLookupError, PermissionError):
             return
+
+
+def conceal() -> None:
+    """Let nothing of this process be read by others of its user, such as the server it starts.
+
+    Memory, environment and open files are root's alone from here on (prctl(2), proc(5)).
+    """
+    _libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _environment() -> dict[str, str]:
