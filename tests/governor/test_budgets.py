@@ -208,3 +208,56 @@ def test_what_is_used_is_what_ran_or_may_have_run(steps):
         assert desk.used("money") == used
     desk.verified()
     desk.governor.close()
+
+
+def booked(desk: Desk) -> dict[str, int]:
+    """What the records add up to, by row."""
+    total: dict[str, int] = {}
+    for leaf in desk.leaves():
+        for key, amount in leaf.body.get("charged", {}).items():
+            total[key] = total.get(key, 0) + amount
+        for key, amount in leaf.body.get("returned", {}).items():
+            total[key] = total.get(key, 0) - amount
+    return {key.rpartition("/")[2]: amount for key, amount in total.items() if amount}
+
+
+def test_what_came_back_on_a_word_that_is_contradicted_is_charged_again(desk: Desk):
+    verdict = desk.act("bank.pay", "a", amount=20)
+    desk.observe(verdict.attempt, Outcome(OutcomeKind.NOT_STARTED))
+    assert desk.used("money") == 0
+    desk.observe(verdict.attempt, "ok")
+    assert desk.used("money") == 20
+    assert booked(desk) == {"money": 200_000, "calls": 10_000}
+    # Whoever goes on saying otherwise changes nothing any more: a human has the word.
+    word = Outcome(OutcomeKind.NOT_STARTED)
+    assert codes(desk.observe(verdict.attempt, word)) == ["needs_human"]
+    assert desk.used("money") == 20
+    desk.done(calls.Settle(attempt=verdict.attempt, outcome=word, as_user="ana"))
+    assert booked(desk) == {}
+    desk.verified()
+
+
+def test_a_contradicted_word_costs_once_though_the_action_was_tried_again(desk: Desk):
+    first = desk.act("bank.pay", "a", amount=20)
+    desk.observe(first.attempt, Outcome(OutcomeKind.NOT_STARTED))
+    second = desk.act("bank.pay", "a", amount=20)
+    desk.observe(first.attempt, "ok")
+    desk.observe(second.attempt, Outcome(OutcomeKind.NOT_STARTED))
+    assert desk.used("money") == 20
+    assert booked(desk)["money"] == 200_000
+    desk.verified()
+
+
+def test_an_earlier_attempt_that_a_human_clears_gives_back_what_it_kept(desk: Desk):
+    first = desk.act("bank.pay", "a", amount=20)
+    desk.observe(first.attempt, Outcome(OutcomeKind.UNKNOWN))
+    held = desk.act("bank.pay", "a", amount=20)
+    desk.answer(held.approval, "ben")
+    second = desk.redeem(held.approval, start=True)
+    desk.observe(second.attempt, Outcome(OutcomeKind.NOT_STARTED))
+    assert desk.used("money") == 20
+    word = Outcome(OutcomeKind.NOT_STARTED)
+    desk.done(calls.Settle(attempt=first.attempt, outcome=word, as_user="ana"))
+    assert desk.used("money") == 0
+    assert booked(desk) == {}
+    desk.verified()

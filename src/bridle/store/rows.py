@@ -127,8 +127,8 @@ class ActionRow(Row, frozen=True, kw_only=True):
 
     `requested` and `judged` are keyed hashes of argument digests. The text that may execute and a
     stored output lie in `sealed`, encrypted with the payload key. `lapses` is when an allow that
-    was not started ends (0: never); `charged` is what budgets hold for it, for good once `settled`.
-    `definition` is the digest of the tool's definition it was asked under (empty: none was seen).
+    was not started ends (0: never); `charged` is what budgets hold for it, for good once `settled`,
+    and `returned` what they gave back on the word that it had no effect. `definition` is the digest of the tool's definition it was asked under (empty: none was seen).
     """
 
     TABLE: ClassVar[str] = "actions"
@@ -160,10 +160,11 @@ class ActionRow(Row, frozen=True, kw_only=True):
     last_error: str = ""
     reasons: list[dict[str, str]] = []
     definition: str = ""
+    returned: dict[str, int] = {}
 
 
 class AttemptRow(Row, frozen=True, kw_only=True):
-    """One start of an action."""
+    """One start of an action. Once `contradicted`, only a human's word says how it ended."""
 
     TABLE: ClassVar[str] = "attempts"
     KEY: ClassVar[str] = "id"
@@ -183,6 +184,7 @@ class AttemptRow(Row, frozen=True, kw_only=True):
     epoch: int = 0
     error: str = ""
     late: bool = False
+    contradicted: bool = False
 
 
 class HoldRow(Row, frozen=True, kw_only=True):

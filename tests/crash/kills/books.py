@@ -144,9 +144,9 @@ def _outcome(books: Books, attempt: str, body: dict[str, Any]) -> dict[str, Any]
     if "contradicts" not in body:
         books.say("an outcome twice", before and before["kind"] != "unknown" and attempt)
         return body
-    # The human looked before a slow client had told: now there is doubt again.
-    books.say("a contradiction", not before.get("by_human") and attempt)
-    return before if before.get("kind") == "ok" else {"kind": "unknown", "returned": True}
+    # The human looked before a slow client had told: now there is doubt, until a human looks again.
+    books.say("a contradiction", not (before.get("by_human") or "doubted" in before) and attempt)
+    return before if before.get("kind") == "ok" else {"kind": "unknown", "doubted": True}
 
 
 def _effects(books: Books) -> None:
@@ -250,8 +250,6 @@ def _charges(books: Books) -> None:
 
 
 def _harmless(body: dict[str, Any]) -> bool:
-    if body.get("kind") == "unknown" and body.get("returned"):
-        return True  # what came back on a human's word stays given back, whatever is told later
     kind = body.get("kind")
     return kind == "not_started" or (kind == "error" and body.get("error") == _HARMLESS_ERROR)
 

@@ -113,7 +113,25 @@ def refund(turn: Turn, action: ActionRow) -> ActionRow:
     if action.settled or not action.charged:
         return action
     budgets.release(turn.tx, action.charged)
-    return structs.replace(action, charged={})
+    return structs.replace(action, charged={}, returned=action.charged)
+
+
+def recharge(turn: Turn, action: ActionRow) -> ActionRow:
+    """Take back what was returned on a word that has been contradicted since."""
+    if not action.charged:
+        budgets.take(turn.tx, action.returned)
+        action = structs.replace(action, charged=action.returned, returned={})
+    return structs.replace(action, settled=True)
+
+
+def relieve(turn: Turn, action: ActionRow, tool: Tool | None) -> ActionRow:
+    """Give back what only an earlier attempt kept charged, once that is known to be harmless."""
+    if not action.settled or in_doubt(turn, action, tool):
+        return action
+    action = structs.replace(action, settled=False)
+    # A verdict that waits for its start, or runs, is paid with it.
+    paying = action.state in (ActionState.DECIDED, ActionState.STARTED)
+    return action if paying else refund(turn, action)
 
 
 def forget(turn: Turn, action: ActionRow) -> ActionRow:

@@ -176,6 +176,12 @@ def release(tx: Tx, amounts: dict[str, int]) -> None:
         _put(tx, key, max(0, used_of(tx, key) - amount))
 
 
+def take(tx: Tx, amounts: dict[str, int]) -> None:
+    """Charge what was given back before, even beyond a limit: it may have been used up."""
+    for key, amount in amounts.items():
+        _put(tx, key, used_of(tx, key) + amount)
+
+
 def difference(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
     """Return what an action has been given back, by row id: what it had paid less what it has."""
     lowered = {key: amount - after.get(key, 0) for key, amount in before.items()}

@@ -39,6 +39,8 @@ def observe(turn: Turn, call: Observe) -> Release:
     if turn.durability == "relaxed" and not may_relax(at.bundle, attempt.tool):
         raise NotRelaxedError
     outcome = _readable(at, call.outcome)
+    if attempt.contradicted:
+        return _contradicted(at, action, attempt, outcome)
     if attempt.state not in (AttemptState.STARTED, AttemptState.UNKNOWN):
         return _again(at, action, attempt, outcome)
     return _settle(at, action, attempt, outcome, call.used)
@@ -63,8 +65,7 @@ def _settle(
     late = attempt.state == AttemptState.UNKNOWN or attempts.lapsed(at.turn, attempt)
     tool, before = at.bundle.tools.get(attempt.tool), action.charged
     attempt = _ended(at.turn, attempt, outcome, tool, late=late)
-    if action.attempt == attempt.id:
-        action = _charged(at.turn, action, attempt, tool)
+    action = _charged(at.turn, action, attempt, tool)
     action, told = use.counted(at, action, attempt, reported)
     returned = budgets.difference(before, action.charged)
     # Called once all rows are put, so that the record speaks for them.
@@ -87,6 +88,7 @@ def _ended(
         ended=turn.now,
         error=_code(outcome, tool),
         late=late,
+        contradicted=False,
     )
     turn.tx.put(attempt)
     return attempt
@@ -100,12 +102,21 @@ def _code(outcome: Outcome, tool: Tool | None) -> str:
 
 
 def _charged(turn: Turn, action: ActionRow, attempt: AttemptRow, tool: Tool | None) -> ActionRow:
-    """What the end of an action's last attempt means for what it has paid."""
+    """What the end of an attempt means for what its action has paid."""
+    if action.attempt != attempt.id:
+        return _relieved(turn, action, tool)
     if not attempts.harmless(attempt, tool):
         return structs.replace(action, settled=True)
     # What an earlier attempt may have used up stays used up.
     settled = bool(attempts.in_doubt(turn, action, tool))
     return attempts.refund(turn, structs.replace(action, settled=settled))
+
+
+def _relieved(turn: Turn, action: ActionRow, tool: Tool | None) -> ActionRow:
+    relieved = attempts.relieve(turn, action, tool)
+    if relieved != action:
+        turn.tx.put(relieved)
+    return relieved
 
 
 def _conclude(turn: Turn, action: ActionRow, attempt: AttemptRow) -> None:
@@ -136,14 +147,21 @@ def _again(at: Standing, action: ActionRow, attempt: AttemptRow, outcome: Outcom
 def _contradicted(
     at: Standing, action: ActionRow, attempt: AttemptRow, outcome: Outcome
 ) -> Release:
-    # INVARIANT: I2, I4 — two reports that differ are no proof of anything. Nothing is released, and
-    # an attempt that was thought to have had no effect is in doubt again.
-    receipt = _record(at, attempt, outcome, {"contradicts": attempt.state})
+    # INVARIANT: I2, I4 — two reports that differ are no proof of anything, and no third one is.
+    # Nothing is released, and an attempt that was thought to have had no effect is in doubt until a
+    # human says how it ended.
+    charged: dict[str, int] = {}
     if attempt.state != AttemptState.OK:
-        at.turn.tx.put(structs.replace(attempt, state=AttemptState.UNKNOWN, late=True))
+        at.turn.tx.put(
+            structs.replace(attempt, state=AttemptState.UNKNOWN, late=True, contradicted=True)
+        )
         if action.state == ActionState.DECIDED:
             # The verdict that waits for its start was made without this doubt.
-            attempts.forget(at.turn, action)
+            action = attempts.forget(at.turn, action)
+        doubted = attempts.recharge(at.turn, action)
+        at.turn.tx.put(doubted)
+        charged = budgets.difference(doubted.charged, action.charged)
+    receipt = _record(at, attempt, outcome, {"contradicts": attempt.state}, charged=charged)
     reason = Reason(ReasonCode.NEEDS_HUMAN, "this attempt was reported before, and otherwise")
     return structs.replace(releases.refused(action.id, reason), receipt=receipt)
 
@@ -153,12 +171,12 @@ def settle_by_human(turn: Turn, attempt: AttemptRow, outcome: Outcome, ids: dict
     tool = turn.bundle.tools.get(attempt.tool)
     attempt = _ended(turn, attempt, outcome, tool, late=True)
     action, returned = turn.tx.get(ActionRow, attempt.action), dict[str, int]()
-    if action is not None and action.attempt == attempt.id:
+    if action is not None:
         charged = _charged(turn, action, attempt, tool)
         returned = budgets.difference(action.charged, charged.charged)
-        if outcome.kind is OutcomeKind.OK:
+        if action.attempt == attempt.id and outcome.kind is OutcomeKind.OK:
             _done_by_word(turn, charged)
-        else:
+        elif action.attempt == attempt.id:
             _conclude(turn, charged, attempt)
     turn.record(
         Entry(
@@ -192,6 +210,7 @@ def _record(
     outcome: Outcome,
     more: dict[str, object],
     returned: dict[str, int] | None = None,
+    charged: dict[str, int] | None = None,
 ) -> Receipt:
     code = _code(outcome, at.bundle.tools.get(attempt.tool))
     fields = {
@@ -214,7 +233,7 @@ def _record(
                 **more,
             },
             fields=fields,
-            amounts={"returned": returned or {}},
+            amounts={"returned": returned or {}, "charged": charged or {}},
         )
     )
     return Receipt(written.index, written.hash, at.turn.durability)

@@ -115,7 +115,7 @@ def allow(asked: Asked, judged: Judgement, typed: Typed, charge: budgets.Charge)
         effect=judged.effect, reasons=judged.reasons, judged=judged, typed=typed, charge=charge
     )
     lease = at.now + attempts.DECISION_LEASE_MS if turn.core.leases else 0
-    row = structs.replace(_row(asked, ruling), charged=charged, lapses=lease)
+    row = structs.replace(_row(asked, ruling), charged=charged, lapses=lease, returned={})
     if not asked.call.start:
         turn.tx.tell(row)
     receipt = _record(asked, ruling)
@@ -230,6 +230,7 @@ def _row(asked: Asked, ruling: Ruling) -> ActionRow:
         approval=ruling.approval,
         charged=asked.paid,
         settled=before.settled if before else False,
+        returned=before.returned if before and not asked.paid else {},
         sealed=sealed,
         durability=_durability(asked),
         last_error=before.last_error if before else "",
