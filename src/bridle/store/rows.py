@@ -128,7 +128,8 @@ class ActionRow(Row, frozen=True, kw_only=True):
     `requested` and `judged` are keyed hashes of argument digests. The text that may execute and a
     stored output lie in `sealed`, encrypted with the payload key. `lapses` is when an allow that
     was not started ends (0: never); `charged` is what budgets hold for it, for good once `settled`,
-    and `returned` what they gave back on the word that it had no effect. `definition` is the digest of the tool's definition it was asked under (empty: none was seen).
+    and `returned` what they gave back on the word that it had no effect. `definition` is the digest
+    of the tool's definition it was asked under (empty: none was seen).
     """
 
     TABLE: ClassVar[str] = "actions"

@@ -67,9 +67,9 @@ def _settle(
     attempt = _ended(at.turn, attempt, outcome, tool, late=late)
     action = _charged(at.turn, action, attempt, tool)
     action, told = use.counted(at, action, attempt, reported)
-    returned = budgets.difference(before, action.charged)
+    amounts = {"returned": budgets.difference(before, action.charged)}
     # Called once all rows are put, so that the record speaks for them.
-    record = partial(_record, at, attempt, outcome, {"late": late, **told}, returned)
+    record = partial(_record, at, attempt, outcome, {"late": late, **told}, amounts)
     if action.attempt != attempt.id:
         reason = Reason(ReasonCode.ALREADY_STARTED, "a newer attempt has replaced this one")
         return structs.replace(releases.refused(action.id, reason), receipt=record())
@@ -161,7 +161,7 @@ def _contradicted(
         doubted = attempts.recharge(at.turn, action)
         at.turn.tx.put(doubted)
         charged = budgets.difference(doubted.charged, action.charged)
-    receipt = _record(at, attempt, outcome, {"contradicts": attempt.state}, charged=charged)
+    receipt = _record(at, attempt, outcome, {"contradicts": attempt.state}, {"charged": charged})
     reason = Reason(ReasonCode.NEEDS_HUMAN, "this attempt was reported before, and otherwise")
     return structs.replace(releases.refused(action.id, reason), receipt=receipt)
 
@@ -209,8 +209,7 @@ def _record(
     attempt: AttemptRow,
     outcome: Outcome,
     more: dict[str, object],
-    returned: dict[str, int] | None = None,
-    charged: dict[str, int] | None = None,
+    amounts: dict[str, dict[str, int]],
 ) -> Receipt:
     code = _code(outcome, at.bundle.tools.get(attempt.tool))
     fields = {
@@ -233,7 +232,7 @@ def _record(
                 **more,
             },
             fields=fields,
-            amounts={"returned": returned or {}, "charged": charged or {}},
+            amounts=amounts,
         )
     )
     return Receipt(written.index, written.hash, at.turn.durability)
