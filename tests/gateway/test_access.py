@@ -91,15 +91,18 @@ open(sys.argv[1], "w").write(seen)
 
 
 def test_the_server_cannot_read_the_session_out_of_its_proxys_process(
-    office: Office, place: str, tmp_path: Path
+    office: Office, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """Under one uid a process may look into another, unless that has hidden itself."""
     mission, handle = handed_over(office)
     given = {"BRIDLE_SESSION": handle, "BRIDLE_MISSION": mission, "BRIDLE_AGENT": "clerk"}
     script = [sys.executable, "-c", PEEK, str(tmp_path / "seen")]
     if os.getuid() == 0:
-        # What makes root see everything is a capability, which this server is left without.
-        script = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *script]
+        # What makes root see everything is a capability: proxy and server are left without.
+        bare = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
+        monkeypatch.setattr(
+            office, "command", lambda *args: [*bare, *Office.command(office, *args)]
+        )
     with office.front(place=place, environment=given, greet=False, server=script) as front:
         front.end()
     assert (tmp_path / "seen").read_text() == "nothing"

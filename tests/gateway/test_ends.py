@@ -248,7 +248,7 @@ def test_nothing_is_shown_of_a_result_that_no_governor_has_judged(alone: Office)
 
 @pytest.mark.slow
 def test_a_result_that_comes_while_the_governor_is_away_is_withheld(alone: Office):
-    with alone.serving() as governor, alone.front() as front:
+    with alone.serving() as governor, alone.front("--pass", "other") as front:
         number = started(front, "slow")
         governor.send_signal(signal.SIGKILL)
         governor.wait()

@@ -93,6 +93,8 @@ class Definitions:
         # INVARIANT: I9 — a client that folds case would take `Tools` for the list, unseen here.
         if any(key != "tools" and key.casefold() == "tools" for key in result):
             raise ValueError("the server lists tools in an odd spelling")
+        if methods.needed_by_answer(answer) != frozenset():
+            raise ValueError("the server's answer is no list, or more than one")
         tools: Any = result.get("tools")
         if tools is None:
             return answer.line

@@ -89,7 +89,7 @@ class Proxy:
             answered=self._answered,
             finished=self._finished,
             wait=rules.wait,
-            takes_input="elicitation" in rules.passes,
+            passes=rules.passes,
         )
 
     # --- from the client -------------------------------------------------------------------------
@@ -118,7 +118,7 @@ class Proxy:
         if found.method == methods.CALL:
             return self._call(found)
         needed = methods.needed_by_client(found)
-        if needed is None or (needed and needed not in self._passes):
+        if not self._lets(needed):
             self._decline(found.id, message.METHOD_NOT_FOUND, _refusal(found.method, needed))
         elif self._expect(found, Asked(_known(found.id), found.method)):
             self._to_server(found.line)
@@ -155,8 +155,8 @@ class Proxy:
         return False
 
     def _notification(self, found: Message) -> Job | None:
-        if not methods.is_notification(found):
-            self._tell("a request without an id was dropped")
+        if not self._lets(methods.needed_by_notification(found, of_client=True)):
+            self._tell(f"a message without an id was dropped: {_shown(found.method)}")
             return None
         if found.method == methods.CANCELLED:
             return self._cancel(found)
@@ -204,7 +204,9 @@ class Proxy:
             return self._response(found)
         if found.kind is Kind.REQUEST:
             self._ask_client(found)
-        elif methods.is_notification(found):
+        elif not self._lets(methods.needed_by_notification(found, of_client=False)):
+            self._tell(f"a message of the server was dropped: {_shown(found.method)}")
+        else:
             if found.method == methods.TOOLS_CHANGED:
                 self.definitions.changed()
             self._to_client(found.line)
@@ -239,7 +241,13 @@ class Proxy:
             return None
         if asked.method == methods.LIST and "result" in found.value:
             return partial(self._list, found)
-        self._to_client(found.line)
+        needed = methods.needed_by_answer(found)
+        if needed is None or not needed <= self._passes:
+            self._tell(f"an answer to {_shown(asked.method)} was withheld")
+            text = "Bridle withholds the server's answer: it wants input, or became a task"
+            self._to_client(message.error(asked.id, _SERVER_ENDED, text))
+        else:
+            self._to_client(found.line)
         return None
 
     def _list(self, found: Message) -> None:
@@ -269,7 +277,7 @@ class Proxy:
 
     def _ask_client(self, found: Message) -> None:
         needed = methods.needed_by_server(found)
-        if needed is None or (needed and needed not in self._passes):
+        if not self._lets(needed):
             self._tell(f"a request of the server was refused: {_shown(found.method)}")
             number, text = message.METHOD_NOT_FOUND, _refusal(found.method, needed)
             self._to_server(message.error(found.id, number, text))
@@ -353,6 +361,10 @@ class Proxy:
             self._client.write(line)
         except BrokenPipe:
             return  # likewise
+
+    def _lets(self, needed: str | None) -> bool:
+        """Whether what needs a group (empty: none, None: it never passes) may pass."""
+        return needed is not None and (not needed or needed in self._passes)
 
     def _decline(self, id: Id | None, number: int, text: str) -> None:  # noqa: A002
         with self._lock:

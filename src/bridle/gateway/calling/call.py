@@ -17,10 +17,11 @@ from bridle.client.attempt.gate import Intent, Started
 from bridle.client.transport.channel import Channel
 from bridle.gateway.calling import repeats
 from bridle.gateway.wire.message import Message
+from bridle.gateway.wire.methods import COMPLETE
+from bridle.model.calls import Decide
 from bridle.model.outcome import Outcome, OutcomeKind
 from bridle.model.verdict import Release, Verdict
 
-_COMPLETE, INPUT_REQUIRED = "complete", "input_required"
 _KNOWN = frozenset({"name", "arguments", "_meta"})
 _CONTINUES = frozenset({"inputResponses", "requestState"})
 _TASK = "task"
@@ -55,6 +56,12 @@ class Attempt:
     def let_go(self) -> None:
         """Renew the lease no longer."""
         self._pulse.close()
+
+    def may_go_on(self, definition: str) -> bool:
+        """Whether the governor lets it run still, and its tool is defined as when it was judged."""
+        call, pulse = self._intent.call, self._started.pulse
+        same = isinstance(call, Decide) and call.definition == definition
+        return same and pulse.beat() and not pulse.lost
 
     def report(self, outcome: Outcome) -> Release:
         """Report the outcome. Raises `UnreachableError` when it did not arrive."""
@@ -158,16 +165,10 @@ def outcome_of(answer: Message) -> Outcome:
         return _error_outcome(answer)
     found: dict[str, Any] = answer.value["result"]
     text = (answer.raw("result") or b"").decode()
-    if found.get("resultType", _COMPLETE) != _COMPLETE:
+    if found.get("resultType", COMPLETE) != COMPLETE:
         return Outcome(OutcomeKind.UNKNOWN, error="not_complete")
     kind = OutcomeKind.OK if found.get("isError", False) is False else OutcomeKind.ERROR
     return _outcome(kind, text, "tool_error" if kind is OutcomeKind.ERROR else "")
-
-
-def asks_for_input(answer: Message) -> bool:
-    """Whether the server wants something from the user before it goes on."""
-    found: Any = answer.value.get("result", {})
-    return bool(found.get("resultType") == INPUT_REQUIRED)
 
 
 def _error_outcome(answer: Message) -> Outcome:

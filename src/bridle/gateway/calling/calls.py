@@ -14,11 +14,11 @@ from bridle.client.attempt import gate
 from bridle.client.errors import Denied
 from bridle.gateway.access import Access
 from bridle.gateway.calling import answers, repeats
-from bridle.gateway.calling.call import Attempt, Call, State, asks_for_input, outcome_of
+from bridle.gateway.calling.call import Attempt, Call, State, outcome_of
 from bridle.gateway.calling.parked import Parked
 from bridle.gateway.calling.repeats import Repeats, Waiting
 from bridle.gateway.catalogue import Catalogue
-from bridle.gateway.wire import message
+from bridle.gateway.wire import message, methods
 from bridle.gateway.wire.lines import BrokenPipe, LineWriter
 from bridle.gateway.wire.message import Message
 from bridle.model.action import action_id
@@ -52,7 +52,7 @@ class Calls:
         answered: Callable[[Call], None],
         finished: Callable[[Call], None],
         wait: float = 0.0,
-        takes_input: bool = False,
+        passes: frozenset[str] = frozenset(),
     ) -> None:
         self._access = access
         self._catalogue = catalogue
@@ -61,7 +61,7 @@ class Calls:
         self._answered = answered
         self._finished = finished
         self._wait = wait
-        self._takes_input = takes_input
+        self._passes = passes
         self._repeats = Repeats()
         self._parked = Parked()
         self._bundle = ""
@@ -79,7 +79,8 @@ class Calls:
 
     def settle(self, call: Call, answer: Message) -> None:
         """Report what came of a call that ran, and show the client what may be shown of it."""
-        if self._takes_input and asks_for_input(answer):
+        wanted = methods.needed_by_answer(answer)
+        if wanted and wanted <= self._passes:
             self._park(call, answer)
             return
         release = self._report(call, outcome_of(answer))
@@ -384,8 +385,14 @@ class Calls:
             why = "no call with these arguments waits for this input"
             self._refuse(call, answers.not_asked("not_decided", why))
             return
+        # INVARIANT: I4 — a kill, an end or another definition since then ends it here as well.
+        goes_on = earlier.attempt.may_go_on(self._defined(call.wire)[1])
         earlier.attempt.let_go()
-        self._send(call, earlier.attempt)
+        if goes_on:
+            self._send(call, earlier.attempt)
+            return
+        self._settle_unseen(earlier, Outcome(OutcomeKind.UNKNOWN, error="stopped"))
+        self._refuse(call, answers.lost("Bridle has stopped this call while it waited for input"))
 
 
 def _complete(answer: Message) -> bool:
