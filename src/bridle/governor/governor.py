@@ -10,8 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from msgspec import structs
+
 from bridle.bundle.bundle import Bundle
 from bridle.bundle.load import load
+from bridle.governor import refusals
 from bridle.governor.action import attempts, holds, outcomes, path, standing
 from bridle.governor.approval import answers, exceptions
 from bridle.governor.ground import clear, proven
@@ -25,7 +28,7 @@ from bridle.model import calls
 from bridle.model.calls import Caller, Failed, Judged, Listing, Opened, Released, Reply
 from bridle.model.errors import BridleError, RefusedError, StoreError
 from bridle.model.reason import Reason, ReasonCode
-from bridle.model.verdict import Effect, Release, Verdict
+from bridle.model.verdict import Release, Verdict
 from bridle.trust.proof import Challenge
 
 _log = logging.getLogger("bridle.governor")
@@ -33,9 +36,6 @@ _log = logging.getLogger("bridle.governor")
 T = TypeVar("T")
 
 _LONGEST_WAIT_MS = 20_000
-
-# What is answered by a verdict, whatever happens.
-_ON_ACTIONS = calls.Decide | calls.Begin | calls.Redeem
 
 # What a workload may ask that speaks for users it has authenticated (`may_assert_user`).
 _ASSERTIONS = calls.StartMission | calls.AddPrompt | calls.OpenSession
@@ -124,7 +124,7 @@ class Governor:
             return self._core.write(lambda turn: proven.login(turn, caller, call, challenge))
         except BridleError as problem:
             _log.warning("a login of uid %d was refused: %s", caller.uid, problem.code)
-            return _failed(problem)
+            return refusals.failed(problem)
 
     def distrust(self, caller: Caller, spoken_for: tuple[str, ...]) -> None:
         """Mark these missions' prompts as not their users' own: the caller acts as an agent too."""
@@ -132,21 +132,24 @@ class Governor:
 
     def handle(self, caller: Caller, call: calls.Call) -> Reply:
         """Answer one call of an authenticated caller."""
+        if caller.operator and isinstance(call, calls.AgentCall):
+            # INVARIANT: I9 — whoever acts as an agent is recorded by their uid, at every socket.
+            caller = structs.replace(caller, operator=False)
         try:
             return self._answer(caller, call)
         except StoreError as problem:
             return self._without_store(call, problem)
         except BridleError as problem:
-            if isinstance(call, _ON_ACTIONS):
+            if isinstance(call, refusals.ON_ACTIONS):
                 return self._broken(caller, call, problem)
-            return _failed(problem)
+            return refusals.failed(problem)
         except Exception as problem:
             # INVARIANT: I2 — whatever goes wrong on the path, the answer is no.
             return self._broken(caller, call, problem)
 
     def _answer(self, caller: Caller, call: calls.Call) -> Reply:
         if not _is_text(call):
-            return _no(call, Reason(ReasonCode.MALFORMED, "an id in this call is no text"))
+            return refusals.no(call, Reason(ReasonCode.MALFORMED, "an id in this call is no text"))
         if isinstance(call, calls.AgentCall):
             return self._agent(caller, call)
         return self._operator(caller, call)
@@ -187,7 +190,7 @@ class Governor:
             case calls.ToolsOf():
                 reply = Listing(rows=write(partial(_tools, session=call.session)))
             case _:
-                raise _unknown(call)
+                raise refusals.unknown(call)
         return reply
 
     def _decide(self, caller: Caller, call: calls.Decide) -> Verdict:
@@ -233,7 +236,7 @@ class Governor:
 
     def _operator(self, caller: Caller, call: calls.Call) -> Reply:
         if not caller.operator and not (caller.workload and isinstance(call, _ASSERTIONS)):
-            raise _operator_only()
+            raise refusals.operator_only()
         write = partial(self._as, caller)
         match call:
             case calls.StartMission():
@@ -280,7 +283,7 @@ class Governor:
             return calls.Done()
         if show is not None:
             return Listing(rows=self._as(caller, partial(show, call=call)))
-        raise _unknown(call)
+        raise refusals.unknown(call)
 
     def _status(self, caller: Caller) -> dict[str, Any]:
         row = self._as(caller, showing.overview)
@@ -324,24 +327,24 @@ class Governor:
 
     def _without_store(self, call: calls.Call, problem: StoreError) -> Reply:
         _log.error("the store did not answer: %s", problem)
-        if isinstance(call, _ON_ACTIONS):
+        if isinstance(call, refusals.ON_ACTIONS):
             self._core.count_lost()
             text = "the record could not be written"
-            return _no(call, Reason(ReasonCode.STORE_UNAVAILABLE, text))
-        return _failed(problem)
+            return refusals.no(call, Reason(ReasonCode.STORE_UNAVAILABLE, text))
+        return refusals.failed(problem)
 
     def _broken(self, caller: Caller, call: calls.Call, problem: Exception) -> Reply:
         """Say no to what made the governor fail, and put that on record if there is a way."""
         _log.error("a call failed: %s", type(call).__name__, exc_info=problem)
         reason = Reason(ReasonCode.INTERNAL, "the governor failed; its log says how")
-        if not isinstance(call, _ON_ACTIONS):
-            return _no(call, reason)
+        if not isinstance(call, refusals.ON_ACTIONS):
+            return refusals.no(call, reason)
         session = call.session
         try:
             verdict = self._core.write(lambda turn: path.fail(turn, session, reason), caller=caller)
         except Exception:
             self._core.count_lost()
-            return _no(call, reason)
+            return refusals.no(call, reason)
         return Judged(verdict=verdict)
 
 
@@ -364,36 +367,6 @@ def _is_text(call: calls.Call) -> bool:
         for name in call.__struct_fields__
         if name not in own and isinstance(value := getattr(call, name), str)
     )
-
-
-def _operator_only() -> RefusedError:
-    return RefusedError(
-        "this needs the operator's connection",
-        code="operator_only",
-        hint="use the operator socket of this store, as its owner",
-    )
-
-
-def _unknown(call: calls.Call) -> RefusedError:
-    return RefusedError(f"unknown call {type(call).__name__}", code="unknown_call")
-
-
-def _failed(problem: BridleError) -> Failed:
-    return Failed(
-        code=problem.code,
-        message=clear.text_of(problem.message),
-        hint=clear.text_of(problem.hint),
-        about=problem.about,
-    )
-
-
-def _no(call: calls.Call, reason: Reason) -> Reply:
-    if isinstance(call, calls.Observe):
-        release = Release(action="", effect=Effect.DENY, reasons=(reason,))
-        return Released(release=release)
-    if isinstance(call, _ON_ACTIONS):
-        return Judged(verdict=Verdict(action="", effect=Effect.DENY, reasons=(reason,)))
-    return Failed(code=reason.code, message=reason.text)
 
 
 def _passing(ground: Ground) -> Bundle:

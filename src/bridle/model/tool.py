@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from enum import StrEnum
 from typing import Any
 
+import msgspec
 from msgspec import Struct, field
+
+_encode = msgspec.json.Encoder(order="sorted").encode
 
 
 class EffectClass(StrEnum):
@@ -80,3 +84,12 @@ class Tool(Struct, frozen=True, forbid_unknown_fields=True):
     output: dict[str, Any] | None = None
     arguments: tuple[Argument, ...] = ()
     detect_output: tuple[str, ...] | None = None
+
+    @property
+    def shape(self) -> str:
+        """What the tool is to a human who approves, as SHA-256 (hex).
+
+        What it acts on and does, what it takes, and what its arguments mean.
+        """
+        parts = [self.name, self.system, self.effect, self.pin, self.input, self.arguments]
+        return hashlib.sha256(_encode(parts)).hexdigest()

@@ -195,7 +195,8 @@ class HoldRow(Row, frozen=True, kw_only=True):
     humans it needs; `votes` are `{user, approve, reason, time, method, digest}`, the last of which
     says what was voted on: a vote counts for that only. `uid` is that of the process that asked
     (-1: not known). `edited` says that humans put other arguments in place of those judged; `terms`
-    how far the approval is to reach beyond this action. `pin` is the tool's as humans were asked.
+    how far the approval is to reach beyond this action. `pin` and `shape` are the tool's as humans
+    were asked, `level` says how far whoever asked was from the governor.
     """
 
     TABLE: ClassVar[str] = "holds"
@@ -224,6 +225,8 @@ class HoldRow(Row, frozen=True, kw_only=True):
     edited: bool = False
     terms: dict[str, Any] | None = None
     pin: str = ""
+    shape: str = ""
+    level: str = ""
 
 
 class ExceptionRow(Row, frozen=True, kw_only=True):

@@ -21,6 +21,7 @@ from bridle.governor.ground.core import Core
 from bridle.governor.ground.turn import Turn
 from bridle.model.calls import Terms
 from bridle.model.reason import Reason, ReasonCode
+from bridle.model.tool import EffectClass
 from bridle.store.rows import HoldRow
 
 PENDING, APPROVED, DENIED, EXPIRED, USED, VOID = (
@@ -37,6 +38,9 @@ OPEN = (PENDING, APPROVED)
 OPERATORS = quorum.OPERATORS
 
 ACTION, RESULT = "action", "result"
+
+# The level of a governor that runs in the program of those it governs.
+EMBEDDED = "embedded"
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -139,6 +143,8 @@ def open_hold(at: Standing, wanted: Wanted) -> HoldRow:
         sealed=wanted.sealed,
         uid=at.turn.caller.uid if at.turn.caller is not None else -1,
         pin=tool.pin if tool is not None else "",
+        shape=tool.shape if tool is not None else "",
+        level=at.turn.level,
         edited=wanted.edited,
     )
     at.turn.tx.put(row)
@@ -186,8 +192,11 @@ def void_reason(turn: Turn, row: HoldRow) -> Reason | None:
     if policy:
         text = "the policy has changed since it was approved"
         return Reason(ReasonCode.APPROVAL_VOID, text, policy)
-    if repinned(row, turn.bundle):
-        return Reason(ReasonCode.APPROVAL_VOID, "the tool has been pinned anew since it was asked")
+    if redefined(row, turn.bundle):
+        return Reason(ReasonCode.APPROVAL_VOID, "the tool is not what it was when it was asked for")
+    if row.status == APPROVED and given_inside(turn, row):
+        text = "it was approved in the asking program itself, which proves nothing here"
+        return Reason(ReasonCode.APPROVAL_VOID, text)
     if row.status == APPROVED and not quorum.reached(turn, row):
         text = "those who approved this may not approve it any more"
         return Reason(ReasonCode.APPROVAL_VOID, text)
@@ -202,11 +211,27 @@ def changed_policy(row: HoldRow, bundle: Bundle) -> str:
     return next((p for p, digest in sorted(waivers(row)) if now.get(p) != digest), "")
 
 
-def repinned(row: HoldRow, bundle: Bundle) -> bool:
-    """Whether the tool that an action is to start is defined otherwise than when humans looked."""
-    # INVARIANT: humans approve an action of a tool as it was; another definition is another tool.
+def redefined(row: HoldRow, bundle: Bundle) -> bool:
+    """Whether the tool that an action is to start is another than when humans looked."""
+    # INVARIANT: humans approve an action of a tool as it was; another definition is another tool,
+    # and so is one that takes, does or means something else.
     tool = bundle.tools.get(row.tool)
-    return row.subject == ACTION and tool is not None and tool.pin != row.pin
+    if row.subject != ACTION or tool is None:
+        return False
+    return tool.pin != row.pin or row.shape not in ("", tool.shape)
+
+
+def given_inside(turn: Turn, row: HoldRow) -> bool:
+    """Whether what cannot be undone was held by a governor inside the asking program."""
+    # INVARIANT: what nobody could tell from its asker is approved for that program alone.
+    inside = row.level == EMBEDDED and turn.core.level != EMBEDDED
+    return inside and row.subject == ACTION and lasting(row, turn.bundle)
+
+
+def lasting(row: HoldRow, bundle: Bundle) -> bool:
+    """Whether what is held cannot be undone, as far as is known."""
+    tool = bundle.tools.get(row.tool)
+    return tool is None or tool.effect is EffectClass.IRREVERSIBLE
 
 
 def allowance(row: HoldRow | None) -> dict[str, int]:

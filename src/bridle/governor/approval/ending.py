@@ -56,13 +56,13 @@ def by_retirement(turn: Turn, kind: str, name: str) -> int:
 
 
 def by_activation(turn: Turn, bundle: Bundle) -> int:
-    """A policy with another text, or a tool pinned anew, voids what was asked about the former."""
+    """A policy with another text, or a tool made another, voids what was asked about the former."""
 
     # INVARIANT: nobody answers a hold, or acts on an exception, whose policy is not what it was;
     # putting the old text back later revives neither.
     def changed(row: HoldRow | ExceptionRow) -> bool:
         if isinstance(row, HoldRow):
-            return bool(holds.changed_policy(row, bundle)) or holds.repinned(row, bundle)
+            return bool(holds.changed_policy(row, bundle)) or holds.redefined(row, bundle)
         return exceptions.changed(turn, row)
 
     return _end_exceptions(turn, changed) + _void(turn, changed, "policy", *holds.OPEN)

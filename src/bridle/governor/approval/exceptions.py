@@ -8,7 +8,6 @@ without a remedy, a budget or a doubt, for humans can only approve what a hold a
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
@@ -20,13 +19,13 @@ from bridle.engine.case import Judgement, Refusal, Typed
 from bridle.engine.engine import Engine
 from bridle.engine.normalise.steering import at as value_at
 from bridle.engine.normalise.steering import is_number, same
+from bridle.governor.action import holds
 from bridle.governor.action.standing import Standing
 from bridle.governor.approval import quorum
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
 from bridle.model.calls import Terms
 from bridle.model.record import LeafKind
-from bridle.model.tool import Tool
 from bridle.model.verdict import Effect
 from bridle.store.rows import ExceptionRow, HoldRow, MissionRow
 
@@ -42,7 +41,7 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 class Predicate(Struct, frozen=True, forbid_unknown_fields=True):
     """Which arguments an exception is for: those approved (as text), but for `free` and `most`.
 
-    `tool` is the digest of what the tool was then: what it takes and what its arguments mean.
+    `tool` is the shape of the tool as it was then.
     """
 
     args: str
@@ -59,12 +58,6 @@ def steps(path: str) -> tuple[str, ...]:
     return tuple(path.split("."))
 
 
-def shape_of(tool: Tool) -> str:
-    """Return the digest of what a tool takes, does and means by its arguments."""
-    parts = [tool.name, tool.system, tool.effect, tool.pin, tool.input, tool.arguments]
-    return hashlib.sha256(_encode(parts)).hexdigest()
-
-
 def grant(turn: Turn, hold: HoldRow, terms: Terms, args: str) -> ExceptionRow | None:
     """Put in force what a hold's approval gives beyond its own action, on record."""
     mission = turn.tx.get(MissionRow, hold.mission)
@@ -72,7 +65,7 @@ def grant(turn: Turn, hold: HoldRow, terms: Terms, args: str) -> ExceptionRow | 
     if mission is None or tool is None:
         return None
     name = turn.id("exc")
-    predicate = Predicate(args, terms.free, terms.most, shape_of(tool))
+    predicate = Predicate(args, terms.free, terms.most, tool.shape)
     end = turn.now + terms.expires_ms if terms.expires_ms else mission.expires
     row = ExceptionRow(
         id=name,
@@ -85,7 +78,7 @@ def grant(turn: Turn, hold: HoldRow, terms: Terms, args: str) -> ExceptionRow | 
         count=terms.count,
         created=turn.now,
         expires=min(end, mission.expires),
-        by=sorted(v["user"] for v in hold.votes if v["approve"] and v["digest"] == hold.digest),
+        by=sorted(v["user"] for v in hold.votes if v["approve"] and quorum.counts(hold, v)),
         labels=list(terms.labels) if terms.labels is not None else None,
     )
     turn.tx.put(row)
@@ -161,7 +154,7 @@ def changed(turn: Turn, row: ExceptionRow) -> bool:
     tool = turn.bundle.tools.get(row.tool)
     if tool is None or any(now.get(p) != digest for p, digest in row.policies.items()):
         return True
-    return predicate_of(turn, row).tool != shape_of(tool)
+    return predicate_of(turn, row).tool != tool.shape
 
 
 def predicate_of(turn: Turn, row: ExceptionRow) -> Predicate:
@@ -186,7 +179,7 @@ def _fits(at: Standing, row: ExceptionRow, typed: Typed) -> bool:
             return False
     hold = at.turn.tx.get(HoldRow, row.approval)
     # What a suspended human allowed is not allowed while they are.
-    if hold is None or not quorum.reached(at.turn, hold):
+    if hold is None or not quorum.reached(at.turn, hold) or holds.given_inside(at.turn, hold):
         return False
     return alike(at.engine, row.tool, predicate_of(at.turn, row), typed)
 

@@ -6,6 +6,7 @@ One human serves one seat: whoever belongs to two groups stands for only one of 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 from bridle.bundle.bundle import Bundle
 from bridle.governor.ground.turn import Turn
@@ -35,8 +36,17 @@ def reached(turn: Turn, row: HoldRow) -> bool:
     """
     # INVARIANT: what humans of other arguments or terms approved is approved by nobody; neither
     # does the vote of a human count who is suspended, or has left the group, by now.
-    yes = {v["user"] for v in row.votes if v["approve"] and v.get("digest") == row.digest}
+    yes = {v["user"] for v in row.votes if v["approve"] and counts(row, v)}
     return seated(turn, turn.bundle, row.groups, yes)
+
+
+def counts(row: HoldRow, vote: Mapping[str, Any]) -> bool:
+    """Whether a vote is for what a hold is about now.
+
+    One that names nothing is from a release without edits and terms: for what was asked.
+    """
+    asked = not row.edited and row.terms is None
+    return bool(vote["digest"] == row.digest) if "digest" in vote else asked
 
 
 def seated(turn: Turn, bundle: Bundle, needs: Mapping[str, int], users: Iterable[str]) -> bool:

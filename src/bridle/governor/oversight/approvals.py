@@ -15,7 +15,6 @@ from bridle.model.action import ActionState
 from bridle.model.calls import Answer, ApprovalOf, Caller, Decide, EndException, Redeem
 from bridle.model.errors import NotFoundError, RefusedError
 from bridle.model.reason import Reason, ReasonCode
-from bridle.model.tool import EffectClass
 from bridle.model.verdict import Effect, Release, Verdict
 from bridle.store.rows import ActionRow, ExceptionRow, HoldRow
 
@@ -144,12 +143,15 @@ def _own(turn: Turn, session: str, approval: str) -> tuple[Standing, HoldRow] | 
 
 def _separate_enough(turn: Turn, caller: Caller, row: HoldRow) -> None:
     """Where agents share the operator's uid, nothing irreversible can be approved (§6)."""
-    tool = turn.bundle.tools.get(row.tool)
-    # Who asked runs under a uid that could answer: as the operator, or as the governor itself.
-    connected = caller.method != "offline" and turn.core.level != "embedded"
-    shared = connected and row.uid in turn.core.own_uids | {caller.uid}
-    lasting = tool is None or tool.effect is EffectClass.IRREVERSIBLE
-    if shared and row.subject == holds.ACTION and lasting:
+    if caller.method == "offline" or row.subject != holds.ACTION:
+        return
+    if turn.core.level == holds.EMBEDDED:
+        # Who runs the governor inside a program answers for that program, and for no other.
+        shared = row.level not in ("", holds.EMBEDDED)
+    else:
+        # Who asked runs under a uid that could answer: as the operator, or as the governor itself.
+        shared = row.uid in turn.core.own_uids | {caller.uid}
+    if shared and holds.lasting(row, turn.bundle):
         raise RefusedError(
             "agents run under the same uid as you, so an approval of an irreversible action "
             "would prove nothing",

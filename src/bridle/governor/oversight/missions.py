@@ -72,9 +72,12 @@ def add_prompt(turn: Turn, caller: Caller, call: AddPrompt) -> None:
     mission = get(turn, call.mission)
     said = humans.speaker(turn, caller, call.user)
     _assert_running(turn, mission)
-    act = Act(mission, said.user, said.method, said.trusted)
+    # INVARIANT: a prompt is its user's word only where that very user said all of it. Governance
+    # may let others speak, whose word it then is.
+    trusted = said.trusted and said.user == mission.user
+    act = Act(mission, said.user, said.method, trusted)
     _governed(turn, "add_prompt", act, _template(turn, mission.template))
-    if mission.prompt_trusted and not said.trusted:
+    if mission.prompt_trusted and not trusted:
         turn.tx.put(structs.replace(mission, prompt_trusted=False))
     _record(turn, act, _said(act, {"what": "prompt"}), call.prompt)
 

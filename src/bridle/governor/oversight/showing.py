@@ -10,7 +10,7 @@ from msgspec import structs
 from bridle.bundle.bundle import Bundle
 from bridle.governor.action import holds
 from bridle.governor.action.standing import Standing, in_scope
-from bridle.governor.approval import exceptions
+from bridle.governor.approval import exceptions, quorum
 from bridle.governor.ground.turn import Turn
 from bridle.governor.oversight import missions, spending
 from bridle.model.action import AttemptState
@@ -114,9 +114,9 @@ def _one_hold(turn: Turn, approval: str) -> dict[str, Any]:
 
 def _hold(turn: Turn, row: HoldRow) -> dict[str, Any]:
     shown = structs.asdict(row)
-    del shown["sealed"], shown["bind"]
+    del shown["sealed"], shown["bind"], shown["shape"]
     # Whose vote is for what the hold is about now; an earlier one was for something else.
-    votes = [{**vote, "counts": vote.get("digest") == row.digest} for vote in row.votes]
+    votes = [{**vote, "counts": quorum.counts(row, vote)} for vote in row.votes]
     return {**shown, "status": status_of(turn, row), "votes": votes}
 
 
