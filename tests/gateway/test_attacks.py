@@ -159,3 +159,40 @@ def test_a_tool_that_changes_between_two_rounds_does_not_get_the_input(office: O
         finally:
             office.offer(TOOLS)
         assert office.calls("ask") == [{"text": "t"}]
+
+
+# --- a hostile client ----------------------------------------------------------------------------
+
+
+def test_however_many_wait_for_a_human_others_are_still_served(office: Office):
+    with office.front("--wait", "60") as front:
+        params = {"name": "pay", "arguments": {"amount": 99}}
+        for number in range(200):
+            request = {"id": f"w{number}", "method": "tools/call", "params": params}
+            front.send({"jsonrpc": "2.0", **request})
+        assert "isError" not in front.call("echo", text="meanwhile")
+        mine = [a for a in office.pending() if a["mission"] == front.mission]
+        assert len(mine) == 1, "all of them wait for one approval"
+
+
+def cancelled(front: Front, number: object) -> None:
+    params = {"requestId": number}
+    front.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params})
+
+
+def test_no_flood_of_cancelled_requests_frees_an_id_whose_answer_may_still_come(fresh: Front):
+    """A late result would be shown as that of another tool, by the rules for that one."""
+    mute = fresh.office.sink / "mute"
+    mute.touch()
+    try:
+        fresh.send({"jsonrpc": "2.0", "id": "victim", "method": "prompts/list"})
+        cancelled(fresh, "victim")
+        for number in range(1_100):
+            fresh.send({"jsonrpc": "2.0", "id": f"f{number}", "method": "prompts/list"})
+            cancelled(fresh, f"f{number}")
+        call = {"name": "echo", "arguments": {"text": "mine"}}
+        fresh.send({"jsonrpc": "2.0", "id": "victim", "method": "tools/call", "params": call})
+        assert "in use" in fresh.receive()["error"]["message"]
+        assert fresh.office.calls("echo") == []
+    finally:
+        mute.unlink()

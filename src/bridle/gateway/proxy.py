@@ -171,14 +171,17 @@ class Proxy:
             entry = self._pending.get(key)
             if entry is None or (isinstance(entry, Asked) and entry.then is not None):
                 return None
+            if len(self._late) >= _MOST_LATE:
+                # INVARIANT: I3 — an id is not free before its answer has come: it would be taken
+                # for that to the next call. So this one goes on.
+                self._tell("too many cancelled requests are unanswered")
+                return None
         told = self.calls.cancel(entry) if isinstance(entry, Call) else True
         if not told:
             return None
         with self._lock:
             self._pending.pop(key, None)
             self._late[key] = entry if isinstance(entry, Call) else None
-            if len(self._late) > _MOST_LATE:
-                del self._late[next(iter(self._late))]
         self._to_server(found.line)
         return partial(self.calls.cancelled, entry) if isinstance(entry, Call) else None
 

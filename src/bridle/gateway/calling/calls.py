@@ -32,6 +32,8 @@ ADAPTER = "mcp"
 # What no pin is: for a name that stands for no tool of this mission.
 _NO_DEFINITION = "-"
 _POLL_SECONDS = 2.0
+# Each of them keeps a thread; others are told at once that a human has to be asked.
+_MOST_WAITING = 64
 
 
 class Calls:
@@ -66,6 +68,7 @@ class Calls:
         self._parked = Parked()
         self._bundle = ""
         self._stopping = threading.Event()
+        self._seats = threading.BoundedSemaphore(_MOST_WAITING)
 
     def run(self, call: Call) -> None:
         """Judge a call and, if it may run, send it to the server. Never raises."""
@@ -236,11 +239,14 @@ class Calls:
 
     def _approved(self, call: Call, approval: str, until: float) -> bool:
         """Wait until a hold is settled; False when the time is up or nobody waits any more."""
+        if time.monotonic() >= until or not self._seats.acquire(blocking=False):
+            return False
         call.waits = True
         try:
             return self._settled(call, approval, until)
         finally:
             call.waits = False
+            self._seats.release()
 
     def _settled(self, call: Call, approval: str, until: float) -> bool:
         rounds = 0
@@ -288,8 +294,13 @@ class Calls:
             return
         if isinstance(reply, Released):
             self._show(call, reply.release, None)
-        elif isinstance(reply, Judged):
-            self._refuse(call, answers.refused(reply.verdict))
+            return
+        # The call ran: whatever this is, repeating it has to ask again and not run again.
+        self._repeats.keep(call.sameness, waiting)
+        if isinstance(reply, Judged):
+            reasons = reply.verdict.reasons
+            denied = Release(action=waiting.action, effect=Effect.DENY, reasons=reasons)
+            self._refuse(call, answers.withheld(denied))
         else:
             code = reply.code if isinstance(reply, Failed) else "protocol_error"
             self._refuse(call, answers.not_told(code, "the governor did not release it"))
