@@ -176,3 +176,10 @@ def test_what_is_too_large_with_indents_is_written_without() -> None:
 def test_what_no_bundle_could_hold_is_refused() -> None:
     with pytest.raises(ValueError, match="bytes"):
         definitions_text([{"name": "a", "x": "\u202e" * 200_000}])
+
+
+@pytest.mark.parametrize("name", ["../../outside", "/etc/x", "a/b"])
+def test_a_systems_name_leads_to_no_file_outside_the_bundles_tools(name: str) -> None:
+    files = {"systems.toml": f"[systems.{json.dumps(name)}]\n"}
+    with pytest.raises(BundleError, match="no tool file"):
+        pinned(files, name)

@@ -196,3 +196,35 @@ def test_no_flood_of_cancelled_requests_frees_an_id_whose_answer_may_still_come(
         assert fresh.office.calls("echo") == []
     finally:
         mute.unlink()
+
+
+# --- one approval, many who would use it ---------------------------------------------------------
+
+
+def approved(front: Front, **arguments: object) -> None:
+    """Hold a payment, and have it approved."""
+    text = said(front.call("pay", **arguments))
+    front.office.approve(text.split("Approval ")[1].split()[0])
+
+
+def test_an_approval_runs_once_though_many_repeat_the_call_at_once(fresh: Front):
+    approved(fresh, amount=41)
+    numbers = {
+        fresh.request("tools/call", {"name": "pay", "arguments": {"amount": 41}}) for _ in range(20)
+    }
+    results = [fresh.receive() for _ in numbers]
+    assert {result["id"] for result in results} == numbers
+    assert fresh.office.calls("pay") == [{"amount": 41}]
+    assert sum("isError" not in result["result"] for result in results) == 1
+
+
+def test_an_approval_runs_once_though_two_proxies_of_a_mission_use_it(office: Office):
+    (office.sink / "lines").write_bytes(b"")
+    with office.front() as one, office.front("--mission-id", one.mission) as other:
+        approved(one, amount=42)
+        assert "isError" not in other.call("pay", amount=42)
+        assert "Nothing has run" in (text := said(one.call("pay", amount=42))) or "pending" in text
+        assert office.calls("pay") == [{"amount": 42}]
+        # Neither does what is asked anew go on with what was approved before.
+        assert "isError" in one.call("pay", amount=42)
+        assert office.calls("pay") == [{"amount": 42}]

@@ -69,7 +69,12 @@ def pinned(files: Mapping[str, str], system: str) -> Pinned:
     be read, `UsageError` where the system's tools come from several files.
     """
     declared = _declared(files, system)
-    sources = sorted({t["from"] for t in declared.values() if isinstance(t.get("from"), str)})
+    by_hand = {
+        wire: str(tool.get("pin", "")) for wire, tool in declared.items() if "from" not in tool
+    }
+    named = {t["from"] for t in declared.values() if isinstance(t.get("from"), str)}
+    # A system's name is any text, so the usual file may lead out of the bundle as well.
+    sources = sorted(named) or ([] if by_hand else [f"tools/{system}.json"])
     odd = next((source for source in sources if not is_tool_file(source)), None)
     if odd is not None:
         raise BundleError(f"{odd[:80]!r} is no tool file", hint="tool files are tools/*.json")
@@ -79,10 +84,7 @@ def pinned(files: Mapping[str, str], system: str) -> Pinned:
             code="several_files",
             hint="put them into one, so that one server pins it",
         )
-    by_hand = {
-        wire: str(tool.get("pin", "")) for wire, tool in declared.items() if "from" not in tool
-    }
-    file = sources[0] if sources else "" if by_hand else f"tools/{system}.json"
+    file = sources[0] if sources else ""
     return Pinned(file, _listed(files, file), by_hand, frozenset(declared))
 
 

@@ -133,3 +133,16 @@ def test_a_crew_is_never_larger_than_it_may_be():
     Crew("test-crew", take, over.set, most=4).start()
     assert over.wait(30)
     assert most <= 4
+
+
+def test_a_crew_that_cannot_read_a_line_ends_and_says_so(monkeypatch: pytest.MonkeyPatch):
+    """Otherwise nobody would read on, and nobody would know."""
+    ended, died = threading.Event(), threading.Event()
+    monkeypatch.setattr(threading, "excepthook", lambda _: died.set())
+
+    def take() -> None:
+        raise ValueError
+
+    Crew("odd", take, ended.set, most=2).start()
+    assert ended.wait(30)
+    assert died.wait(30)

@@ -128,7 +128,8 @@ class Crew:
     """Threads that take turns at `take`, which reads one line and does what must stay in order.
 
     What `take` returns is run after the turn has been passed on; None: nothing is left to do.
-    `EOFError` from it ends the crew: then `ended` is called, once, by the last to have had a turn.
+    `EOFError` (or whatever else it raises) ends the crew: then `ended` is called, once, by the last
+    to have had a turn.
     """
 
     def __init__(
@@ -161,17 +162,25 @@ class Crew:
             if job is None:
                 return
             self._succeeded()
-            job()
+            try:
+                job()
+            except BaseException:
+                with self._count:
+                    self._threads -= 1
+                raise
 
     def _one(self) -> Job | None:
         """Read until there is something to do out of turn; None when it is over."""
         while not self._over:
             try:
                 job = self._take()
-            except EOFError:
+            except BaseException as problem:
+                # INVARIANT: I2 — where reading fails for whatever reason, nothing more is read.
                 self._over = True
                 self._ended()
-                return None
+                if isinstance(problem, EOFError):
+                    return None
+                raise
             if job is not None:
                 return job
         return None
