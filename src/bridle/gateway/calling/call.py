@@ -16,8 +16,8 @@ from bridle.client.attempt import results
 from bridle.client.attempt.gate import Intent, Started
 from bridle.client.transport.channel import Channel
 from bridle.gateway.calling import repeats
+from bridle.gateway.wire import methods
 from bridle.gateway.wire.message import Message
-from bridle.gateway.wire.methods import COMPLETE
 from bridle.model.calls import Decide
 from bridle.model.outcome import Outcome, OutcomeKind
 from bridle.model.verdict import Release, Verdict
@@ -165,7 +165,7 @@ def outcome_of(answer: Message) -> Outcome:
         return _error_outcome(answer)
     found: dict[str, Any] = answer.value["result"]
     text = (answer.raw("result") or b"").decode()
-    if found.get("resultType", COMPLETE) != COMPLETE:
+    if methods.needed_by_answer(answer) != frozenset():
         return Outcome(OutcomeKind.UNKNOWN, error="not_complete")
     kind = OutcomeKind.OK if found.get("isError", False) is False else OutcomeKind.ERROR
     return _outcome(kind, text, "tool_error" if kind is OutcomeKind.ERROR else "")

@@ -82,8 +82,7 @@ class Calls:
 
     def settle(self, call: Call, answer: Message) -> None:
         """Report what came of a call that ran, and show the client what may be shown of it."""
-        wanted = methods.needed_by_answer(answer)
-        if wanted and wanted <= self._passes:
+        if "result" in answer.value and methods.needed_by_answer(answer) and self._lets(answer):
             self._park(call, answer)
             return
         release = self._report(call, outcome_of(answer))
@@ -328,10 +327,15 @@ class Calls:
             self._refuse(call, answers.withheld(release))
         elif answer is None or not self._as_it_came(release, answer):
             self._answer(call, message.result(call.message.id, release.output.encode() or b"{}"))
-        elif "result" in answer.value and not _complete(answer):
+        elif not self._lets(answer):
             self._refuse(call, answers.not_told("not_complete", "it wants input, or became a task"))
         else:
             self._answer(call, answer.line)
+
+    def _lets(self, answer: Message) -> bool:
+        """Whether what the server wants of client or user, if anything, may pass."""
+        needed = methods.needed_by_answer(answer)
+        return needed is not None and needed <= self._passes
 
     def _as_it_came(self, release: Release, answer: Message) -> bool:
         if release.effect is not Effect.ALLOW:
@@ -404,7 +408,3 @@ class Calls:
             return
         self._settle_unseen(earlier, Outcome(OutcomeKind.UNKNOWN, error="stopped"))
         self._refuse(call, answers.lost("Bridle has stopped this call while it waited for input"))
-
-
-def _complete(answer: Message) -> bool:
-    return bool(answer.value["result"].get("resultType", "complete") == "complete")

@@ -17,7 +17,9 @@ INITIALIZE, INITIALIZED = "initialize", "notifications/initialized"
 CANCELLED, TOOLS_CHANGED = "notifications/cancelled", "notifications/tools/list_changed"
 _LISTEN = "subscriptions/listen"
 _NEWS = "notifications/"
-COMPLETE, INPUT_REQUIRED = "complete", "input_required"
+_COMPLETE, _INPUT_REQUIRED = "complete", "input_required"
+# Revision 2025-11-25: the error's data holds addresses that the user is asked to open.
+_URL_ELICITATION_REQUIRED = -32_042
 
 GROUPS = ("resources", "prompts", "completions", "sampling", "elicitation", "roots", "other")
 """What `--pass` takes."""
@@ -106,14 +108,17 @@ def needed_by_answer(answer: Message) -> frozenset[str] | None:
 
     An answer that wants input holds requests to the client, and passes where each of them would.
     """
-    result: dict[str, Any] = answer.value.get("result", {})
+    if "error" in answer.value:
+        wants_user = answer.value["error"].get("code") == _URL_ELICITATION_REQUIRED
+        return frozenset({"elicitation"}) if wants_user else frozenset()
+    result: dict[str, Any] = answer.value["result"]
     if any(key not in _OF_WISH and key.casefold() in _FOLDED_OF_WISH for key in result):
         return None
-    kind: Any = result.get("resultType", COMPLETE)
-    if kind == COMPLETE:
+    kind: Any = result.get("resultType", _COMPLETE)
+    if kind == _COMPLETE:
         return None if "inputRequests" in result else frozenset()
     # INVARIANT: I2 — what stands beside a wish would reach the model as a result nobody judged.
-    if kind != INPUT_REQUIRED or not result.keys() <= _OF_WISH:
+    if kind != _INPUT_REQUIRED or not result.keys() <= _OF_WISH:
         return None
     return _wishes(result.get("inputRequests", {}))
 
