@@ -14,6 +14,7 @@ from bridle.governor.audit.reconcile import every_difference, live_differences
 from bridle.governor.audit.witness import MOST, Marker
 from bridle.ledger.verify import Flaw, verify_log
 from bridle.model import calls
+from bridle.model.errors import StoreError
 from bridle.store.rows import ROWS, BudgetRow, ExceptionRow, PartitionRow, SessionRow
 from bridle.store.sqlite import open_store
 from bridle.store.sqlite.reading import snapshot
@@ -222,9 +223,33 @@ EDITS: dict[str, tuple[Edit, str, bool]] = {
     "an unknown attempt ended well": (
         doc("attempts", lambda row: row.update(state="ok"), "state = 'unknown'"),
         "row_changed",
-        False,
+        True,
     ),
-    "an attempt never was": (sql("delete from attempts"), "row_missing", False),
+    "an unknown attempt never started": (
+        doc("attempts", lambda row: row.update(state="not_started"), "state = 'unknown'"),
+        "row_changed",
+        True,
+    ),
+    "an unknown attempt never was": (
+        sql("delete from attempts where state = 'unknown'"), "row_missing", True
+    ),
+    "an unknown attempt is not found": (
+        sql("update attempts set state = 'ok' where state = 'unknown'"), "row_misfiled", True
+    ),
+    "an unknown attempt is not found by its action": (
+        sql("update attempts set action = 'act_0' where state = 'unknown'"), "row_misfiled", True
+    ),
+    "an ended attempt never was": (
+        sql("delete from attempts where state = 'ok'"), "row_missing", False
+    ),
+    "a held action never was": (
+        sql("delete from actions where state = 'held'"), "row_missing", True
+    ),
+    "a held action has ended": (
+        doc("actions", lambda row: row.update(state="ended"), "state = 'held'"),
+        "row_changed",
+        True,
+    ),
     "a denied action was allowed": (
         doc("actions", lambda row: row.update(state="decided"), "state = 'denied'"),
         "row_changed",
@@ -301,6 +326,24 @@ def test_a_heartbeat_leaves_no_record() -> None:
     desk.verified()
 
 
+def test_a_renewal_that_changes_more_than_a_lease_is_refused() -> None:
+    desk = Desk()
+    attempt = desk.act("note.write", "k", text="x").attempt
+
+    def renewal(turn: Turn, **more: Any) -> None:
+        row = turn.tx.get(AttemptRow, attempt)
+        assert row is not None
+        turn.tx.renew(structs.replace(row, lease=row.lease + 1, **more))
+
+    before = len(desk.leaves())
+    desk.core.write(renewal)
+    for more in ({"state": "ok"}, {"executor": "other"}, {"id": "att_other"}):
+        with pytest.raises(UsageError):
+            desk.core.write(partial(renewal, **more))
+    assert len(desk.leaves()) == before
+    desk.verified()
+
+
 def test_what_is_undone_is_not_witnessed() -> None:
     desk = Desk()
     before = len(desk.leaves())
@@ -356,3 +399,39 @@ def test_a_store_from_before_is_witnessed_once(tmp_path: Path) -> None:
     desk.witnessed()
     assert_witnessed(desk.core)
     assert len(desk.leaves()) == before + 1
+
+
+SCHEMAS = {
+    "a trigger that approves": (
+        "create trigger t after insert on holds begin update holds set doc ="
+        " cast(json_set(cast(new.doc as text), '$.status', 'approved') as blob) where id = new.id;"
+        " end"
+    ),
+    "a trigger that lifts kills": (
+        "create trigger t after insert on kills begin delete from kills where id = new.id; end"
+    ),
+    "a view in place of kills": (
+        "alter table kills rename to k; create view kills as select * from k where 0"
+    ),
+    "a table of somebody's own": "create table extra (a)",
+    "an index that finds fewer": (
+        "drop index attempts_action;"
+        " create index attempts_action on attempts (action) where action = ''"
+    ),
+    "no index": "drop index holds_open",
+}
+
+
+@pytest.mark.parametrize("script", SCHEMAS.values(), ids=SCHEMAS)
+def test_a_store_that_would_change_what_is_written_is_not_opened(busy: Busy, script: str) -> None:
+    with sqlite3.connect(busy.path) as store:
+        store.executescript(script)
+    store.close()
+    busy.path.parent.chmod(0o700)
+    busy.path.chmod(0o600)
+    with pytest.raises(StoreError) as refused:
+        open_store(busy.path)
+    assert refused.value.code == "store_tampered"
+    with pytest.raises(StoreError) as refused, snapshot(busy.path):
+        pass
+    assert refused.value.code == "store_tampered"

@@ -12,6 +12,7 @@ HINTS = {
     "store_newer": "A newer Bridle wrote this store. Upgrade Bridle, or restore a backup.",
     "store_old_sqlite": "Install the apsw wheel that Bridle pins; it brings its own SQLite.",
     "store_corrupt": "Keep a copy of the folder, then restore a backup or start a new store.",
+    "store_tampered": "Find out who could write it; restore a backup, or start a new store.",
     "store_network": "Locks and syncs do not hold there. Put the store on a local disk.",
     "store_readonly": "Make the folder and its files writable for the user that runs Bridle.",
     "store_full": "Free some space, then try again; nothing that was acknowledged is lost.",

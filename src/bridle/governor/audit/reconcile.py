@@ -16,6 +16,8 @@ from bridle.bundle.load import digest_of
 from bridle.governor.audit.witness import Marker
 from bridle.ledger.verify import Flaw
 from bridle.model.action import ActionState, AttemptState
+from bridle.model.record import LeafKind
+from bridle.model.verdict import Effect
 from bridle.store.base import Filed, Tx
 from bridle.store.rows import (
     ROWS,
@@ -52,12 +54,38 @@ _OPEN: tuple[tuple[type[ActionRow | AttemptRow], tuple[str, ...]], ...] = (
 _EVERY = 100_000_000
 
 
+# Verdicts that leave their action waiting: for its start, or for humans.
+_WAITING = (Effect.ALLOW, Effect.MODIFY, Effect.HOLD)
+
+
+class _Ids(Struct, frozen=True):
+    action: str = ""
+    attempt: str = ""
+
+
 class _Body(Struct, frozen=True):
     rows: dict[str, str] = {}
+    effect: str = ""
+    kind: str = ""
 
 
 class _Leaf(Struct, frozen=True):
+    kind: str = ""
+    ids: _Ids = _Ids()
     body: _Body = _Body()
+
+    def opens(self) -> frozenset[str]:
+        """Which rows, of those this record speaks for, it leaves open whatever their digest."""
+        action, attempt = (
+            f"{ActionRow.TABLE}/{self.ids.action}",
+            f"{AttemptRow.TABLE}/{self.ids.attempt}",
+        )
+        if self.kind == LeafKind.STARTED:
+            return frozenset({action, attempt})
+        if self.kind == LeafKind.OUTCOME and self.body.kind == AttemptState.UNKNOWN:
+            return frozenset({attempt})
+        waits = self.kind == LeafKind.DECISION and self.body.effect in _WAITING
+        return frozenset({action}) if waits else frozenset()
 
 
 class Last(Struct, frozen=True):
@@ -86,6 +114,7 @@ def live_differences(tx: Tx, marker: Marker) -> list[Flaw]:
     asked = {marker.name(kind, filed.key) for kind, filed in rows}
     last = _last(tx, asked)
     found = [flaw for kind, filed in rows for flaw in _compared(kind, filed, marker, last)]
+    # INVARIANT: I9 — nor is what is open looked for only where a row says that it is.
     return found + [_missing(name, said) for name, said in last.items() if said.digest]
 
 
@@ -94,25 +123,31 @@ def unwitnessed(tx: Tx) -> bool:
     return bool(tx.frontier().size) and not any(_said(tx))
 
 
-def _said(tx: Tx) -> Iterator[tuple[int, dict[str, str]]]:
-    for leaf in tx.leaves():
+def _said(tx: Tx) -> Iterator[tuple[int, _Leaf]]:
+    for stored in tx.leaves():
         try:
-            rows = _decode(leaf.data).body.rows
+            leaf = _decode(stored.data)
         except (msgspec.MsgspecError, ValueError):
             # No leaf of ours: verifying the ledger names it.
             continue
-        if rows:
-            yield leaf.index, rows
+        if leaf.body.rows:
+            yield stored.index, leaf
 
 
 def _last(tx: Tx, asked: set[str] | None) -> dict[str, Last]:
-    """What was last said of each row: of all, or of those asked for and all of some kinds."""
+    """What was last said of each row.
+
+    Of all; or of those asked for, all of some kinds, and what the ledger leaves open.
+    """
     always = tuple(f"{kind.TABLE}/" for kind in _WHOLE)
     last: dict[str, Last] = {}
-    for index, rows in _said(tx):
-        for name, digest in rows.items():
-            if asked is None or name in asked or name.startswith(always):
+    for index, leaf in _said(tx):
+        opened = leaf.opens() if asked is not None else ()
+        for name, digest in leaf.body.rows.items():
+            if asked is None or name in asked or name in opened or name.startswith(always):
                 last[name] = Last(digest, index)
+            else:
+                last.pop(name, None)
     return last
 
 
@@ -123,11 +158,17 @@ def _live(tx: Tx) -> Iterator[tuple[type[Row], Filed]]:
     for kind, states in _OPEN:
         for state in states:
             for row in tx.find(kind, limit=_EVERY, state=state):
-                yield kind, Filed(row.id, row, true=row.state == state)
+                yield kind, Filed(row.id, row, true=row.state == state and _is_filed(tx, row))
     active = (tx.get(GlobalRow, "global") or GlobalRow()).active
     bundle = tx.get(BundleRow, active) if active else None
     if bundle is not None:
         yield BundleRow, Filed(active, bundle, true=bundle.digest == active)
+
+
+def _is_filed(tx: Tx, row: ActionRow | AttemptRow) -> bool:
+    """Whether a search by everything that a row says finds it."""
+    columns = {name: getattr(row, name) for name in row.INDEXED}
+    return any(found.id == row.id for found in tx.find(type(row), **columns))
 
 
 def _of_kind(tx: Tx, marker: Marker, kind: type[Row], last: dict[str, Last]) -> Iterable[Flaw]:
@@ -158,4 +199,6 @@ def _compared(
 
 def _missing(name: str, said: Last) -> Flaw:
     table, _, key = name.partition("/")
-    return Flaw(said.leaf, "row_missing", f"{table} row {key!r} is gone, and no record says so")
+    return Flaw(
+        said.leaf, "row_missing", f"{table} row {key!r} is gone or over, and no record says so"
+    )

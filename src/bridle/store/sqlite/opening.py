@@ -7,6 +7,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -166,6 +167,7 @@ def _prepare(connection: apsw.Connection, path: Path | None) -> apsw.Connection:
             raise failure("store_corrupt", f"{path} is damaged: {found}")
     _migrate(connection, version)
     if path is not None:
+        assert_schema(connection, path)
         _set(connection, "journal_mode", "WAL", "wal")
         _set(connection, "synchronous", "FULL", 2)
         folders.sync(path.parent)
@@ -210,6 +212,31 @@ def _migrate(connection: apsw.Connection, version: int) -> None:
             if connection.in_transaction:
                 execute("ROLLBACK")
             raise
+
+
+def assert_schema(connection: apsw.Connection, path: Path) -> None:
+    """Raise `store_tampered` unless tables and indexes are those that the migrations make."""
+    # INVARIANT: I9 — a trigger or a view would change rows within the governor's own writes, long
+    # after they were compared with the ledger.
+    odd = sorted({name for _, name, *_ in _schema(connection) ^ _made_by(tuple(migrations()))})
+    if odd:
+        raise failure("store_tampered", f"{path} has a schema of its own: {', '.join(odd)[:200]}")
+
+
+@cache
+def _made_by(steps: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
+    connection = apsw.Connection(":memory:")
+    try:
+        for sql in steps:
+            execute_of(connection)(sql)
+        return _schema(connection)
+    finally:
+        connection.close(True)
+
+
+def _schema(connection: apsw.Connection) -> frozenset[tuple[str, ...]]:
+    columns = 'SELECT "type", "name", "tbl_name", coalesce("sql", \'\') FROM sqlite_schema'
+    return frozenset(execute_of(connection)(columns).fetchall())
 
 
 def _set(connection: apsw.Connection, name: str, value: str, expected: str | int) -> None:

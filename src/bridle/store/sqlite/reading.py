@@ -10,7 +10,7 @@ import apsw
 
 from bridle.model.errors import StoreError
 from bridle.store.failures import failure
-from bridle.store.sqlite.opening import APPLICATION_ID, migrations
+from bridle.store.sqlite.opening import APPLICATION_ID, assert_schema, migrations
 from bridle.store.sqlite.statements import execute_of, of_sqlite
 from bridle.store.sqlite.transaction import Log, SqliteTx
 
@@ -20,7 +20,7 @@ def snapshot(path: Path) -> Generator[SqliteTx]:
     """Yield the store as it was committed at this moment; what is written meanwhile is not seen.
 
     Only the reading methods of the transaction work. Raises `StoreError`: `store_missing`,
-    `store_foreign`, `store_newer`, `store_corrupt` and those of a failing disk.
+    `store_foreign`, `store_newer`, `store_tampered`, `store_corrupt` and those of a failing disk.
     """
     if not path.is_file():
         hint = "It is made when its bundle is first served or opened."
@@ -50,3 +50,4 @@ def _assert_ours(connection: apsw.Connection, path: Path) -> None:
         hint = "Serve its bundle once: that brings the store up to date."
         message = f"{path} has schema {version}, this is {known}"
         raise StoreError(message, code="store_older", hint=hint)
+    assert_schema(connection, path)
