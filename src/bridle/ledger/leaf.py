@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import json
 import re
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -51,7 +52,7 @@ def build(  # noqa: PLR0913, PLR0917 (the envelope has as many fields)
     takes a bare hash of something guessable. `fields` are committed to; `salts` are 32 fresh
     random bytes for each. Raises `LedgerError` when the leaf could not be read back.
     """
-    if not all(map(_NAME.fullmatch, fields)):
+    if not all(map(_is_name, fields)):
         raise LedgerError("the name of a field is empty, too long or holds control characters")
     if len(salts) != SALT_BYTES * len(fields):
         raise LedgerError(f"{len(fields)} fields need {SALT_BYTES} random bytes each")
@@ -124,9 +125,14 @@ def _wrong(leaf: Leaf) -> str:
         return "prev is not the hash of a leaf before this one"
     if not all(map(_HASH.fullmatch, leaf.commit.values())):
         return "a commitment is no HMAC-SHA256 in hexadecimal"
-    if not all(map(_NAME.fullmatch, (leaf.chain, *leaf.ids, *leaf.commit))):
+    if not all(map(_is_name, (leaf.chain, *leaf.ids, *leaf.commit))):
         return "a name is empty, too long or holds control characters"
     return ""
+
+
+@lru_cache(maxsize=256)  # almost all leaves have the same dozen names
+def _is_name(name: str) -> bool:
+    return _NAME.fullmatch(name) is not None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def renew(turn: Turn, call: Beat) -> Reason | None:
     if tool is None:
         return Reason(ReasonCode.UNKNOWN_TOOL, "the bundle in force does not know this tool")
     if turn.core.leases:
-        turn.tx.put(structs.replace(attempt, lease=at.now + tool.timeout_ms))
+        turn.tx.renew(structs.replace(attempt, lease=at.now + tool.timeout_ms))
     return obstacle(at, attempt.tool)
 
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec import structs
 
+from bridle.model.errors import UsageError
 from bridle.store.base import ChainHead, Filed, Frontier, StoredLeaf, Tx
 from bridle.store.rows import ActionRow, Row
 
@@ -32,7 +34,9 @@ class Marker:
     """Names rows in the ledger and digests what they hold, under the store's digest key."""
 
     def __init__(self, secret: bytes) -> None:
-        self._secret = secret
+        self._hmac = hmac.new(secret, digestmod="sha256")
+        # Every record of an action names it, and every record that speaks for its row.
+        self._named = lru_cache(maxsize=256)(self._name_of)
 
     def action(self, action: str) -> str:
         """Return the name of an action in the ledger.
@@ -40,6 +44,9 @@ class Marker:
         An action's id is a hash of its key, which a developer may have made from something that
         can be guessed; the ledger holds no bare hash of such a thing.
         """
+        return self._named(action)
+
+    def _name_of(self, action: str) -> str:
         return "act_" + self._keyed(f"action|{action}".encode("utf-8", "surrogatepass"))
 
     def name(self, kind: type[Row], key: str) -> str:
@@ -51,7 +58,9 @@ class Marker:
         return self._keyed(b"row|" + row.TABLE.encode() + b"|" + _encode(steady(row)))
 
     def _keyed(self, value: bytes) -> str:
-        return hmac.digest(self._secret, value, "sha256").hex()[:_DIGITS]
+        keyed = self._hmac.copy()  # the key is scheduled once
+        keyed.update(value)
+        return keyed.hexdigest()[:_DIGITS]
 
 
 def steady(row: R) -> R:
@@ -76,11 +85,20 @@ class Witness:
 
     def put(self, row: Row) -> None:
         """Insert or replace the row, and remember it."""
-        kind, key = type(row), getattr(row, row.KEY)
         # INVARIANT: no change of a row is committed without a leaf of the same transaction that
         # says what it is now.
-        if not self._only_volatile(kind, key, row):
-            self.tell(row)
+        self.tell(row)
+        self._tx.put(row)
+
+    def renew(self, row: Row) -> None:
+        """Replace a row where a lease is all that changes: heartbeats leave no record.
+
+        Raises `UsageError` if anything else differs from what is stored.
+        """
+        before = self._tx.get(type(row), getattr(row, row.KEY))
+        # INVARIANT: as for `put`. Only what no leaf speaks of changes without one.
+        if before is None or steady(before) != steady(row):
+            raise UsageError(f"more than the lease of a {type(row).__name__} changes")
         self._tx.put(row)
 
     def tell(self, row: Row) -> None:
@@ -90,14 +108,6 @@ class Witness:
             self._pending[name] = digest
         else:
             self._pending.pop(name, None)
-
-    def _only_volatile(self, kind: type[Row], key: str, row: Row) -> bool:
-        """Whether a lease is all that changes: heartbeats leave no record."""
-        if "lease" not in kind.VOLATILE:
-            return False
-        before = self._tx.get(kind, key)
-        name = self._marker.name(kind, key)
-        return before is not None and name not in self._pending and steady(before) == steady(row)
 
     def delete(self, kind: type[Row], key: str) -> None:
         """Delete the row, and remember that it is gone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 _LONGEST = 256
@@ -36,15 +37,40 @@ def token(value: str) -> str:
 
 def plain(value: Any, *, longest: int = _LONGEST, items: int = _MOST_ITEMS) -> Any:
     """Return a value of a record's body, bounded: strings and lists are cut, nothing fails."""
+    return value if _fits(value, longest, items) else _cut(value, longest, items)
+
+
+def _fits(value: Any, longest: int, items: int) -> bool:
+    """Whether nothing has to be cut or spelt out, as in almost every record."""
+    if isinstance(value, str):
+        return len(value) <= longest and value.isascii()
+    if isinstance(value, dict):
+        mapping: dict[Any, Any] = value  # pyright: ignore[reportUnknownVariableType]
+        named = set(map(type, mapping)) <= {str} and _all_fit(mapping, longest, items)
+        return named and _all_fit(mapping.values(), longest, items)
+    if isinstance(value, list | tuple):
+        return _all_fit(value, longest, items)  # pyright: ignore[reportUnknownArgumentType]
+    return True
+
+
+def _all_fit(values: Collection[Any], longest: int, items: int) -> bool:
+    for each in values:
+        if type(each) is str:  # most are: no call for each of them
+            if len(each) > longest or not each.isascii():
+                return False
+        elif not _fits(each, longest, items):
+            return False
+    return len(values) <= items
+
+
+def _cut(value: Any, longest: int, items: int) -> Any:
     if isinstance(value, str):
         return _short(value, longest)
     if isinstance(value, dict):
         pairs: list[tuple[Any, Any]] = list(value.items())[:items]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
         return {
-            _short(str(k), longest): _short(v, longest)
-            if type(v) is str
-            else plain(v, longest=longest, items=items)
-            for k, v in pairs
+            _short(str(key), longest): plain(each, longest=longest, items=items)
+            for key, each in pairs
         }
     if isinstance(value, list | tuple):
         listed: list[Any] = list(value)[:items]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]

@@ -66,15 +66,13 @@ class Recorder:
         }
         entropy = self._chance.draw(_SALT * len(secret) + _NONCE)
         head = tx.head(entry.chain)
-
-        amounts = {name: sums for name, sums in entry.amounts.items() if sums}
+        whole: dict[str, Any] = {name: sums for name, sums in entry.amounts.items() if sums}
+        if entry.rows:
+            whole["rows"] = entry.rows
 
         def build(ids: dict[str, str], body: dict[str, Any]) -> Any:
-            body.update(amounts)
-            if entry.rows:
-                body["rows"] = entry.rows
             place = (entry.chain, head.seq + 1, head.hash, time)
-            return leaf.build(entry.kind, *place, ids, body, secret, entropy[_NONCE:])
+            return leaf.build(entry.kind, *place, ids, {**body, **whole}, secret, entropy[_NONCE:])
 
         try:
             data, digest, openings = build(plain(entry.ids), plain(entry.body))

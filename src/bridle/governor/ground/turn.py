@@ -78,10 +78,10 @@ class Turn:
 
     def record(self, entry: Entry) -> Written:
         """Append a record to its chain. It names an action by its pseudonym (see `pseudonym`)."""
-        action = entry.ids.get("action")
+        ids, action = entry.ids, entry.ids.get("action")
         if action:
-            entry = structs.replace(entry, ids={**entry.ids, "action": self.pseudonym(action)})
-        entry = structs.replace(entry, rows=self.tx.taken())
+            ids = {**ids, "action": self.pseudonym(action)}
+        entry = structs.replace(entry, ids=ids, rows=self.tx.taken())
         return self.core.recorder.write(self.tx, self.now, entry)
 
     def finish(self) -> None:

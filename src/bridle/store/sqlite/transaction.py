@@ -7,6 +7,7 @@ Heads of chains and the frontier are read once per batch and written once, at th
 from __future__ import annotations
 
 import contextlib
+import struct
 from collections.abc import Callable, Iterator
 from typing import TypeAlias, TypeVar
 
@@ -55,7 +56,7 @@ class Log:
             size, hashes = self._execute('SELECT "size", "hashes" FROM "log"').get
             if len(hashes) != size.bit_count() * _HASH:
                 raise failure("store_corrupt", "the frontier of the log does not match its size")
-            parts = tuple(hashes[at : at + _HASH] for at in range(0, len(hashes), _HASH))
+            parts = struct.unpack(f"{_HASH}s" * size.bit_count(), hashes)
             self._frontier = self._stored = Frontier(size, parts)
         return self._frontier
 
