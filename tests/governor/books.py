@@ -70,11 +70,12 @@ class Machine(RuleBasedStateMachine):
 
 @dataclass
 class Start:
-    """One attempt: until when it is alive, and how it ended."""
+    """One attempt: until when it is alive, how it ended, whether two reports of that differed."""
 
     id: str
     until: int
     end: str = ""
+    contradicted: bool = False
 
 
 @dataclass

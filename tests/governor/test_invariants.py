@@ -105,14 +105,16 @@ class Attempts(Machine):
         start = data.draw(st.sampled_from(work.starts))
         release = self.desk.observe(start.id, outcome_of(end), self.session)
         last = start is work.starts[-1]
-        if start.end in {"", "unknown"}:
+        if start.contradicted:
+            assert codes(release) == ["needs_human"]
+        elif start.end in {"", "unknown"}:
             assert release.effect == ("allow" if last else "deny"), codes(release)
             self.settle(work, start, end)
         elif kind_of(start.end) != kind_of(end):
             assert codes(release) == ["needs_human"]
             if start.end != "ok":
                 work.blurred = work.blurred or start.end in HARMLESS
-                start.end, work.waits = "unknown", 0
+                start.end, start.contradicted, work.waits = "unknown", True, 0
 
     def settle(self, work: Work, start: Start, end: str) -> None:
         start.end = end
