@@ -144,6 +144,18 @@ def test_wrong_usage_is_said(office: Office, options: list[str]):
         assert front.end() == 2
 
 
+@pytest.mark.parametrize("option", ["--mission", "--user", "--executor", "--prompt"])
+def test_a_session_that_was_handed_over_is_not_given_what_only_operators_settle(
+    office: Office, place: str, option: str
+):
+    """Otherwise it would be passed over in silence, and the operator believe that it counts."""
+    mission, handle = handed_over(office)
+    options = ("--mission-id", mission, "--agent", "clerk", option, "x")
+    given = {"BRIDLE_SESSION": handle}
+    with office.front(*options, place=place, environment=given, greet=False) as front:
+        assert front.end() == 2
+
+
 def test_a_server_has_to_be_named(office: Office):
     done = office.run("mcp", str(office.bundle))
     assert done.returncode == 2

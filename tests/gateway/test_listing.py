@@ -3,6 +3,7 @@
 import json
 import os
 import select
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -147,3 +148,32 @@ def test_a_server_that_is_only_asked_for_its_tools_learns_no_passphrase(
         list_tools([sys.executable, "-c", spy])
     assert "PATH" in seen.read_text()
     assert "hush" not in seen.read_text()
+
+
+ASKS = """
+import sys
+from bridle.gateway.listing import list_tools
+try:
+    list_tools(sys.argv[1:])
+except Exception:
+    pass
+"""
+PEEK = """
+import os, sys
+try:
+    seen = open(f"/proc/{os.getppid()}/environ").read()
+except PermissionError:
+    seen = "nothing"
+open(sys.argv[1], "w").write(seen)
+"""
+
+
+def test_a_server_cannot_read_a_passphrase_out_of_the_process_that_asks_it(tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    # What makes root see everything is a capability: both sides are left without.
+    bare = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.getuid() == 0 else []
+    server = [sys.executable, "-c", PEEK, str(seen)]
+    environment = {**os.environ, "BRIDLE_PASSPHRASE": "hush"}
+    command = [*bare, sys.executable, "-c", ASKS, *server]
+    subprocess.run(command, env=environment, check=True, timeout=60)
+    assert seen.read_text() == "nothing"

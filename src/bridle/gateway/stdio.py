@@ -17,7 +17,7 @@ from bridle.gateway.calling.call import State
 from bridle.gateway.catalogue import Catalogue
 from bridle.gateway.proxy import Proxy, Rules
 from bridle.gateway.wire import message
-from bridle.gateway.wire.child import Child, conceal
+from bridle.gateway.wire.child import Child
 from bridle.gateway.wire.lines import Crew, Job, LineReader, LineTooLongError, LineWriter
 
 _CLIENT, _SERVER, _STOPPED = b"c", b"s", b"t"
@@ -46,8 +46,6 @@ def serve(  # noqa: PLR0913 - all but two by name
     catalogue = Catalogue(system)
     catalogue.reach(access.tools())
     catalogue.require_any()
-    # INVARIANT: I9 — the session's handle does not reach the server by way of /proc either.
-    conceal()
     with _Bell() as bell:
         child = Child(command)
         try:

@@ -15,6 +15,8 @@ from bridle.cli.root import ENVIRONMENT, Command
 from bridle.cli.unlocking import with_key
 
 _SESSION = "BRIDLE_SESSION"
+# What a session that was handed over has been opened with.
+_OPERATORS = ("mission", "user", "executor", "prompt", "prompt_file")
 _GROUPS = "resources,prompts,completions,sampling,elicitation,roots,other"
 
 
@@ -91,6 +93,7 @@ def mcp(*, bundle: Path, **options: Any) -> None:
     handle = os.environ.pop(_SESSION, "")
     wanted = _wanted(bundle, options)
     if handle:
+        _require_silence(options)
         session = access.attached(bundle, handle, wanted)
     else:
         session = access.opened(bundle, wanted, human=with_key)
@@ -109,6 +112,14 @@ def mcp(*, bundle: Path, **options: Any) -> None:
         # Standard output belongs to the protocol, to the end.
         terminal.complain("the server has ended", "server_ended", "its own words stand above")
         click.get_current_context().exit(ENVIRONMENT)
+
+
+def _require_silence(options: dict[str, Any]) -> None:
+    """Refuse what only an operator can settle: it would be passed over without a word."""
+    said = [name for name in _OPERATORS if options[name]]
+    if said:
+        shown = said[0].replace("_", "-")
+        raise click.UsageError(f"The session in {_SESSION} was opened without --{shown}.")
 
 
 def _wanted(bundle: Path, options: dict[str, Any]) -> Any:

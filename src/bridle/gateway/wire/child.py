@@ -28,10 +28,12 @@ class ServerError(BridleError):
 class Child:
     """A running MCP server. Start it from the thread that lives longest: it dies with that one.
 
-    `errors` gets what it says on standard error, in place of this process's own.
+    `errors` gets what it says on standard error, in place of this process's own. It cannot look
+    into this process, and gets no variable of Bridle's.
     """
 
     def __init__(self, command: Sequence[str], errors: IO[bytes] | None = None) -> None:
+        _conceal()
         try:
             self._process = subprocess.Popen(  # noqa: S603 - the operator's own command
                 list(command),
@@ -104,11 +106,12 @@ class Child:
             return
 
 
-def conceal() -> None:
+def _conceal() -> None:
     """Let nothing of this process be read by others of its user, such as the server it starts.
 
     Memory, environment and open files are root's alone from here on (prctl(2), proc(5)).
     """
+    # INVARIANT: I9 — handles and passphrases do not reach the server by way of /proc either.
     _libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
