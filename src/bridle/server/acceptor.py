@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from bridle.client.transport import wire
 from bridle.client.transport.embedded import TICK_SECONDS, Handler
+from bridle.client.transport.frames import Frames
 from bridle.client.transport.peer import Peer, peer_of
 from bridle.model.calls import Caller, Failed
 from bridle.model.errors import ProtocolError
@@ -141,7 +142,12 @@ class Server:
             uid=peer.uid,
         )
         served = Connection(
-            connection, caller, self._handler, self._welcome, patience=self._patience
+            connection,
+            caller,
+            self._handler,
+            self._welcome,
+            patience=self._patience,
+            path=door.path,
         )
         thread = threading.Thread(
             target=self._serve, args=(served, door), name=f"bridle-{door.name}", daemon=True
@@ -185,4 +191,4 @@ class Server:
 def _turn_away(connection: socket.socket, refusal: Failed) -> None:
     """Say why, if it fits into the socket's buffer at once, and hang up."""
     with connection, contextlib.suppress(OSError, ProtocolError):
-        wire.send_frame(connection, wire.encode(refusal), time.monotonic() + _BREATHER)
+        Frames(connection).send(wire.encode(refusal), time.monotonic() + _BREATHER)

@@ -11,11 +11,14 @@ import os
 import socket
 import threading
 import time
+from pathlib import Path
 
 from msgspec import Struct, structs
 
 from bridle.client.transport import wire
 from bridle.client.transport.embedded import Handler
+from bridle.client.transport.frames import Frames
+from bridle.client.transport.peer import folder_of
 from bridle.model.calls import (
     AddPrompt,
     AgentCall,
@@ -56,10 +59,11 @@ class Unread(Struct, frozen=True):
 class Connection:
     """Serves one peer: `serve` blocks until it is over, `stop` ends it between two calls.
 
-    `patience` is the seconds a peer has to say hello, to finish a frame, to take an answer.
+    `patience` is the seconds a peer has to say hello, to finish a frame, to take an answer,
+    `path` the socket's, which a login is bound to.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - settings by name
         self,
         connection: socket.socket,
         caller: Caller,
@@ -67,12 +71,14 @@ class Connection:
         welcome: wire.Welcome,
         *,
         patience: float = wire.FRAME_SECONDS,
+        path: Path | None = None,
     ) -> None:
-        self._socket = connection
+        self._frames = Frames(connection)
         self._caller = caller
         self._handler = handler
         self._welcome = structs.replace(welcome, nonce=os.urandom(NONCE_BYTES).hex())
         self._patience = patience
+        self._path = path
         self._unread: Unread | None = None
         self._begun = False
         self._spoken_for: set[str] = set()
@@ -92,16 +98,16 @@ class Connection:
         except Exception:
             _log.exception("a connection failed")
         finally:
-            self._socket.close()
+            self._frames.close()
 
     def stop(self) -> None:
         """Let the call under way finish and take no other."""
         self._stopping.set()
         with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RD)
+            self._frames.stop()
 
     def _greet(self) -> bool:
-        body = wire.receive_frame(self._socket, deadline=time.monotonic() + self._patience)
+        body = self._frames.receive(time.monotonic() + self._patience)
         if body is None:
             return False
         hello = wire.decode_hello(body)
@@ -116,13 +122,12 @@ class Connection:
         return True
 
     def _one(self) -> bool:
-        self._socket.settimeout(None)
-        another = self._socket.recv(1, socket.MSG_PEEK)
+        another = self._frames.begins()
         # Whoever goes on, or hangs up without a reset, has read our last answer.
         self._unread = None
-        body = wire.receive_frame(self._socket, deadline=None, within=self._patience)
-        if not another or body is None:
+        if not another:
             return False
+        body = self._frames.rest(time.monotonic() + self._patience)
         call = wire.decode_call(
             body, operator=self._caller.operator, asserting=bool(self._caller.workload)
         )
@@ -142,7 +147,8 @@ class Connection:
         if not first:
             raise ProtocolError("a login is the first call of a connection", code="protocol_login")
         role = "operator" if self._caller.operator else "agent"
-        challenge = Challenge(self._welcome.store, self._welcome.nonce, role)
+        folder = folder_of(self._path) if self._path is not None else ""
+        challenge = Challenge(self._welcome.store, self._welcome.nonce, role, folder)
         found = self._handler.login(self._caller, call, challenge)
         if isinstance(found, Failed):
             self._send(wire.encode(found))
@@ -199,7 +205,7 @@ class Connection:
                 return reply
 
     def _send(self, body: bytes) -> None:
-        wire.send_frame(self._socket, body, time.monotonic() + self._patience)
+        self._frames.send(body, time.monotonic() + self._patience)
 
     def _refuse(self, code: str, message: str) -> None:
         with contextlib.suppress(OSError, ProtocolError):

@@ -17,7 +17,7 @@ import apsw
 from msgspec import structs
 
 from bridle.cli import main
-from bridle.client.transport import wire
+from bridle.client.transport.frames import Frames
 from bridle.governor.action import attempts, repeats
 from bridle.model.action import ActionState, AttemptState
 from bridle.store.rows import ActionRow
@@ -94,18 +94,18 @@ def _doom_commits(doom: Doom) -> None:
 
 
 def _doom_replies(doom: Doom) -> None:
-    send = wire.send_frame
+    send = Frames.send
 
-    def doomed(connection: Any, body: bytes, deadline: float) -> None:
+    def doomed(self: Frames, body: bytes, deadline: float) -> None:
         doom.at("reply:before")
         if doom.is_at("reply:half"):
             frame = len(body).to_bytes(4, "big") + body
-            connection.send(frame[: len(frame) // 2])
+            self._connection.send(frame[: len(frame) // 2])
             die()
-        send(connection, body, deadline)
+        send(self, body, deadline)
         doom.at("reply:after")
 
-    wire.send_frame = doomed
+    Frames.send = doomed
 
 
 # --- mutants: each breaks one promise ------------------------------------------------------------

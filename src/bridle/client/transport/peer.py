@@ -30,6 +30,15 @@ def peer_of(connection: socket.socket) -> Peer:
     return Peer(*_UCRED.unpack(raw))
 
 
+def folder_of(path: Path) -> str:
+    """Return which folder a socket lies in, the same for all who see it. Raises `OSError`.
+
+    By device and inode: under whatever name, through links and in containers.
+    """
+    status = path.parent.stat()
+    return f"{status.st_dev:x}:{status.st_ino:x}"
+
+
 @contextmanager
 def short_path(path: Path) -> Generator[str]:
     """Yield a name for `path` that fits a socket address, however long the path is."""

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 from bridle.client.transport import wire
 from bridle.client.transport.channel import error_of
-from bridle.client.transport.peer import peer_of, short_path
+from bridle.client.transport.frames import Frames
+from bridle.client.transport.peer import folder_of, peer_of, short_path
 from bridle.model.calls import (
     ApprovalOf,
     Approvals,
@@ -89,8 +90,8 @@ class UnixChannel:
         self.timeout = timeout
         self.welcome: wire.Welcome | None = None
         self._lock = threading.Lock()
-        self._idle: list[socket.socket] = []
-        self._open: set[socket.socket] = set()
+        self._idle: list[Frames] = []
+        self._open: set[Frames] = set()
         self._closed = False
         _channels.add(self)
 
@@ -153,10 +154,9 @@ class UnixChannel:
         connection = self._take(deadline)
         sent = False
         try:
-            wire.send_frame(connection, body, deadline)
+            connection.send(body, deadline)
             sent = True
-            answer = wire.receive_frame(connection, deadline=deadline, within=wire.FRAME_SECONDS)
-            reply = _reply(answer)
+            reply = _received(connection, deadline)
         except TimeoutError as late:
             self._drop(connection)
             raise self._unreachable("the governor did not answer in time") from late
@@ -173,7 +173,7 @@ class UnixChannel:
         self._give_back(connection)
         return reply
 
-    def _take(self, deadline: float) -> socket.socket:
+    def _take(self, deadline: float) -> Frames:
         with self._lock:
             if self._closed:
                 raise UsageError("this connection to the governor has been closed")
@@ -181,7 +181,7 @@ class UnixChannel:
                 return self._idle.pop()
         return self._connect(deadline)
 
-    def _give_back(self, connection: socket.socket) -> None:
+    def _give_back(self, connection: Frames) -> None:
         with self._lock:
             keep = not self._closed and len(self._idle) < _MAX_IDLE and connection in self._open
             if keep:
@@ -189,7 +189,7 @@ class UnixChannel:
         if not keep:
             self._drop(connection)
 
-    def _drop(self, connection: socket.socket) -> None:
+    def _drop(self, connection: Frames) -> None:
         with self._lock:
             self._open.discard(connection)
         connection.close()
@@ -200,13 +200,14 @@ class UnixChannel:
         for connection in idle:
             self._drop(connection)
 
-    def _connect(self, deadline: float) -> socket.socket:
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    def _connect(self, deadline: float) -> Frames:
+        plain = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection = Frames(plain)
         with self._lock:
             self._open.add(connection)
         try:
-            self._reach(connection, deadline)
-            self._check_owner(connection)
+            self._reach(plain, deadline)
+            self._check_owner(plain)
             welcome = self._greet(connection, deadline)
             self._prove(connection, welcome, deadline)
         except BaseException as problem:
@@ -229,6 +230,7 @@ class UnixChannel:
                     raise
                 time.sleep(_PAUSE)
             else:
+                connection.settimeout(None)
                 return
 
     def _check_owner(self, connection: socket.socket) -> None:
@@ -241,12 +243,12 @@ class UnixChannel:
                 code="not_the_governor",
             )
 
-    def _greet(self, connection: socket.socket, deadline: float) -> wire.Welcome:
+    def _greet(self, connection: Frames, deadline: float) -> wire.Welcome:
         hello = wire.Hello(bridle=wire.VERSION, role=self.role)
         # A governor that turned us away has hung up by now; what it said is still there to read.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            wire.send_frame(connection, wire.encode(hello), deadline)
-        body = wire.receive_frame(connection, deadline=deadline)
+            connection.send(wire.encode(hello), deadline)
+        body = connection.receive(deadline)
         if body is None:
             raise ConnectionResetError(104, "it hung up")
         greeting = wire.decode_greeting(body)
@@ -261,16 +263,18 @@ class UnixChannel:
         self.welcome = greeting
         return greeting
 
-    def _prove(self, connection: socket.socket, welcome: wire.Welcome, deadline: float) -> None:
+    def _prove(self, connection: Frames, welcome: wire.Welcome, deadline: float) -> None:
         if self._credential is None:
             return
-        challenge = Challenge(welcome.store, welcome.nonce, self.role)
+        # INVARIANT: I9 — the folder is the one that was connected to, not what a governor says.
+        folder = folder_of(self.path)
+        challenge = Challenge(welcome.store, welcome.nonce, self.role, folder)
         try:
             login = self._credential.login(challenge)
         except ValueError as odd:
             raise ProtocolError("the governor's greeting has no nonce") from odd
-        wire.send_frame(connection, wire.encode(login), deadline)
-        answer = _reply(wire.receive_frame(connection, deadline=deadline))
+        connection.send(wire.encode(login), deadline)
+        answer = _received(connection, deadline)
         if isinstance(answer, Failed):
             raise error_of(answer)
 
@@ -296,9 +300,12 @@ def _hung_up(problem: BaseException) -> bool:
     )
 
 
-def _reply(answer: bytes | None) -> Reply:
+def _received(connection: Frames, deadline: float) -> Reply:
+    answer = connection.receive(deadline)
     if answer is None:
         raise ConnectionResetError
+    if connection.ahead:
+        raise ProtocolError("the governor answered more than was asked")
     return wire.decode_reply(answer)
 
 

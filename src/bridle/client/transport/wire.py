@@ -1,16 +1,13 @@
-"""The protocol between a client and its governor: frames, greeting, and what may be said.
+"""The protocol between a client and its governor: greeting, and what may be said.
 
 A frame is a length (4 bytes, big-endian) and as many bytes of JSON. The client greets with
 `Hello`, the governor answers `Welcome` or `Failed`; from then on each request gets one reply, in
 turn. The first request may be a `Login`, which proves who is there by the nonce of the `Welcome`.
-Nothing here opens or closes a connection.
+Nothing here touches a connection: `frames` does.
 """
 
 from __future__ import annotations
 
-import socket
-import struct
-import time
 from typing import TypeVar
 
 import msgspec
@@ -39,9 +36,6 @@ MAX_FRAME = 4 * 1024 * 1024
 FRAME_SECONDS = 10.0
 # The code of a frame that the other side did not finish.
 TRUNCATED = "truncated"
-
-_CHUNK = 65_536
-_LENGTH = struct.Struct(">I")
 
 
 class Hello(Struct, frozen=True, forbid_unknown_fields=True):
@@ -122,52 +116,3 @@ def _decode(decoder: msgspec.json.Decoder[M], body: bytes) -> M:
     except (msgspec.MsgspecError, ValueError, RecursionError) as problem:
         # The decoder's own text may quote the input, so it stays out of the message.
         raise ProtocolError("the frame does not hold a message of this protocol") from problem
-
-
-def send_frame(connection: socket.socket, body: bytes, deadline: float) -> None:
-    """Send one frame before `deadline` (monotonic seconds). Raises `OSError`."""
-    connection.settimeout(_left(deadline))
-    connection.sendall(_LENGTH.pack(len(body)) + body)
-
-
-def receive_frame(
-    connection: socket.socket, *, deadline: float | None, within: float = FRAME_SECONDS
-) -> bytes | None:
-    """Receive one frame, or None when the other side hung up between frames.
-
-    `deadline` (monotonic seconds, None: never) bounds the wait for the first byte, `within`
-    (seconds) the rest of the frame, however slowly it drips. Raises `OSError` (`TimeoutError` among
-    them) and `ProtocolError`.
-    """
-    connection.settimeout(None if deadline is None else _left(deadline))
-    first = connection.recv(_LENGTH.size)
-    if not first:
-        return None
-    end = time.monotonic() + within
-    if deadline is not None:
-        end = min(end, deadline)
-    head = first + _receive(connection, _LENGTH.size - len(first), end)
-    (length,) = _LENGTH.unpack(head)
-    if not 0 < length <= MAX_FRAME:
-        raise ProtocolError(f"a frame of {length:,} bytes was announced")
-    return _receive(connection, length, end)
-
-
-def _receive(connection: socket.socket, count: int, deadline: float) -> bytes:
-    # Memory grows with what has arrived, never with what was announced.
-    parts: list[bytes] = []
-    while count:
-        connection.settimeout(_left(deadline))
-        part = connection.recv(min(count, _CHUNK))
-        if not part:
-            raise ProtocolError("the connection ended within a frame", code=TRUNCATED)
-        parts.append(part)
-        count -= len(part)
-    return b"".join(parts)
-
-
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError("the time for this frame is over")
-    return left
