@@ -1,4 +1,4 @@
-"""Frames over a real pair of sockets: whole, whether they arrive together or in drops, and in time."""
+"""Frames over a real pair of sockets: whole, together or in drops, and in time."""
 
 import socket
 import threading
