@@ -16,6 +16,7 @@ from msgspec import structs
 
 import bridle
 from bridle.client.opening import connect
+from bridle.client.transport.peer import folder_of
 from bridle.client.transport.unix import UnixChannel
 from bridle.model import calls
 from bridle.model.errors import BridleError, ProtocolError, RefusedError, UsageError
@@ -36,12 +37,13 @@ class Wire:
     def __init__(self, folder: Path, name: str = "operator.sock") -> None:
         self.socket = connected(folder, name)
         self.role = ROLES[name]
+        self.folder = folder_of(folder / name)
         self.socket.sendall(frame(msgspec.json.encode({"bridle": 2, "role": self.role})))
         self.welcome = msgspec.json.decode(read_frame(self.socket))
 
     @property
     def challenge(self) -> Challenge:
-        return Challenge(self.welcome["store"], self.welcome["nonce"], self.role)
+        return Challenge(self.welcome["store"], self.welcome["nonce"], self.role, self.folder)
 
     def say(self, message: Any) -> dict[str, Any]:
         body = message if isinstance(message, bytes) else msgspec.json.encode(message)
@@ -115,8 +117,15 @@ def test_a_proof_replayed_on_another_connection_opens_nothing(
 
 @pytest.mark.parametrize(
     "change",
-    [{"nonce": "00" * 32}, {"nonce": ""}, {"store": "store2"}, {"role": "agent"}],
-    ids=["another nonce", "no nonce", "another store", "another socket"],
+    [
+        {"nonce": "00" * 32},
+        {"nonce": ""},
+        {"store": "store2"},
+        {"role": "agent"},
+        {"folder": "1:2"},
+        {"folder": ""},
+    ],
+    ids=["another nonce", "no nonce", "another store", "another socket", "another folder", "none"],
 )
 def test_a_proof_made_for_anything_else_opens_nothing(folder: Path, change: dict[str, str]) -> None:
     with Wire(folder) as wire:
@@ -127,6 +136,40 @@ def test_a_proof_made_for_anything_else_opens_nothing(folder: Path, change: dict
             login = BEN.login(challenge)
         assert wire.say(login)["code"] == "not_proven"
         assert wire.is_over()
+
+
+def test_a_proof_that_another_governor_passes_on_opens_nothing(tmp_path: Path) -> None:
+    """It shows its clients the greeting of the governor whom it wants to reach in their name."""
+    away, home = tmp_path / "away", tmp_path / "home"
+    away.mkdir()
+    home.mkdir()
+    answers: list[dict[str, Any]] = []
+
+    def relay(_: Peer, connection: socket.socket) -> None:
+        read_frame(connection)
+        with Wire(home, "agents.sock") as wire:
+            connection.sendall(frame(msgspec.json.encode(wire.welcome)))
+            passed_on = read_frame(connection)
+            answers.append(wire.say(passed_on))
+            connection.sendall(frame(msgspec.json.encode(answers[-1])))
+
+    with desk_at(home), listening(away, relay):
+        for place in (home, away, home):
+            channel = UnixChannel(place / "agents.sock", role="agent", credential=PORTAL)
+            if place is home:
+                channel.connect()
+            else:
+                with pytest.raises(RefusedError, match="not_proven"):
+                    channel.connect()
+            channel.close()
+    assert [answer["code"] for answer in answers] == ["not_proven"]
+
+
+def test_a_folder_of_sockets_is_the_same_through_a_link(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(folder)
+    channel = UnixChannel(tmp_path / "link" / "operator.sock", role="operator", credential=BEN)
+    channel.connect()
+    channel.close()
 
 
 def test_a_connection_logs_in_once(folder: Path, governor: Scripted) -> None:

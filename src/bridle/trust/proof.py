@@ -1,7 +1,7 @@
 """Proofs of identity: an Ed25519 signature (RFC 8032) over one connection's challenge.
 
-A proof is good for one connection: it binds the governor's nonce, its store, the socket, and who
-is proven with which key. Nothing is kept here.
+A proof is good for one connection: it binds the governor's nonce, its store, the socket and its
+folder, and who is proven with which key. Nothing is kept here.
 """
 
 from __future__ import annotations
@@ -28,12 +28,14 @@ class Challenge(Struct, frozen=True):
     """What a proof answers to.
 
     `store` is the governor's store id, `nonce` its random bytes for this connection (64 hex
-    digits), `role` the socket's: `operator` or `agent`.
+    digits), `role` the socket's: `operator` or `agent`. `folder` is the folder of that socket as
+    each side finds it for itself: another governor cannot pass a proof on to this one.
     """
 
     store: str
     nonce: str
     role: str
+    folder: str = ""
 
 
 class Claim(Struct, frozen=True):
@@ -71,6 +73,7 @@ def _message(challenge: Challenge, claim: Claim) -> bytes:
     nonce = bytes.fromhex(challenge.nonce)
     if len(nonce) != NONCE_BYTES:
         raise ValueError("a challenge has a nonce of 32 bytes")
-    texts = (challenge.store, challenge.role, claim.kind, claim.name, claim.key)
+    where = (challenge.store, challenge.role, challenge.folder)
+    texts = (*where, claim.kind, claim.name, claim.key)
     parts = (nonce, *(text.encode("utf-8", "surrogatepass") for text in texts))
     return _DOMAIN + b"".join(len(part).to_bytes(4, "big") + part for part in parts)
