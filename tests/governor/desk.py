@@ -9,7 +9,9 @@ import msgspec
 from bridle.bundle.bundle import Bundle
 from bridle.bundle.load import load_files
 from bridle.governor.audit.reconcile import every_difference, live_differences
+from bridle.governor.governor import Governor
 from bridle.governor.ground.clock import VirtualClock
+from bridle.governor.ground.core import Core
 from bridle.governor.oversight import activation
 from bridle.governor.throwaway import governor_over
 from bridle.ledger import leaf
@@ -265,6 +267,16 @@ class Desk:
         self.core = self.governor.core
         self._mission = ""
         self._sessions: dict[tuple[str, str, str], str] = {}
+
+    @classmethod
+    def over(cls, core: Core, clock: VirtualClock) -> "Desk":
+        """The desk of a store that has a bundle in force."""
+        desk = cls.__new__(cls)
+        desk.core, desk.clock = core, clock
+        desk.bundle = core.write(lambda turn: turn.bundle)
+        desk.governor = Governor.over(core, desk.bundle)
+        desk._mission, desk._sessions = "", {}
+        return desk
 
     # --- people ---------------------------------------------------------------------------------
 
