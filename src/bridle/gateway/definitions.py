@@ -77,7 +77,9 @@ class Definitions:
     def wait(self, seconds: float) -> bool:
         """Whether the tools are known (and not too old), after at most so many seconds."""
         self.begin()
-        if self._known.is_set() and time.monotonic() - self._seen_at > self._age:
+        if self._known.is_set():
+            if time.monotonic() - self._seen_at <= self._age:
+                return True
             self.changed()
         if self._known.wait(seconds):
             return True

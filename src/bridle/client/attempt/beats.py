@@ -34,8 +34,22 @@ class Pulse:
         self.lost = ""
         self._way: tuple[Channel, Beat] | None = (channel, Beat(session=session, attempt=attempt))
 
-    def __enter__(self) -> Self:
+    @property
+    def over(self) -> bool:
+        """Whether it has been stopped. It does not start again."""
+        return self._way is None
+
+    def start(self) -> None:
+        """Renew the lease from here on."""
         _heart.add(self)
+
+    def stop(self) -> None:
+        """Renew it no longer."""
+        # The heart forgets it when its turn comes; until then it holds no handle.
+        self._way = None
+
+    def __enter__(self) -> Self:
+        self.start()
         return self
 
     def __exit__(
@@ -44,8 +58,7 @@ class Pulse:
         problem: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # The heart forgets it when its turn comes; until then it holds no handle.
-        self._way = None
+        self.stop()
 
     def beat(self) -> bool:
         """Renew once. False when there is nothing left to renew."""

@@ -26,6 +26,8 @@ from bridle.model.reason import ReasonCode
 RESULT_BYTES = 1_048_576
 # Larger results do not fit into a frame beside their envelope and are judged unseen.
 _MAX_OUTPUT = 3 * 1024 * 1024
+# A character takes at most so many bytes of JSON text: a control character, as an escape.
+_WIDEST = 6
 # What an item that JSON cannot carry counts against the bound.
 _OPAQUE_ITEM = 1_024
 _MAX_CODE = 200
@@ -145,6 +147,8 @@ class _Tally:
 
 def fitting(text: str) -> str:
     """Return the text, or as much of it as a frame carries, where quotes and others are escaped."""
+    if len(text) * _WIDEST + 2 <= _MAX_OUTPUT:
+        return text
     while (size := len(msgspec.json.encode(text))) > _MAX_OUTPUT:
         text = text[: min(len(text) * _MAX_OUTPUT // size, len(text) - 1)]
     return text

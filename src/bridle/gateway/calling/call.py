@@ -6,8 +6,8 @@ judging → running → over; judging → over; running → cancelled.
 from __future__ import annotations
 
 import threading
-from contextlib import ExitStack
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -25,6 +25,7 @@ from bridle.model.verdict import Release, Verdict
 _KNOWN = frozenset({"name", "arguments", "_meta"})
 _CONTINUES = frozenset({"inputResponses", "requestState"})
 _TASK = "task"
+_FOLDED = frozenset(key.casefold() for key in (*_KNOWN, *_CONTINUES, _TASK))
 
 _encode = msgspec.json.Encoder().encode
 
@@ -46,16 +47,16 @@ class Attempt:
         self._channel = channel
         self._intent = intent
         self._started = Started(channel, intent, verdict)
-        self._pulse = ExitStack()
 
     def keep_alive(self) -> None:
         """Renew the lease until `let_go`."""
-        self._started = Started(self._channel, self._intent, self.verdict)
-        self._pulse.enter_context(self._started.pulse)
+        if self._started.pulse.over:
+            self._started = Started(self._channel, self._intent, self.verdict)
+        self._started.pulse.start()
 
     def let_go(self) -> None:
         """Renew the lease no longer."""
-        self._pulse.close()
+        self._started.pulse.stop()
 
     def may_go_on(self, definition: str) -> bool:
         """Whether the governor lets it run still, and its tool is defined as when it was judged."""
@@ -80,12 +81,16 @@ class Call:
         self.wire = str(message.params["name"])
         raw = message.raw("params", "arguments")
         self.args = "{}" if raw is None else raw.decode()
-        self.sameness = repeats.sameness(self.wire, message.params.get("arguments", {}))
         self.lock = threading.Lock()
         self.state = State.JUDGING
         # Only humans can bring it further: nobody waits for it who leaves.
         self.waits = False
         self.attempt: Attempt | None = None
+
+    @cached_property
+    def sameness(self) -> str:
+        """What it has in common with calls that mean the same."""
+        return repeats.sameness(self.wire, self.message.params.get("arguments", {}))
 
     @property
     def modern(self) -> bool:
@@ -148,8 +153,7 @@ def fault(message: Message, *, passes: frozenset[str]) -> str:
             return "input for a call passes only with --pass elicitation"
         odd -= _CONTINUES
     # INVARIANT: I3 — a key that differs only in case is another one here and the same elsewhere.
-    known = {key.casefold() for key in (*_KNOWN, *_CONTINUES, _TASK)}
-    if any(key.casefold() in known or not key.isascii() for key in odd):
+    if any(key.casefold() in _FOLDED or not key.isascii() for key in odd):
         return "a key of the call in an odd spelling"
     if odd and "other" not in passes:
         return "a key that tools/call does not have passes only with --pass other"

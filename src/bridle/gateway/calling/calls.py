@@ -133,7 +133,7 @@ class Calls:
             return
         until = time.monotonic() + self._wait
         while True:
-            waiting = self._repeats.claim(call.sameness)
+            waiting = self._repeats.claim(call.sameness) if self._repeats.any else None
             if waiting is not None and waiting.result:
                 self._fetch(call, waiting, until)
                 return
@@ -340,7 +340,7 @@ class Calls:
     def _as_it_came(self, release: Release, answer: Message) -> bool:
         if release.effect is not Effect.ALLOW:
             return False
-        return release.output in ("", outcome_of(answer).output)
+        return not release.output or release.output == outcome_of(answer).output
 
     def _settle_unseen(self, call: Call, outcome: Outcome) -> None:
         """Report an outcome whose release nobody waits for."""

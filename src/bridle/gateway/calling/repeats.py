@@ -49,6 +49,11 @@ class Repeats:
         self._lock = threading.Lock()
         self._waiting: dict[str, Waiting] = {}
 
+    @property
+    def any(self) -> bool:
+        """Whether any action waits at all; mostly none does."""
+        return bool(self._waiting)
+
     def claim(self, sameness: str) -> Waiting | None:
         """Take the action that a call of this kind goes on with; no other call gets it as well."""
         with self._lock:
