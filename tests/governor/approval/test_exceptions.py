@@ -296,6 +296,7 @@ def test_the_list_shows_what_was_granted(desk: Desk):
 @pytest.mark.parametrize(
     "terms",
     [
+        Terms(count=1, expires_ms=2**70),
         Terms(count=0),
         Terms(count=-1),
         Terms(count=10**9),

@@ -25,6 +25,8 @@ from bridle.store.rows import ActionRow, HoldRow, MissionRow, SessionRow
 _MOST_USES = 10_000
 _MOST_NAMES = 64
 _LONGEST = 200
+# A thousand years. Rows and answers carry no integers that JSON readers disagree on.
+_LONGEST_MS = 1_000 * 366 * 86_400_000
 _NUMBER = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?")
 _LOOK = "show the hold again and decide on what it says now"
 
@@ -133,8 +135,8 @@ def _check_terms(at: Standing, row: HoldRow, terms: Terms, typed: Typed) -> None
                    "or a doubt")  # fmt: skip
     if not 1 <= terms.count <= _MOST_USES:
         raise _bad(f"the count is 1 to {_MOST_USES:,}")
-    if terms.expires_ms < 0:
-        raise _bad("an expiry lies in the future")
+    if not 0 <= terms.expires_ms <= _LONGEST_MS:
+        raise _bad("an expiry lies in the future, and not for ever")
     names = (*terms.free, *terms.most, *(terms.labels or ()))
     if len(names) > _MOST_NAMES or any(not _is_name(name) for name in names):
         raise _bad("a name in the terms is empty or too long, or there are too many")
