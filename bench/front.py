@@ -69,10 +69,6 @@ class RawClient:
                 result: dict[str, Any] = answer["result"]
                 return result
 
-    def call(self) -> None:
-        """Call the tool once."""
-        check(self.ask("tools/call", CALL))
-
     def close(self) -> None:
         """End the server by the end of its input."""
         assert self._process.stdin is not None
@@ -122,14 +118,15 @@ def command(bundle: Path) -> list[str]:
 
 
 @contextmanager
-def governor(folder: Path, bundle: Path) -> Iterator[None]:
-    """Serve the bundle from a process of its own while the block lasts."""
+def governor(folder: Path, bundle: Path) -> Iterator[Path]:
+    """Serve the bundle from a process of its own while the block lasts; yield where."""
     serve = [sys.executable, "-P", "-m", "bridle", "serve", str(bundle), "--json"]
     with subprocess.Popen(serve, env=environment(folder), stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         try:
-            if not json.loads(process.stdout.readline())["ready"]:
+            ready = json.loads(process.stdout.readline())
+            if not ready["ready"]:
                 raise RuntimeError("the governor did not start")
-            yield
+            yield Path(ready["agents"]).parent
         finally:
             process.terminate()

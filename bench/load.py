@@ -4,7 +4,8 @@ A governed call is `Agent.call` on an embedded governor in the strict mode: deci
 one commit, its effect run, observed in another. The floor is what no design could leave out: each
 of its callers makes one bare sliced Cedar call and two fsynced group commits on the same file
 system, through the same combining, of one row each; together the two rows hold as many bytes as
-the records of one governed call. It has no rows, chains, hashes, sealing or checks.
+the records of one governed call. It has no rows, chains, hashes, sealing or checks. Beside them the
+same governed call over the socket of a `bridle serve`, without a claim.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from typing import Any, TypeVar
 
 import apsw
 
-from bench import harness, workload
+from bench import front, harness, workload
 from bench.calls import bundle_of
 from bridle.client.bridle import Bridle
+from bridle.client.mission import Mission
+from bridle.client.opening import connect
 from bridle.client.transport.embedded import EmbeddedChannel
 from bridle.engine.cedar.entities import entities
 from bridle.governor.governor import Governor
@@ -111,8 +114,7 @@ class Governed:
 
     def caller(self) -> Call:
         """Return one governed call of a session of its own."""
-        agent = self._mission.agent(workload.AGENT, executor=workload.EXECUTOR)
-        return lambda: agent.call(workload.TOOL, workload.ARGS, effect=workload.effect)
+        return governed_caller(self._mission)
 
     def record_bytes(self) -> int:
         """Bytes of the records of one call: leaves and what is sealed beside them."""
@@ -136,6 +138,12 @@ class Governed:
         self._bridle.close()
 
 
+def governed_caller(mission: Mission) -> Call:
+    """Return one governed call of a session of its own."""
+    agent = mission.agent(workload.AGENT, executor=workload.EXECUTOR)
+    return lambda: agent.call(workload.TOOL, workload.ARGS, effect=workload.effect)
+
+
 def floor_caller(bare: workload.Bare, log: Log, data: bytes) -> Call:
     """Return one call of the floor: ask Cedar, commit, commit."""
     half = data[: len(data) // 2]
@@ -155,6 +163,7 @@ class Crowd:
 
     def __init__(self, calls: list[Call]) -> None:
         self._calls = calls
+        self.callers = len(calls)
         self.done = 0
 
     def per_second(self, seconds: float) -> float:
@@ -197,10 +206,13 @@ def measure(report: harness.Report, folder: Path, *, rounds: int) -> None:
         bare = workload.Bare(100, bundle.schemas.tools, list(entities(bundle)))
         log = stack.enter_context(closing(Log(folder / "floor.db")))
         data = bytes(governed.record_bytes())
+        bridle = stack.enter_context(connect(stack.enter_context(front.governor(folder, root))))
+        served = bridle.start_mission(workload.MISSION, user=workload.USER)
         for callers in CALLERS:
             ours = Crowd([governed.caller() for _ in range(callers)])
             floor = Crowd([floor_caller(bare, log, data) for _ in range(callers)])
-            _compare(report, (ours, governed), (floor, log), callers, rounds)
+            over = Crowd([governed_caller(served) for _ in range(callers)])
+            _compare(report, (ours, governed), (floor, log), over, rounds)
     report.notes.append(
         f"guard: {rounds} rounds of {ROUND} s each in turn; the floor's callers make one bare "
         f"sliced Cedar call and two group commits of {len(data) // 2} bytes each."
@@ -211,21 +223,24 @@ def _compare(
     report: harness.Report,
     ours: tuple[Crowd, Governed],
     floor: tuple[Crowd, Log],
-    callers: int,
+    served: Crowd,
     rounds: int,
 ) -> None:
     """Add the median rates, the commits of a call, and the median of the rounds' own ratios."""
+    served.per_second(ROUND)
     for crowd, counter in (ours, floor):
         crowd.per_second(ROUND)
         crowd.done = counter.commits = 0
-    taken = [(ours[0].per_second(ROUND), floor[0].per_second(ROUND)) for _ in range(rounds)]
+    sides = (ours[0], floor[0], served)
+    taken = [tuple(crowd.per_second(ROUND) for crowd in sides) for _ in range(rounds)]
     rates = [harness.percentile(each, 0.5) for each in zip(*taken, strict=True)]
-    name = f"{callers} caller{'s' * (callers > 1)}"
+    name = f"{ours[0].callers} caller{'s' * (ours[0].callers > 1)}"
     report.add(f"guard floor, {name}", "rate", rates[1], "calls/s")
     over = (f"guard floor, {name}", rates[1])
     report.add(f"guard, strict, {name}", "rate", rates[0], "calls/s", over)
+    report.add(f"guard, strict, served, {name}", "rate", rates[2], "calls/s", over)
     for each, (crowd, counter) in {"guard, strict": ours, "guard floor": floor}.items():
         report.add(f"{each}, {name}", "commits", counter.commits / crowd.done, "per call")
-    figure = harness.percentile([a / b for a, b in taken], 0.5)
-    claim = f"guard_floor_{callers}: governed calls per second over the floor's, {name}"
+    figure = harness.percentile([guard / least for guard, least, _ in taken], 0.5)
+    claim = f"guard_floor_{ours[0].callers}: governed calls per second over the floor's, {name}"
     report.claims.append(harness.Claim(claim, LEAST, figure, least=True, goal=True))
