@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -361,12 +361,17 @@ def _either(found: Verdict | Release) -> Reply:
 
 def _is_text(call: calls.Call) -> bool:
     """Whether every id of a call can be looked up. Its other words are met where they are used."""
+    for name in _ids_of(type(call)):
+        value = getattr(call, name)
+        if isinstance(value, str) and not clear.is_text(value):
+            return False
+    return True
+
+
+@cache
+def _ids_of(kind: type[calls.Call]) -> tuple[str, ...]:
     own = {"args", "prompt", "reason", "tool", "key", "adapter"}
-    return all(
-        clear.is_text(value)
-        for name in call.__struct_fields__
-        if name not in own and isinstance(value := getattr(call, name), str)
-    )
+    return tuple(name for name in kind.__struct_fields__ if name not in own)
 
 
 def _passing(ground: Ground) -> Bundle:

@@ -56,14 +56,12 @@ def build(  # noqa: PLR0913, PLR0917 (the envelope has as many fields)
         raise LedgerError("the name of a field is empty, too long or holds control characters")
     if len(salts) != SALT_BYTES * len(fields):
         raise LedgerError(f"{len(fields)} fields need {SALT_BYTES} random bytes each")
-    starts = range(0, len(salts), SALT_BYTES)
-    openings = {
-        name: (salts[at : at + SALT_BYTES], value)
-        for at, (name, value) in zip(starts, fields.items(), strict=True)
-    }
-    commitments = {
-        name: commitment(name, salt, value).hex() for name, (salt, value) in openings.items()
-    }
+    openings: dict[str, Opening] = {}
+    commitments: dict[str, str] = {}
+    for number, (name, value) in enumerate(fields.items()):
+        salt = salts[number * SALT_BYTES : (number + 1) * SALT_BYTES]
+        openings[name] = salt, value
+        commitments[name] = commitment(name, salt, value).hex()
     leaf = Leaf(VERSION, kind, chain, seq, prev.hex(), time, ids, commitments, body)
     _check(leaf)
     try:

@@ -76,8 +76,8 @@ class Witness:
     def __init__(self, tx: Tx, marker: Marker) -> None:
         self._tx = tx
         self._marker = marker
-        self._pending: dict[str, str] = {}
-        self._told: dict[str, str] = {}
+        self._pending: dict[str, Row | None] = {}
+        self._told: dict[str, Row | None] = {}
 
     def get(self, kind: type[R], key: str) -> R | None:
         """Return the row, or None."""
@@ -103,15 +103,15 @@ class Witness:
 
     def tell(self, row: Row) -> None:
         """Have the next record speak for a row that is about to be put as it is here."""
-        name, digest = self._marker.name(type(row), getattr(row, row.KEY)), self._marker.digest(row)
-        if self._told.get(name) != digest:
-            self._pending[name] = digest
+        name, said = self._marker.name(type(row), getattr(row, row.KEY)), steady(row)
+        if self._told.get(name) != said:
+            self._pending[name] = said
         else:
             self._pending.pop(name, None)
 
     def delete(self, kind: type[Row], key: str) -> None:
         """Delete the row, and remember that it is gone."""
-        self._pending[self._marker.name(kind, key)] = ""
+        self._pending[self._marker.name(kind, key)] = None
         self._tx.delete(kind, key)
 
     @property
@@ -124,7 +124,7 @@ class Witness:
         names = list(self._pending)[:MOST]
         rows = {name: self._pending.pop(name) for name in names}
         self._told |= rows
-        return rows
+        return {name: self._marker.digest(row) if row else "" for name, row in rows.items()}
 
     def find(self, kind: type[R], **how: Any) -> list[R]:
         """See `bridle.store.base.Tx.find`."""

@@ -67,7 +67,7 @@ class Core:
         self.own_uids = frozenset({-1, 0, os.geteuid(), *setting.operators})
         self.differs: Callable[[str], bool] = lambda _active: False
         self._chance = chance
-        self._secret = keys.digest
+        self._hmac = hmac.new(keys.digest, digestmod="sha256")
         self.marker = Marker(keys.digest)
         self._engines: dict[str, Engine] = {}
         self._latest = ""
@@ -84,7 +84,9 @@ class Core:
 
     def keyed(self, text: str) -> str:
         """Return the HMAC (hex) of `text` under the store's key: safe to keep, useless to guess."""
-        return hmac.digest(self._secret, text.encode("utf-8", "surrogatepass"), "sha256").hex()
+        keyed = self._hmac.copy()  # the key is scheduled once
+        keyed.update(text.encode("utf-8", "surrogatepass"))
+        return keyed.hexdigest()
 
     @staticmethod
     def handle_hash(handle: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import apsw
 
@@ -29,7 +29,8 @@ _CODES: tuple[tuple[type[apsw.Error], str], ...] = (
 def execute_of(connection: apsw.Connection) -> Execute:
     """Return the function that runs statements; apsw keeps them prepared by their text."""
     # The bindings' annotations name `Buffer`, which Python 3.11 does not have.
-    return cast("Execute", connection.execute)  # pyright: ignore[reportUnknownMemberType]
+    execute: Execute = connection.execute  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return execute
 
 
 def of_sqlite(problem: apsw.Error, connection: apsw.Connection | None = None) -> StoreError:
