@@ -326,24 +326,6 @@ def test_a_heartbeat_leaves_no_record() -> None:
     desk.verified()
 
 
-def test_a_renewal_that_changes_more_than_a_lease_is_refused() -> None:
-    desk = Desk()
-    attempt = desk.act("note.write", "k", text="x").attempt
-
-    def renewal(turn: Turn, **more: Any) -> None:
-        row = turn.tx.get(AttemptRow, attempt)
-        assert row is not None
-        turn.tx.renew(structs.replace(row, lease=row.lease + 1, **more))
-
-    before = len(desk.leaves())
-    desk.core.write(renewal)
-    for more in ({"state": "ok"}, {"executor": "other"}, {"id": "att_other"}):
-        with pytest.raises(UsageError):
-            desk.core.write(partial(renewal, **more))
-    assert len(desk.leaves()) == before
-    desk.verified()
-
-
 def test_what_is_undone_is_not_witnessed() -> None:
     desk = Desk()
     before = len(desk.leaves())
