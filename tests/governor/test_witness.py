@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from bridle.governor.audit.reconcile import every_difference, live_differences
 from bridle.governor.audit.witness import MOST, Marker
 from bridle.ledger.verify import Flaw, verify_log
 from bridle.model import calls
 from bridle.model.errors import StoreError
-from bridle.store.rows import ROWS, BudgetRow, ExceptionRow, PartitionRow, SessionRow
+from bridle.store.rows import ROWS, BudgetRow, ExceptionRow, PartitionRow, Row, SessionRow
 from bridle.store.sqlite import open_store
 from bridle.store.sqlite.reading import snapshot
 from governor.desk import FILES, HOUR, MINUTE, Desk, changed
@@ -417,3 +418,29 @@ def test_a_store_that_would_change_what_is_written_is_not_opened(busy: Busy, scr
     with pytest.raises(StoreError) as refused, snapshot(busy.path):
         pass
     assert refused.value.code == "store_tampered"
+
+
+@pytest.mark.parametrize("kind", ROWS, ids=lambda kind: kind.TABLE)
+def test_every_field_of_a_row_is_witnessed_but_those_that_say_so(
+    busy: Busy, kind: type[Row]
+) -> None:
+    with snapshot(busy.path) as tx:
+        row = next(filed.row for filed in tx.every(kind) if filed.row is not None)
+    before, unseen = busy.marker.digest(row), set()
+    for name in row.__struct_fields__:
+        changed_row = structs.replace(row, **{name: other_than(getattr(row, name))})
+        if busy.marker.digest(changed_row) == before:
+            unseen.add(name)
+    assert unseen == set(kind.VOLATILE)
+
+
+def other_than(value: Any) -> Any:
+    if value is None or isinstance(value, dict):
+        return {**(value or {}), "more": 1}
+    if isinstance(value, list):
+        return [*value, "more"]
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    return value + (b"x" if isinstance(value, bytes) else "x")
