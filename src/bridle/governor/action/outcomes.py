@@ -151,7 +151,7 @@ def _contradicted(
     # Nothing is released, and an attempt that was thought to have had no effect is in doubt until a
     # human says how it ended.
     charged: dict[str, int] = {}
-    if attempt.state != AttemptState.OK:
+    if attempt.state != AttemptState.OK and not attempt.contradicted:
         at.turn.tx.put(
             structs.replace(attempt, state=AttemptState.UNKNOWN, late=True, contradicted=True)
         )
