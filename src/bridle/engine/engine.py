@@ -26,19 +26,20 @@ class Engine:
     """Decides for one bundle. What depends on a tool is prepared on its first use and kept.
 
     Raises `BundleError` when the bundle's entities do not fit its schema or a policy is a
-    template; `bridle check` finds both earlier.
+    template; `bridle check` finds both earlier. Without `compiled` Cedar itself answers every
+    question, which takes longer and changes no answer.
     """
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, *, compiled: bool = True) -> None:
         self.bundle = bundle
         self._normaliser = Normaliser(bundle)
         detectors = Detectors(bundle)
-        world = World(bundle.schemas.judging, entities(bundle))
+        world = World(bundle.schemas.judging, entities(bundle), compiled=compiled)
         panel = Panel(world, {p.id: p for p in tool_policies(bundle)})
         self._judge = Judge(panel, detectors, bundle.approvers)
         self._arguments = ArgumentStage(bundle, self._normaliser, detectors)
         self._results = ResultStage(bundle, self._normaliser, detectors)
-        self._governance = Governance(bundle)
+        self._governance = Governance(bundle, compiled=compiled)
 
     def normalise(self, tool: str, text: str) -> Typed | Refusal:
         """Read the exact JSON text of an action's arguments into canonical form, or refuse it."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 from bridle.bundle.bundle import Bundle
 from bridle.engine import verdicts
 from bridle.engine.case import GovernanceCase, Judgement
+from bridle.engine.cedar.answer import Request
 from bridle.engine.cedar.entities import (
     entities,
     kin_of_action,
     kin_of_user,
     uid,
 )
-from bridle.engine.cedar.evaluate import Request, World
+from bridle.engine.cedar.evaluate import World
 from bridle.engine.cedar.panel import Opinion, Panel, Party, Question
 from bridle.engine.cedar.slicer import Scope, Slice, Slicer
 from bridle.engine.stages import governance_context
@@ -30,9 +31,9 @@ class Governance:
 
     __slots__ = ("_bundle", "_panel", "_slicer")
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, *, compiled: bool = True) -> None:
         policies = tuple(p for p in bundle.policies if p.set is PolicySetName.GOVERNANCE)
-        world = World(bundle.schemas.governance, entities(bundle))
+        world = World(bundle.schemas.governance, entities(bundle), compiled=compiled)
         self._bundle = bundle
         self._panel = Panel(world, {p.id: p for p in policies})
         self._slicer = Slicer(policies)

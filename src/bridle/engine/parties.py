@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from bridle.bundle.bundle import Bundle
 from bridle.engine.case import Case, Refusal
+from bridle.engine.cedar.answer import Request
 from bridle.engine.cedar.entities import Kin, kin_of_action, kin_of_agent, kin_of_system, uid
-from bridle.engine.cedar.evaluate import Request
 from bridle.engine.cedar.panel import Party, Question
 from bridle.engine.cedar.slicer import Scope, Slicer, context_reads, entity_matches
 from bridle.language.policy import Policy, PolicySetName
@@ -34,7 +35,7 @@ class Parties:
         self._slicer = Slicer(p for p in policies if not result or _on_results(p))
         self._reads: dict[str, frozenset[str]] = {}
 
-    def question(self, case: Case, context: str) -> Question:
+    def question(self, case: Case, context: dict[str, Any]) -> Question:
         """Return the question of `case` in this context. Its names must be declared."""
         others = tuple(self._party(case, a, context) for a in _others(case))
         return Question(self._party(case, case.agent, context), others)
@@ -61,7 +62,7 @@ class Parties:
         agents = [kin_of_agent(self._bundle, a) for a in self._bundle.agents]
         return any(entity_matches(f, a) for f in forbids for a in agents)
 
-    def _party(self, case: Case, agent: str, context: str) -> Party:
+    def _party(self, case: Case, agent: str, context: dict[str, Any]) -> Party:
         request = Request(
             uid("Agent", agent),
             uid("Action", case.tool + RESULT_SUFFIX if self._result else case.tool),

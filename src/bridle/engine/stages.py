@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-import msgspec
-
 from bridle.bundle.bundle import Bundle
 from bridle.engine.case import Case, GovernanceCase, MissionView, Refusal, Typed
 from bridle.engine.cedar.entities import uid
@@ -19,8 +17,6 @@ from bridle.engine.cedar.panel import Question
 from bridle.engine.detect import Detectors
 from bridle.engine.normalise import Normaliser
 from bridle.engine.parties import Parties, tool_policies
-
-_encoder = msgspec.json.Encoder()
 
 
 class ArgumentStage:
@@ -84,8 +80,8 @@ class ResultStage:
         return self._normaliser.output(tool, text)
 
 
-def action_context(case: Case, views: dict[str, Any], reads: Collection[str]) -> str:
-    """Return the context of an action or result as JSON text: `views`, and what is read besides.
+def action_context(case: Case, views: dict[str, Any], reads: Collection[str]) -> dict[str, Any]:
+    """Return the context of an action or result: `views`, and what is read besides.
 
     `views` are the parts that differ: `input`, `facts` and, for a result, `output`. `chain.agents`
     are the ancestors and the actor; `chain.depth` counts the ancestors.
@@ -103,13 +99,12 @@ def action_context(case: Case, views: dict[str, Any], reads: Collection[str]) ->
         context["system"] = {"now": case.now}
     if "executor" in reads and case.executor:
         context["executor"] = uid("Workload", case.executor)
-    return _encoder.encode(context).decode()
+    return context
 
 
-def governance_context(case: GovernanceCase) -> str:
-    """Return the context of a governance action as JSON text."""
-    context = {"mission": _mission(case.mission), "system": {"now": case.now}}
-    return _encoder.encode(context).decode()
+def governance_context(case: GovernanceCase) -> dict[str, Any]:
+    """Return the context of a governance action."""
+    return {"mission": _mission(case.mission), "system": {"now": case.now}}
 
 
 def _mission(mission: MissionView) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from bridle.engine.case import Cause, Judgement, Refusal, ShadowHit, Typed
-from bridle.engine.cedar.evaluate import PolicyFault
+from bridle.engine.cedar.answer import PolicyFault
 from bridle.language.policy import Policy
 from bridle.model.identity import ApproverGroup
 from bridle.model.reason import Reason, ReasonCode

@@ -9,7 +9,7 @@ from cedarpy import pst
 from msgspec import Struct
 
 from bridle.bundle.bundle import Bundle
-from bridle.engine.cedar.evaluate import Uid
+from bridle.engine.cedar.answer import Uid
 from bridle.model.identity import Agent, User
 from bridle.model.tool import System
 

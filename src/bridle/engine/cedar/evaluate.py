@@ -1,6 +1,7 @@
 """Evaluation of prepared Cedar policy sets. The only module that calls the Cedar engine to decide.
 
-Every call passes the schema: without it a policy on `action in Group` silently never matches.
+Compiled policies answer where they can, and say the same (`compiled`). Every call of Cedar itself
+passes the schema: without it a policy on `action in Group` silently never matches.
 Whatever goes wrong (no decision, an exception, even a panic of the engine) becomes a `Failed`
 answer, which no caller can mistake for a permission. It knows nothing of remedies or verdicts.
 """
@@ -16,6 +17,8 @@ from cedarpy import _internal as cedar  # pyright: ignore[reportPrivateUsage]
 from cedarpy import pst
 from msgspec import Struct
 
+from bridle.engine.cedar.answer import NOTHING, Answer, PolicyFault, Request
+from bridle.engine.cedar.compiled.program import Evaluator, Program
 from bridle.language.policy import Policy
 from bridle.model.errors import BundleError
 
@@ -23,40 +26,8 @@ from bridle.model.errors import BundleError
 # times; going to the extension itself saves about a third of a call. Its stub file is its
 # contract.
 
-Uid = dict[str, str]
 _ERROR_PREFIX = "error while evaluating policy `"
 _PASS_ON = (KeyboardInterrupt, SystemExit, GeneratorExit)
-
-
-class Request(Struct, frozen=True):
-    """One question to Cedar. `context` is JSON text; the other three are entity ids."""
-
-    principal: Uid
-    action: Uid
-    resource: Uid
-    context: str
-
-
-class PolicyFault(Struct, frozen=True):
-    """A policy that could not be evaluated, and why. `why` never repeats a value."""
-
-    policy: str
-    why: str
-
-
-class Answer(Struct, frozen=True):
-    """What Cedar said. `matched` are permits when `allowed`, otherwise the forbids that apply.
-
-    `allowed` is Cedar's own decision and by itself not enough: `faults` must be empty as well,
-    since Cedar skips a policy that fails.
-    """
-
-    allowed: bool
-    matched: tuple[str, ...] = ()
-    faults: tuple[PolicyFault, ...] = ()
-
-
-NOTHING = Answer(allowed=False)
 
 
 class _Diagnostics(Struct):
@@ -70,6 +41,7 @@ class _Response(Struct):
 
 
 _decode = msgspec.json.Decoder(_Response).decode
+_encode = msgspec.json.Encoder().encode
 
 
 class World:
@@ -77,11 +49,14 @@ class World:
 
     The entities are built with the schema, which adds the actions and their groups to them.
     Measured: neither their number nor the size of the schema changes the cost of a call.
+    Without `compiled` Cedar itself answers everything.
     """
 
-    __slots__ = ("_entities", "_schema")
+    __slots__ = ("_entities", "_evaluator", "_schema")
 
-    def __init__(self, schema: str, entities: Iterable[Mapping[str, Any]]) -> None:
+    def __init__(
+        self, schema: str, entities: Iterable[Mapping[str, Any]], *, compiled: bool = True
+    ) -> None:
         try:
             self._schema = cedar.Schema.from_str(schema)
             text = msgspec.json.encode(list(entities)).decode()
@@ -91,18 +66,28 @@ class World:
                 f"the bundle's entities do not fit its Cedar schema: {e}",
                 hint="run `bridle check` on the bundle",
             ) from e
+        self._evaluator = _evaluator(str(self._schema), str(self._entities)) if compiled else None
 
     def evaluate(self, policies: Prepared, request: Request) -> Answer:
         """Return Cedar's answer. A call that yields no decision is a fault that names no policy."""
         if not policies.ids:
             return NOTHING
-        question = {
-            "principal": request.principal,
-            "action": request.action,
-            "resource": request.resource,
-            "context": request.context,
-        }
+        answer = self._compiled(policies, request)
+        return self._asked(policies, request) if answer is None else answer
+
+    def _compiled(self, policies: Prepared, request: Request) -> Answer | None:
+        if self._evaluator is None:
+            return None
         try:
+            program = policies.program(self._evaluator)
+            return None if program is None else self._evaluator.answer(program, request)
+        except Exception:
+            # INVARIANT: I2. Where our own evaluation breaks down, Cedar decides.
+            return None
+
+    def _asked(self, policies: Prepared, request: Request) -> Answer:
+        try:
+            question = _question(request)
             raw = cedar.is_authorized(
                 question, policies.handle, self._entities, self._schema, False
             )
@@ -118,15 +103,17 @@ class World:
 class Prepared:
     """A policy set under our own ids, handed to Cedar once, on first use.
 
-    Annotations stay behind: Cedar ignores them, and without them its answers are shorter.
+    Annotations stay behind: Cedar ignores them, and without them its answers are shorter. Its
+    compiled form is kept for the world that asked last; in practice there is only one.
     """
 
-    __slots__ = ("_handle", "ids", "policies")
+    __slots__ = ("_handle", "_program", "ids", "policies")
 
     def __init__(self, policies: Iterable[Policy]) -> None:
         self.policies = tuple(policies)
         self.ids = tuple(p.id for p in self.policies)
         self._handle: cedar.PolicySet | None = None
+        self._program: tuple[Evaluator, Program | None] | None = None
 
     @property
     def handle(self) -> cedar.PolicySet:
@@ -134,6 +121,34 @@ class Prepared:
         if self._handle is None:
             self._handle = cedar.PolicySet.from_pst(_nodes(self.policies))
         return self._handle
+
+    def program(self, evaluator: Evaluator) -> Program | None:
+        """The set as compiled policies, if all of them can be. Two threads may both compile it."""
+        kept = self._program
+        if kept is None or kept[0] is not evaluator:
+            unique = len(set(self.ids)) == len(self.ids)
+            kept = evaluator, evaluator.program(self.policies) if unique else None
+            self._program = kept
+        return kept[1]
+
+
+def _evaluator(schema: str, entities: str) -> Evaluator | None:
+    """Return the compiled form of a world; None where Cedar has to answer everything in it."""
+    try:
+        return Evaluator(schema, entities)
+    except Exception:
+        # What we cannot read is no reason to refuse a bundle that Cedar takes.
+        return None
+
+
+def _question(request: Request) -> dict[str, Any]:
+    context = request.context
+    return {
+        "principal": request.principal,
+        "action": request.action,
+        "resource": request.resource,
+        "context": context if isinstance(context, str) else _encode(context).decode(),
+    }
 
 
 def _nodes(policies: tuple[Policy, ...]) -> pst.PolicySet:
@@ -174,7 +189,7 @@ _KINDS = (
     ("does not have the attribute", "reads an attribute that is not there"),
     ("does not have the tag", "reads a tag that is not there"),
     ("does not exist", "names an entity that does not exist"),
+    ("extension function", "an extension function failed"),
     ("overflow", "integer overflow"),
     ("type error", "type error"),
-    ("extension function", "an extension function failed"),
 )

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 from bridle.engine.case import ShadowHit
-from bridle.engine.cedar.evaluate import Answer, PolicyFault, Prepared, Request, World
+from bridle.engine.cedar.answer import Answer, PolicyFault, Request
+from bridle.engine.cedar.evaluate import Prepared, World
 from bridle.engine.cedar.slicer import Slice
 from bridle.language.policy import Policy
 
