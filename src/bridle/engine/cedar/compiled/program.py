@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import cast
+import operator
+from collections.abc import Callable, Iterable
 
 from cedarpy import pst
 from msgspec import Struct
@@ -16,7 +16,10 @@ from bridle.engine.cedar.compiled.operators import Frame, Term
 from bridle.engine.cedar.compiled.values import TYPE, EvaluationError, Ref, Unsupported
 from bridle.language.policy import Policy
 
-PRINCIPAL, ACTION, RESOURCE = range(3)
+Take = Callable[[Frame], Ref]
+PRINCIPAL: Take = operator.itemgetter(0)
+ACTION: Take = operator.itemgetter(1)
+RESOURCE: Take = operator.itemgetter(2)
 
 
 class Rule(Struct, frozen=True):
@@ -119,7 +122,7 @@ class Evaluator:
             case _:
                 raise Unsupported
 
-    def _scope(self, constraint: pst.PrincipalOrResourceConstraint, who: int) -> list[Term]:
+    def _scope(self, constraint: pst.PrincipalOrResourceConstraint, who: Take) -> list[Term]:
         match constraint:
             case pst.ScopeAny():
                 return []
@@ -148,17 +151,13 @@ class Evaluator:
             case _:
                 raise Unsupported
 
-    def _within(self, refs: frozenset[Ref], who: int) -> Term:
-        return lambda frame: not refs.isdisjoint(self._graph.within(_entity(frame, who)))
+    def _within(self, refs: frozenset[Ref], who: Take) -> Term:
+        return lambda frame: not refs.isdisjoint(self._graph.within(who(frame)))
 
 
-def _is(entity: Ref, who: int) -> Term:
-    return lambda frame: frame[who] == entity
+def _is(entity: Ref, who: Take) -> Term:
+    return lambda frame: who(frame) == entity
 
 
-def _of_kind(kind: str, who: int) -> Term:
-    return lambda frame: _entity(frame, who).kind == kind
-
-
-def _entity(frame: Frame, who: int) -> Ref:
-    return cast("Ref", frame[who])
+def _of_kind(kind: str, who: Take) -> Term:
+    return lambda frame: who(frame).kind == kind
