@@ -136,6 +136,20 @@ def test_an_identical_call_finds_an_approval_that_nobody_has_used(desk: Desk):
     assert codes(desk.redeem(held.approval)) == ["approval_void"]
 
 
+def test_an_attached_call_that_ran_is_told_what_came_of_it_by_its_hold(desk: Desk):
+    held = desk.decide("bank.pay", "a", amount=60)
+    other = desk.decide("bank.pay", "b", amount=60)
+    never = desk.decide("bank.pay", "c", amount=40)
+    assert other.approval == held.approval
+    desk.answer(held.approval)
+    desk.observe(desk.act("bank.pay", "b", amount=60).attempt, '"paid"')
+    told = desk.redeem(held.approval, action=other.action)
+    assert told.outcome is not None
+    assert told.outcome.output == '"paid"'
+    assert codes(desk.redeem(held.approval, action=held.action)) == ["approval_void"]
+    assert codes(desk.redeem(held.approval, action=never.action)) == ["not_decided"]
+
+
 def test_an_identical_call_runs_with_what_humans_wrote(desk: Desk):
     held = desk.decide("bank.pay", "a", amount=60)
     desk.answer(held.approval, args='{"amount":55}')

@@ -78,7 +78,7 @@ def redeem(turn: Turn, call: Redeem) -> Verdict | Release:
         return Verdict(action="", effect=Effect.DENY, reasons=(found,))
     at, row = found
     action = turn.tx.get(ActionRow, call.action or row.action)
-    if action is None or not at.executes(action) or not _concerns(row, action):
+    if action is None or not at.executes(action) or not _concerns(turn, row, action):
         reason = Reason(ReasonCode.NOT_DECIDED, "this approval is not about that action")
         return Verdict(action=row.action, effect=Effect.DENY, reasons=(reason,))
     if row.subject == holds.RESULT:
@@ -86,9 +86,20 @@ def redeem(turn: Turn, call: Redeem) -> Verdict | Release:
     return _redeem_action(at, row, action, call)
 
 
-def _concerns(row: HoldRow, action: ActionRow) -> bool:
-    """Whether the hold was opened for the action, or the action was attached to it."""
-    return action.id == row.action or (row.subject == holds.ACTION and action.approval == row.id)
+def _concerns(turn: Turn, row: HoldRow, action: ActionRow) -> bool:
+    """Whether the hold was opened for the action, or the action is, or was, attached to it.
+
+    What ran since has let go of its hold: it is known by asking for the same.
+    """
+    if action.id == row.action:
+        return True
+    if row.subject != holds.ACTION:
+        return False
+    if action.approval == row.id:
+        return True
+    opener = turn.tx.get(ActionRow, row.action)
+    same = opener is not None and (action.tool, action.requested) == (opener.tool, opener.requested)
+    return same and action.state == ActionState.OK
 
 
 def _redeem_action(at: Standing, row: HoldRow, action: ActionRow, call: Redeem) -> Verdict:
