@@ -63,11 +63,6 @@ def effect_of(tool: dict[str, Any]) -> Guess:
     return Guess(EffectClass.IRREVERSIBLE, "no annotation says that it is less")
 
 
-def is_idempotent(tool: dict[str, Any]) -> bool:
-    """Whether running it twice is harmless: believed of what reads, and of nothing else."""
-    return effect_of(tool).value == EffectClass.READ
-
-
 def sinks_of(schema: Schema) -> dict[str, Guess]:
     """Guess what the arguments mean that are texts, by path. Absent: `selector`."""
     found = dict[str, Guess]()
