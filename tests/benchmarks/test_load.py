@@ -71,6 +71,8 @@ def test_every_number_of_callers_has_its_rows_and_its_claim(
     assert [row.case for row in report.rows if row.metric == "rate"] == [
         "guard floor, 1 caller",
         "guard, strict, 1 caller",
+        "guard, strict, served, 1 caller",
         "guard floor, 4 callers",
         "guard, strict, 4 callers",
+        "guard, strict, served, 4 callers",
     ]

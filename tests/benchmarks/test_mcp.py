@@ -18,8 +18,8 @@ def test_a_refusal_is_no_measurement() -> None:
 def test_the_commits_of_a_call_are_left_out_of_what_the_proxy_takes() -> None:
     report = harness.Report("mcp", {})
     p50 = {"direct": 100.0, "strict": 400.0, "relaxed": 150.0}
-    p50 |= {"strict commit": 130.0, "relaxed commit": 5.0}
-    mcp.told(report, "", 1, {name: [value] for name, value in p50.items()})
+    p50 |= {"strict commits": 260.0, "relaxed commits": 10.0}
+    mcp.told(report, "", 1, [{name: [value] for name, value in p50.items()}])
     assert [(c.figure, c.holds) for c in report.claims] == [(1.4, True), (1.4, True)]
 
 
@@ -42,5 +42,5 @@ def test_both_clients_and_both_durabilities_have_rows_and_claims(
     assert {
         "2 in flight, direct",
         "bare lines, 1 in flight, strict",
-        "1 in flight, strict commit",
+        "1 in flight, strict commits",
     } <= cases
