@@ -36,6 +36,7 @@ from bridle.model.calls import (
     ToolsOf,
 )
 from bridle.model.errors import ProtocolError, UnreachableError, UsageError
+from bridle.model.outcome import OutcomeKind
 from bridle.trust.proof import Challenge
 
 if TYPE_CHECKING:
@@ -120,8 +121,8 @@ class UnixChannel:
             seconds += call.wait_ms / 1000
         deadline = time.monotonic() + seconds
         # What an effect did must be told if there is any way to, so this waits for a governor
-        # that is being restarted.
-        patient = isinstance(call, Observe)
+        # that is being restarted; that nobody knows it, the governor finds by itself.
+        patient = isinstance(call, Observe) and call.outcome.kind is not OutcomeKind.UNKNOWN
         tries = 0
         while True:
             tries += 1
