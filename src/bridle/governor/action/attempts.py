@@ -92,20 +92,8 @@ def lapse(turn: Turn, attempt: AttemptRow) -> None:
     action = turn.tx.get(ActionRow, attempt.action)
     if action is not None and action.attempt == attempt.id:
         turn.tx.put(structs.replace(action, state=ActionState.ENDED, settled=True))
-    turn.record(
-        Entry(
-            kind=LeafKind.OUTCOME,
-            chain=attempt.mission,
-            ids={
-                "action": attempt.action,
-                "attempt": attempt.id,
-                "agent": attempt.agent,
-                "executor": attempt.executor or attempt.agent,
-                "level": turn.level,
-            },
-            body={"tool": attempt.tool, "kind": AttemptState.UNKNOWN, "why": "lease_lapsed"},
-        )
-    )
+    ids = {"action": attempt.action, "attempt": attempt.id}
+    _record_end(turn, attempt, ids, {"kind": AttemptState.UNKNOWN, "why": "lease_lapsed"})
 
 
 def refund(turn: Turn, action: ActionRow) -> ActionRow:
@@ -140,25 +128,29 @@ def forget(turn: Turn, action: ActionRow) -> ActionRow:
     turn.tx.put(changed)
     returned = budgets.difference(action.charged, changed.charged)
     if returned:
-        _record_return(turn, action, returned)
+        # What a verdict had charged comes back although nothing was started: the books say so.
+        ids = {"action": action.id, "attempt": ""}
+        what = {"kind": AttemptState.NOT_STARTED, "why": "never_started"}
+        _record_end(turn, action, ids, what, returned)
     return changed
 
 
-def _record_return(turn: Turn, action: ActionRow, returned: dict[str, int]) -> None:
-    """What a verdict had charged comes back although nothing was started: the books say so."""
+def _record_end(
+    turn: Turn,
+    row: ActionRow | AttemptRow,
+    ids: dict[str, str],
+    what: dict[str, str],
+    returned: dict[str, int] | None = None,
+) -> None:
+    """Record an end that nobody reported."""
+    executor = row.executor or row.agent
     turn.record(
         Entry(
             kind=LeafKind.OUTCOME,
-            chain=action.mission,
-            ids={
-                "action": action.id,
-                "attempt": "",
-                "agent": action.agent,
-                "executor": action.executor or action.agent,
-                "level": turn.level,
-            },
-            body={"tool": action.tool, "kind": AttemptState.NOT_STARTED, "why": "never_started"},
-            amounts={"returned": returned},
+            chain=row.mission,
+            ids={**ids, "agent": row.agent, "executor": executor, "level": turn.level},
+            body={"tool": row.tool, **what},
+            amounts={"returned": returned or {}},
         )
     )
 

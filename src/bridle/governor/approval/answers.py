@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from bridle.governor.action import holds
-from bridle.governor.approval import edits, exceptions, quorum
+from bridle.governor.approval import edits, ending, exceptions, quorum
 from bridle.governor.approval.edits import Proposal
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
@@ -173,12 +173,5 @@ def expire(turn: Turn) -> int:
     for row in rows:
         expired = holds.close(turn, row, holds.EXPIRED)
         _refuse(turn, expired, Reason(ReasonCode.APPROVAL_EXPIRED, "nobody answered in time"))
-        turn.record(
-            Entry(
-                kind=LeafKind.APPROVAL,
-                chain=row.mission,
-                ids={"action": row.action, "approval": row.id, "level": turn.level},
-                body={"status": holds.EXPIRED, "subject": row.subject},
-            )
-        )
+        ending.record(turn, expired)
     return len(rows)

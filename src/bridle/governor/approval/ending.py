@@ -77,16 +77,20 @@ def _void(turn: Turn, covers: Covers, why: str, *statuses: str, mission: str = "
         if row.expires > turn.now and covers(row)
     ]
     for row in rows:
-        holds.close(turn, row, holds.VOID)
-        turn.record(
-            Entry(
-                kind=LeafKind.APPROVAL,
-                chain=row.mission,
-                ids={"action": row.action, "approval": row.id, "level": turn.level},
-                body={"status": holds.VOID, "subject": row.subject, "why": why},
-            )
-        )
+        record(turn, holds.close(turn, row, holds.VOID), why=why)
     return len(rows)
+
+
+def record(turn: Turn, row: HoldRow, **more: str) -> None:
+    """Put on record that a hold has ended without an answer. The row says how."""
+    turn.record(
+        Entry(
+            kind=LeafKind.APPROVAL,
+            chain=row.mission,
+            ids={"action": row.action, "approval": row.id, "level": turn.level},
+            body={"status": row.status, "subject": row.subject, **more},
+        )
+    )
 
 
 def _end_exceptions(turn: Turn, covers: Covers, mission: str = "") -> int:

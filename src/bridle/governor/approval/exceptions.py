@@ -164,12 +164,15 @@ def predicate_of(turn: Turn, row: ExceptionRow) -> Predicate:
 
 def _in_force(at: Standing, tool: str) -> list[ExceptionRow]:
     rows = at.turn.tx.find(ExceptionRow, mission=at.mission.id, status=ACTIVE, limit=MOST)
-    mine = [r for r in rows if r.agent == at.session.agent and r.tool == tool]
-    for row in mine:
+    live: list[ExceptionRow] = []
+    for row in rows:
+        if row.agent != at.session.agent or row.tool != tool:
+            continue
         if changed(at.turn, row):
             end(at.turn, row, VOID)
-    live = [r for r in mine if r.expires > at.now and not changed(at.turn, r)]
-    return sorted((r for r in live if r.used < r.count), key=lambda r: (r.created, r.id))
+        elif row.expires > at.now and row.used < row.count:
+            live.append(row)
+    return sorted(live, key=lambda row: (row.created, row.id))
 
 
 def _fits(at: Standing, row: ExceptionRow, typed: Typed) -> bool:
