@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+import bridle
+
 ROOT = Path(__file__).resolve().parents[2]
 STARTER = ROOT / "src" / "bridle" / "cli" / "starter"
 BACK_OFFICE = ROOT / "src" / "bridle" / "cli" / "demo" / "bundle"
@@ -116,3 +118,17 @@ def serving(bridle_: Shell) -> Iterator[Callable[[Path], None]]:
     for process in running:
         process.terminate()
         process.communicate(timeout=20)
+
+
+@pytest.fixture
+def gov(bridle_, desk: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[bridle.Bridle]:
+    """The governor of a module's `desk`, as an agent's program has it."""
+    monkeypatch.setenv("XDG_STATE_HOME", bridle_.environ["XDG_STATE_HOME"])
+    monkeypatch.setenv("TMPDIR", bridle_.environ["TMPDIR"])
+    with bridle.connect(desk) as connected:
+        yield connected
+
+
+@pytest.fixture
+def assistant(gov: bridle.Bridle) -> bridle.Agent:
+    return gov.start_mission("desk", user="me", prompt="…").agent("assistant")

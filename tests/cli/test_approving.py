@@ -4,7 +4,7 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,19 +31,6 @@ def desk(starter: Path, serving: Callable[[Path], None]) -> Path:
         scenarios.unlink()
     serving(starter)
     return starter
-
-
-@pytest.fixture
-def gov(bridle_, desk: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[bridle.Bridle]:
-    monkeypatch.setenv("XDG_STATE_HOME", bridle_.environ["XDG_STATE_HOME"])
-    monkeypatch.setenv("TMPDIR", bridle_.environ["TMPDIR"])
-    with bridle.connect(desk) as connected:
-        yield connected
-
-
-@pytest.fixture
-def assistant(gov: bridle.Bridle) -> bridle.Agent:
-    return gov.start_mission("desk", user="me", prompt="…").agent("assistant")
 
 
 def held(assistant: bridle.Agent, sent: list[Any], **more: Any) -> bridle.Held:

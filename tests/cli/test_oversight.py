@@ -1,7 +1,7 @@
 """What humans do while a governor serves: missions, approvals, identities, the kill switch."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +18,6 @@ HIDDEN = "a\u202eb\u200bc"
 def desk(bridle_, starter: Path, serving: Callable[[Path], None]) -> Path:
     serving(starter)
     return starter
-
-
-@pytest.fixture
-def gov(bridle_, desk: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[bridle.Bridle]:
-    """The same governor, as an agent's program has it."""
-    monkeypatch.setenv("XDG_STATE_HOME", bridle_.environ["XDG_STATE_HOME"])
-    monkeypatch.setenv("TMPDIR", bridle_.environ["TMPDIR"])
-    with bridle.connect(desk) as connected:
-        yield connected
-
-
-@pytest.fixture
-def assistant(gov: bridle.Bridle) -> bridle.Agent:
-    return gov.start_mission("desk", user="me", prompt="…").agent("assistant")
 
 
 def documented(section: str) -> set[str]:

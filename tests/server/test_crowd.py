@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -73,32 +74,38 @@ def test_sixteen_threads_in_four_processes_start_each_step_exactly_once(
 
 
 def crowd(bundle: Path, mission: str, keys: int) -> list[dict[str, list[str]]]:
-    clients = [
+    names = [f"client-{n}" for n in range(THREADS // 4)]
+    return together(CLIENT, [(str(bundle), mission, name, str(keys)) for name in names], 300)
+
+
+def together(script: str, clients: list[tuple[str, ...]], seconds: int) -> list[dict[str, Any]]:
+    """Start a process for each client's arguments, let all go at once, return what they said."""
+    running = [
         subprocess.Popen(
-            [sys.executable, "-c", CLIENT, str(bundle), mission, f"client-{n}", str(keys)],
+            [sys.executable, "-c", script, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env=environment(),
         )
-        for n in range(THREADS // 4)
+        for arguments in clients
     ]
+    outputs = ["{}"] * len(running)
+
+    def go(number: int) -> None:
+        outputs[number], _ = running[number].communicate("go\n", timeout=seconds)
+
     try:
-        outputs = [None] * len(clients)
-
-        def go(number: int) -> None:
-            outputs[number], _ = clients[number].communicate("go\n", timeout=300)
-
-        waiting = [threading.Thread(target=go, args=(n,)) for n in range(len(clients))]
+        waiting = [threading.Thread(target=go, args=(n,)) for n in range(len(running))]
         for thread in waiting:
             thread.start()
         for thread in waiting:
             thread.join()
     finally:
-        for client in clients:
+        for client in running:
             client.kill()
             client.wait()
-    return [json.loads(output or "{}") for output in outputs]
+    return [json.loads(output) for output in outputs]
 
 
 def verified(bundle: Path) -> None:

@@ -1,9 +1,5 @@
 """Four processes and one governor: what missions share is spent to the last, and no further."""
 
-import json
-import subprocess
-import sys
-import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +8,8 @@ import pytest
 
 import bridle
 from bridle.model.calls import Agents
-from client.desk import copied, environment, serving
-from server.test_crowd import verified
+from client.desk import copied, serving
+from server.test_crowd import together, verified
 
 PROCESSES, THREADS = 4, 16
 
@@ -109,29 +105,4 @@ def desk_of(folder: Path, *, limit: int, searches: int) -> Path:
 
 
 def crowd(bundle: Path, missions: list[str], steps: int) -> list[dict[str, list[str]]]:
-    clients = [
-        subprocess.Popen(
-            [sys.executable, "-c", CLIENT, str(bundle), mission, str(steps)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment(),
-        )
-        for mission in missions
-    ]
-    outputs = ["{}"] * len(clients)
-
-    def go(number: int) -> None:
-        outputs[number], _ = clients[number].communicate("go\n", timeout=900)
-
-    try:
-        waiting = [threading.Thread(target=go, args=(n,)) for n in range(len(clients))]
-        for thread in waiting:
-            thread.start()
-        for thread in waiting:
-            thread.join()
-    finally:
-        for client in clients:
-            client.kill()
-            client.wait()
-    return [json.loads(output) for output in outputs]
+    return together(CLIENT, [(str(bundle), mission, str(steps)) for mission in missions], 900)
