@@ -18,6 +18,7 @@ from bridle.ledger.tree import (
     inclusion_proof,
     leaf_hash,
     node_hash,
+    range_root,
     root_of,
 )
 
@@ -52,12 +53,12 @@ def test_the_worked_example_has_its_roots(size: int) -> None:
 
 def test_the_worked_example_has_its_proofs() -> None:
     digests = [leaf_hash(word) for word in WORDS]
-    assert [each.hex()[:8] for each in inclusion_proof(digests, 2)] == [
+    assert [each.hex()[:8] for each in inclusion_proof(range_root(digests), 2, len(digests))] == [
         "f715ab3f",
         "4f55f619",
         "ccc29ae0",
     ]
-    assert [each.hex()[:8] for each in consistency_proof(digests, 3)] == [
+    assert [each.hex()[:8] for each in consistency_proof(range_root(digests), 3, len(digests))] == [
         "671f146c",
         "f715ab3f",
         "4f55f619",
@@ -120,7 +121,7 @@ def test_every_proof_of_every_tree_up_to_20_holds_and_for_no_other_leaf_or_size(
     roots = [frontier_of(digests[:size]).root() for size in range(21)]
     for size in range(1, 21):
         for index in range(size):
-            proof = inclusion_proof(digests[:size], index)
+            proof = inclusion_proof(range_root(digests), index, size)
             assert includes(index, size, digests[index], proof, roots[size])
             assert not includes(index, size, digests[(index + 1) % 20], proof, roots[size])
             assert not any(
@@ -129,7 +130,7 @@ def test_every_proof_of_every_tree_up_to_20_holds_and_for_no_other_leaf_or_size(
                 if other != index
             )
         for old in range(1, size + 1):
-            proof = consistency_proof(digests[:size], old)
+            proof = consistency_proof(range_root(digests), old, size)
             assert consistent(old, size, roots[old], roots[size], proof)
             if old < size:
                 assert not consistent(old, size, roots[old - 1], roots[size], proof)
@@ -142,7 +143,7 @@ def test_a_proof_with_one_changed_bit_is_refused(
     digests = [leaf_hash(bytes([number])) for number in range(size)]
     index = data.draw(st.integers(0, size - 1))
     root = frontier_of(digests).root()
-    proof = list(inclusion_proof(digests, index))
+    proof = list(inclusion_proof(range_root(digests), index, len(digests)))
     place = data.draw(st.integers(0, len(proof) - 1))
     changed = bytearray(proof[place])
     changed[at] ^= 1 << (flip % 8)
@@ -160,9 +161,9 @@ def test_an_endless_proof_is_refused_before_it_is_hashed() -> None:
 def test_there_is_no_proof_for_a_leaf_that_is_not_there(index: int) -> None:
     digests = [leaf_hash(word) for word in WORDS]
     with pytest.raises(IndexError):
-        inclusion_proof(digests, index)
+        inclusion_proof(range_root(digests), index, len(digests))
     with pytest.raises(IndexError):
-        consistency_proof(digests, 6 if index > 0 else 0)
+        consistency_proof(range_root(digests), 6 if index > 0 else 0, len(digests))
 
 
 def test_a_leaf_cannot_pass_for_a_node() -> None:

@@ -472,7 +472,14 @@ def test_leaves_are_numbered_in_the_order_of_the_log_and_linked_in_their_chain(
         assert index == number
     stored = store.write(lambda tx: list(tx.leaves()))
     assert stored == [
-        StoredLeaf(number, chain, chains[:number].count(chain), leaf(number), b"s%d" % number)
+        StoredLeaf(
+            number,
+            chain,
+            chains[:number].count(chain),
+            leaf(number),
+            b"s%d" % number,
+            leaf_hash(leaf(number)),
+        )
         for number, chain in enumerate(chains)
     ]
     assert store.write(lambda tx: tx.head("m1")) == ChainHead(2, leaf_hash(leaf(4)))

@@ -5,7 +5,7 @@ It works on leaf hashes only; what a leaf says is `bridle.ledger.leaf`. Nothing 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 
 from msgspec import Struct
@@ -13,6 +13,9 @@ from msgspec import Struct
 EMPTY_ROOT = sha256(b"").digest()
 HASH_BYTES = 32
 _PROOF_CAP = 64
+
+RangeRoot = Callable[[int, int], bytes]
+"""`root(start, end)`: the root over the leaves `start <= index < end`."""
 
 
 def leaf_hash(data: bytes) -> bytes:
@@ -44,14 +47,29 @@ class Frontier(Struct, frozen=True):
         full.append(digest)
         return Frontier(self.size + 1, tuple(full))
 
+    def completed(self, digest: bytes) -> list[tuple[int, bytes]]:
+        """Return the subtrees that one more leaf fills: how many levels each has, and its root."""
+        full, size, height = list(self.hashes), self.size, 0
+        found: list[tuple[int, bytes]] = []
+        while size & 1:
+            digest = node_hash(full.pop(), digest)
+            size, height = size >> 1, height + 1
+            found.append((height, digest))
+        return found
+
     def root(self) -> bytes:
         """Return the root of the whole tree."""
-        if not self.hashes:
-            return EMPTY_ROOT
-        root = self.hashes[-1]
-        for left in reversed(self.hashes[:-1]):
-            root = node_hash(left, root)
-        return root
+        return folded(self.hashes)
+
+
+def folded(roots: Sequence[bytes]) -> bytes:
+    """Return the root over full subtrees of falling size, given their roots."""
+    if not roots:
+        return EMPTY_ROOT
+    root = roots[-1]
+    for left in reversed(roots[:-1]):
+        root = node_hash(left, root)
+    return root
 
 
 def frontier_of(digests: Iterable[bytes]) -> Frontier:
@@ -73,22 +91,27 @@ def root_of(leaves: Iterable[bytes]) -> bytes:
     return frontier_of(map(leaf_hash, leaves)).root()
 
 
-def inclusion_proof(digests: Sequence[bytes], index: int) -> tuple[bytes, ...]:
-    """Prove that leaf `index` is in the tree over `digests` (leaf hashes): siblings, lowest first.
+def range_root(digests: Sequence[bytes]) -> RangeRoot:
+    """Return what gives the roots of ranges from all leaf hashes of a log."""
+    return lambda start, end: frontier_of(digests[start:end]).root()
+
+
+def inclusion_proof(root: RangeRoot, index: int, size: int) -> tuple[bytes, ...]:
+    """Prove that leaf `index` is in the tree of `size` leaves: siblings, lowest first.
 
     Raises `IndexError` when there is no such leaf.
     """
-    if not 0 <= index < len(digests):
+    if not 0 <= index < size:
         raise IndexError(index)
     proof: list[bytes] = []
-    start, end = 0, len(digests)
+    start, end = 0, size
     while end - start > 1:
         middle = start + _split(end - start)
         if index < middle:
-            proof.append(frontier_of(digests[middle:end]).root())
+            proof.append(root(middle, end))
             end = middle
         else:
-            proof.append(frontier_of(digests[start:middle]).root())
+            proof.append(root(start, middle))
             start = middle
     return tuple(reversed(proof))
 
@@ -110,25 +133,25 @@ def includes(index: int, size: int, digest: bytes, proof: Sequence[bytes], root:
     return last == 0 and result == root
 
 
-def consistency_proof(digests: Sequence[bytes], old: int) -> tuple[bytes, ...]:
-    """Prove that the tree over the first `old` leaf hashes is a prefix of the tree over all.
+def consistency_proof(root: RangeRoot, old: int, new: int) -> tuple[bytes, ...]:
+    """Prove that the tree of the first `old` leaves is a prefix of the tree of the first `new`.
 
-    Raises `IndexError` unless `0 < old <= len(digests)`.
+    Raises `IndexError` unless `0 < old <= new`.
     """
-    if not 0 < old <= len(digests):
+    if not 0 < old <= new:
         raise IndexError(old)
     proof: list[bytes] = []
-    start, end, whole = 0, len(digests), True
+    start, end, whole = 0, new, True
     while old != end:
         middle = start + _split(end - start)
         if old <= middle:
-            proof.append(frontier_of(digests[middle:end]).root())
+            proof.append(root(middle, end))
             end = middle
         else:
-            proof.append(frontier_of(digests[start:middle]).root())
+            proof.append(root(start, middle))
             start, whole = middle, False
     if not whole:
-        proof.append(frontier_of(digests[start:end]).root())
+        proof.append(root(start, end))
     return tuple(reversed(proof))
 
 

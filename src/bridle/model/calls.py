@@ -266,6 +266,28 @@ class Activate(OperatorCall, frozen=True, kw_only=True, tag="activate"):
     digest: str
 
 
+class Redact(OperatorCall, frozen=True, kw_only=True, tag="redact"):
+    """Erase sealed values for good: of a `mission` that is over, or of one `record` of the log.
+
+    `fields` names those of the record (empty: all). `basis` says why, and stands on record.
+    `record` is its index, -1 where a mission is named. Answered with a listing of one row.
+    """
+
+    mission: str = ""
+    record: int = -1
+    fields: tuple[str, ...] = ()
+    basis: str = ""
+
+
+class RotateLogKey(OperatorCall, frozen=True, kw_only=True, tag="rotate_log_key"):
+    """Have one more key sign checkpoints; or, with the ID (hex) of one in `retire`, one less.
+
+    Answered with a listing of all keys.
+    """
+
+    retire: str = ""
+
+
 class Status(OperatorCall, frozen=True, kw_only=True, tag="status"):
     """State of the governor: active bundle, kills, pending counts, ledger size, level."""
 
@@ -289,6 +311,8 @@ OPERATOR_CALLS = (
     | Settle
     | Attempts
     | Activate
+    | Redact
+    | RotateLogKey
     | Status
 )
 

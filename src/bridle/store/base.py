@@ -28,13 +28,17 @@ class ChainHead(Struct, frozen=True):
 
 
 class StoredLeaf(Struct, frozen=True):
-    """A leaf as written: place in the log and in its chain, exact bytes, sealed payload or none."""
+    """A leaf as written: place in the log and in its chain, exact bytes, sealed payload or none.
+
+    `hash` is what the store keeps as its leaf hash; whoever verifies computes it anew.
+    """
 
     index: int
     chain: str
     seq: int
     data: bytes
     sealed: bytes
+    hash: bytes
 
 
 class Filed(Struct, frozen=True):
@@ -101,6 +105,26 @@ class Tx(Protocol):
 
     def leaves(self, start: int = 0, end: int | None = None) -> Iterator[StoredLeaf]:
         """Leaves with `start <= index < end`, in order."""
+        ...
+
+    def hashes(self, level: int, start: int, end: int) -> list[bytes]:
+        """Hashes of tiles (`bridle.ledger.tiles`): those at `start <= index < end` of a level."""
+        ...
+
+    def erase(self, chain: str) -> int:
+        """Drop every sealed payload of a chain. Returns how many there were."""
+        ...
+
+    def reseal(self, index: int, sealed: bytes) -> None:
+        """Put another sealed payload, or none, beside the leaf at `index`."""
+        ...
+
+    def checkpoints(self) -> list[bytes]:
+        """The signed checkpoints that are kept, in order of size: the last is the newest."""
+        ...
+
+    def put_checkpoint(self, size: int, note: bytes, *, instead: int | None = None) -> None:
+        """Keep the checkpoint of `size`, in place of the one of size `instead` if there is one."""
         ...
 
 

@@ -57,7 +57,17 @@ class Place(Struct, frozen=True):
     @property
     def payload_key(self) -> Path:
         """The file that `load_or_create` takes."""
-        return self.folder / "keys" / "payload.key"
+        return self.keys / "payload.key"
+
+    @property
+    def keys(self) -> Path:
+        """The folder of the store's own keys."""
+        return self.folder / "keys"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The newest signed checkpoint, beside the database: a copy is what others hold on to."""
+        return self.folder / "checkpoint"
 
     @property
     def agents_socket(self) -> Path:

@@ -272,6 +272,33 @@ class BudgetRow(Row, frozen=True, kw_only=True):
     used: int = 0
 
 
+class LogKeyRow(Row, frozen=True, kw_only=True):
+    """A key that signs checkpoints. `id` is its key ID in hex, `key` the verifier key.
+
+    `added` and `retired` are times; one that is retired (not 0) signs no more, and its file is gone.
+    """
+
+    TABLE: ClassVar[str] = "log_keys"
+    KEY: ClassVar[str] = "id"
+    id: str
+    key: str
+    added: int
+    retired: int = 0
+
+
+class PayloadKeyRow(Row, frozen=True, kw_only=True):
+    """The key that the values of one chain are sealed under, itself sealed under the payload key.
+
+    Without it nothing of the chain can be opened again, from backups neither.
+    """
+
+    TABLE: ClassVar[str] = "payload_keys"
+    KEY: ClassVar[str] = "chain"
+    chain: str
+    sealed: bytes
+    created: int
+
+
 ROWS: tuple[type[Row], ...] = (
     GlobalRow,
     BundleRow,
@@ -285,4 +312,6 @@ ROWS: tuple[type[Row], ...] = (
     HoldRow,
     ExceptionRow,
     BudgetRow,
+    LogKeyRow,
+    PayloadKeyRow,
 )

@@ -30,7 +30,9 @@ from bridle.store.rows import (
     HoldRow,
     IdentityRow,
     KillRow,
+    LogKeyRow,
     MissionRow,
+    PayloadKeyRow,
     Row,
     SessionRow,
 )
@@ -45,6 +47,8 @@ _WHOLE: tuple[type[Row], ...] = (
     HoldRow,
     ExceptionRow,
     BudgetRow,
+    LogKeyRow,
+    PayloadKeyRow,
 )
 # Of actions and attempts, those that are not over.
 _OPEN: tuple[tuple[type[ActionRow | AttemptRow], tuple[str, ...]], ...] = (

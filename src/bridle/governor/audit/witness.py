@@ -153,3 +153,23 @@ class Witness:
     def leaves(self, start: int = 0, end: int | None = None) -> Iterator[StoredLeaf]:
         """Leaves in order."""
         return self._tx.leaves(start, end)
+
+    def hashes(self, level: int, start: int, end: int) -> list[bytes]:
+        """Hashes of tiles."""
+        return self._tx.hashes(level, start, end)
+
+    def erase(self, chain: str) -> int:
+        """Drop every sealed payload of a chain: its record has to say so."""
+        return self._tx.erase(chain)
+
+    def reseal(self, index: int, sealed: bytes) -> None:
+        """Put another sealed payload beside a leaf: its record has to say so."""
+        self._tx.reseal(index, sealed)
+
+    def checkpoints(self) -> list[bytes]:
+        """The signed checkpoints that are kept."""
+        return self._tx.checkpoints()
+
+    def put_checkpoint(self, size: int, note: bytes, *, instead: int | None = None) -> None:
+        """Keep a checkpoint. It speaks for leaves, and no leaf speaks for it."""
+        self._tx.put_checkpoint(size, note, instead=instead)

@@ -13,7 +13,7 @@ from typing import TypeAlias, TypeVar
 
 import apsw
 
-from bridle.ledger import tree
+from bridle.ledger import tiles, tree
 from bridle.model.errors import UsageError
 from bridle.store.base import ChainHead, Filed, Frontier, StoredLeaf
 from bridle.store.failures import failure
@@ -27,6 +27,7 @@ T = TypeVar("T")
 LEAF_BYTES = 65_535
 _PAGE = 256
 _HASH = tree.HASH_BYTES
+_SUBTREE = 'INSERT INTO "subtrees" VALUES (?, ?, ?)'
 _TOUCH = 'UPDATE "log" SET "syncs" = "syncs" + 1'
 
 Mark: TypeAlias = tuple[dict[str, ChainHead], frozenset[str], Frontier | None]
@@ -83,10 +84,19 @@ class Log:
             'INSERT INTO "leaves" VALUES (?, ?, ?, ?, ?, ?)',
             (frontier.size, chain, seq, data, digest, sealed),
         )
+        if (frontier.size + 1) % tiles.WIDTH == 0:
+            self._fill(frontier, digest)
         self._frontier = frontier.append(digest)
         self._heads[chain] = ChainHead(seq, digest)
         self._changed |= {chain}
         return frontier.size
+
+    def _fill(self, frontier: Frontier, digest: bytes) -> None:
+        """Keep the hashes of tiles that one more leaf completes."""
+        for height, root in frontier.completed(digest):
+            level, odd = divmod(height, tiles.BITS)
+            if not odd:
+                self._execute(_SUBTREE, (level, frontier.size >> height, root))
 
     def flush(self) -> None:
         """Write heads and frontier, once for the whole batch."""
@@ -196,7 +206,7 @@ class SqliteTx:
         while at < stop:
             self._check()
             page = self._execute(
-                'SELECT "index", "chain", "seq", "data", "sealed" FROM "leaves" '
+                'SELECT "index", "chain", "seq", "data", "sealed", "hash" FROM "leaves" '
                 'WHERE "index" >= ? AND "index" < ? ORDER BY "index" LIMIT ?',
                 (at, stop, _PAGE),
             ).fetchall()
@@ -205,6 +215,48 @@ class SqliteTx:
             for leaf in page:
                 yield StoredLeaf(*leaf)
             at = page[-1][0] + 1
+
+    def hashes(self, level: int, start: int, end: int) -> list[bytes]:
+        """Return hashes of tiles; see `bridle.store.base.Tx.hashes`."""
+        self._check()
+        if level == 0:
+            sql = 'SELECT "hash" FROM "leaves" WHERE "index" >= ? AND "index" < ? ORDER BY "index"'
+            found = self._execute(sql, (start, end))
+        else:
+            sql = (
+                'SELECT "hash" FROM "subtrees" '
+                'WHERE "level" = ? AND "number" >= ? AND "number" < ? ORDER BY "number"'
+            )
+            found = self._execute(sql, (level, start, end))
+        return [digest for (digest,) in found.fetchall()]
+
+    def erase(self, chain: str) -> int:
+        """Drop every sealed payload of a chain."""
+        self._check()
+        before = self._connection.total_changes()
+        self._execute(
+            'UPDATE "leaves" SET "sealed" = x\'\' WHERE "chain" = ? AND "sealed" <> x\'\'',
+            (chain,),
+        )
+        return self._connection.total_changes() - before
+
+    def reseal(self, index: int, sealed: bytes) -> None:
+        """Put another sealed payload, or none, beside the leaf at `index`."""
+        self._check()
+        self._execute('UPDATE "leaves" SET "sealed" = ? WHERE "index" = ?', (sealed, index))
+
+    def checkpoints(self) -> list[bytes]:
+        """Return the signed checkpoints that are kept, in order of size."""
+        self._check()
+        found = self._execute('SELECT "note" FROM "checkpoints" ORDER BY "size"')
+        return [note for (note,) in found.fetchall()]
+
+    def put_checkpoint(self, size: int, note: bytes, *, instead: int | None = None) -> None:
+        """Keep the checkpoint of `size`, in place of the one of size `instead`."""
+        self._check()
+        if instead is not None:
+            self._execute('DELETE FROM "checkpoints" WHERE "size" = ?', (instead,))
+        self._execute('INSERT OR REPLACE INTO "checkpoints" VALUES (?, ?)', (size, note))
 
     def touch(self) -> None:
         """Write something, so that the commit has a reason to sync."""
