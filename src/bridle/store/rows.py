@@ -275,7 +275,7 @@ class BudgetRow(Row, frozen=True, kw_only=True):
 class LogKeyRow(Row, frozen=True, kw_only=True):
     """A key that signs checkpoints. `id` is its key ID in hex, `key` the verifier key.
 
-    `added` and `retired` are times; one that is retired (not 0) signs no more, and its file is gone.
+    `added` and `retired` are times; one that is retired (not 0) signs no more.
     """
 
     TABLE: ClassVar[str] = "log_keys"
