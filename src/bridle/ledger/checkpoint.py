@@ -13,10 +13,12 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from bridle.ledger import note
+from bridle.ledger.cosignature import Cosignature
 from bridle.ledger.errors import LedgerError
 from bridle.ledger.note import Key, Note, Signer
 from bridle.ledger.tree import EMPTY_ROOT, HASH_BYTES
 
+MOST_SIZE = (1 << 63) - 1
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 _LINES = 3
 
@@ -35,30 +37,42 @@ class Checkpoint(Struct, frozen=True):
 
 
 class Signed(Struct, frozen=True):
-    """A checkpoint, who of the keys asked about signed it, and the note as it was read."""
+    """A checkpoint, who of the keys asked about signed it, and the note as it was read.
+
+    `cosigned` is there only where witnesses were asked about (`bridle.ledger.trustfile`).
+    """
 
     checkpoint: Checkpoint
     keys: tuple[Key, ...]
     note: Note
+    cosigned: tuple[Cosignature, ...] = ()
 
 
 def sign(checkpoint: Checkpoint, signers: Iterable[Signer]) -> bytes:
-    """Write the note of a checkpoint, a signature line for each signer."""
+    """Write the note of a checkpoint, a signature line for each signer.
+
+    Raises `LedgerError` for a checkpoint or a note that could not be read back.
+    """
     text = checkpoint.text
+    if parse(text) != checkpoint:
+        raise _invalid()
     return note.render(text, [each.sign(text) for each in signers])
 
 
 def parse(text: str) -> Checkpoint:
     """Read the text of a checkpoint's note. Raises `LedgerError` (`checkpoint_invalid`)."""
-    lines = text.split("\n")
-    if len(lines) <= _LINES or not all(lines[:-1]) or not _SIZE.fullmatch(lines[1]):
+    lines = text.split("\n", _LINES)
+    rest = lines.pop()
+    if len(lines) != _LINES or not lines[0] or not _SIZE.fullmatch(lines[1]):
+        raise _invalid()
+    if rest and (rest.startswith("\n") or "\n\n" in rest or not rest.endswith("\n")):
         raise _invalid()
     try:
         found = Checkpoint(lines[0], int(lines[1]), note.decoded(lines[2]))
     except LedgerError:
         raise _invalid() from None
     empty_differs = found.size == 0 and found.root != EMPTY_ROOT
-    if len(found.root) != HASH_BYTES or found.size >= 1 << 63 or empty_differs:
+    if len(found.root) != HASH_BYTES or found.size > MOST_SIZE or empty_differs:
         raise _invalid()
     return found
 
@@ -66,17 +80,14 @@ def parse(text: str) -> Checkpoint:
 def read(data: bytes, keys: Iterable[Key]) -> Signed:
     """Read a checkpoint that at least one of `keys` signed.
 
-    A key signs for the log it is named after: another origin is refused. Raises `LedgerError`
-    (`note_invalid`, `note_unverified`, `checkpoint_invalid`).
+    A key signs for the log it is named after, and for no other: lines by keys of other logs say
+    nothing. Raises `LedgerError` (`note_invalid`, `checkpoint_invalid`, `note_unverified`,
+    `key_ambiguous`).
     """
     found = note.parse(data)
-    signed = note.verify(found, keys)
     checkpoint = parse(found.text)
-    if any(each.name != checkpoint.origin for each in signed):
-        raise LedgerError(
-            f"it is of the log {checkpoint.origin!r}, not of the one its key is named after",
-            code="note_unverified",
-        )
+    # INVARIANT: the origin, which nobody vouches for yet, only narrows down who may vouch for it.
+    signed = note.verify(found, [each for each in keys if each.name == checkpoint.origin])
     return Signed(checkpoint, signed, found)
 
 

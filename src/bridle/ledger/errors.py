@@ -6,10 +6,11 @@ from bridle.model.errors import BridleError
 
 
 class LedgerError(BridleError):
-    """A leaf that cannot be written or read, or a payload that does not open.
+    """Bytes that cannot be written or read, or do not show what they claim to show.
 
-    Codes: `leaf_invalid`, `leaf_too_large`, `seal_invalid`. A payload that does not open never
-    says why: wrong key, wrong place and changed bytes look alike.
+    Codes: `leaf_invalid`, `leaf_too_large`, `seal_invalid`, and those of notes, checkpoints, tiles,
+    receipts and trust files, which `docs/reference/ledger.md` lists. A payload that does not open
+    never says why: wrong key, wrong place and changed bytes look alike.
     """
 
     code = "leaf_invalid"

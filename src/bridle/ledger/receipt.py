@@ -21,6 +21,7 @@ from bridle.ledger.tree import HASH_BYTES, includes, leaf_hash
 HEAD = "c2sp.org/tlog-proof@v1"
 MOST_HASHES = 63
 MOST_BYTES = 1 << 20
+_MOST_LINES = 3 + MOST_HASHES
 _INDEX = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
@@ -37,24 +38,33 @@ class Receipt(Struct, frozen=True):
 
 
 def render(receipt: Receipt) -> bytes:
-    """Write a receipt."""
+    """Write a receipt. Raises `LedgerError` (`receipt_invalid`) if it could not be read back."""
     lines = [HEAD]
     if receipt.extra:
         lines.append(f"extra {note.encoded(receipt.extra)}")
     lines.append(f"index {receipt.index}")
     lines += map(note.encoded, receipt.proof)
-    return "\n".join([*lines, "", ""]).encode() + receipt.checkpoint
+    data = "\n".join([*lines, "", ""]).encode() + receipt.checkpoint
+    if parse(data) != receipt:
+        raise _invalid()
+    return data
 
 
 def parse(data: bytes) -> Receipt:
-    """Read a receipt. Raises `LedgerError` (`receipt_invalid`)."""
+    """Read a receipt of at most 1 MiB. Raises `LedgerError` (`receipt_invalid`).
+
+    The checkpoint in it is taken as it lies there; `verify` reads it. What this returns renders
+    back to the very bytes.
+    """
+    if len(data) > MOST_BYTES:
+        raise _invalid()
     above, gap, below = data.partition(b"\n\n")
-    if len(data) > MOST_BYTES or not gap:
+    lines = above.decode("latin-1").split("\n", _MOST_LINES)
+    if not gap or len(lines) > _MOST_LINES:
         raise _invalid()
     try:
-        lines = above.decode("ascii").split("\n")
         return _receipt(lines, below)
-    except (UnicodeDecodeError, LedgerError):
+    except LedgerError:
         raise _invalid() from None
 
 
@@ -78,6 +88,8 @@ def _receipt(lines: list[str], below: bytes) -> Receipt:
     line, extra = next(rest, ""), b""
     if line.startswith("extra "):
         extra, line = note.decoded(line.removeprefix("extra ")), next(rest, "")
+        if not extra:
+            raise _invalid()
     index = line.removeprefix("index ")
     if not line.startswith("index ") or not _INDEX.fullmatch(index) or int(index) >= 1 << 63:
         raise _invalid()

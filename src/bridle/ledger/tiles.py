@@ -15,6 +15,8 @@ from bridle.ledger.tree import HASH_BYTES, folded, frontier_of
 
 WIDTH = 256
 BITS = 8
+MOST_ENTRY = 65_535
+"""Longest entry of a bundle, in bytes."""
 _LENGTH = 2
 
 Hashes = Callable[[int, int, int], Sequence[bytes]]
@@ -75,6 +77,8 @@ def root_reader(hashes: Hashes) -> Callable[[int, int], bytes]:
         parts: list[bytes] = []
         while start < end:
             bits = (end - start).bit_length() - 1
+            if start & ((1 << bits) - 1):
+                raise LedgerError("no subtree starts there", code="tiles_incomplete")
             level, inner = divmod(bits, BITS)
             at = start >> (level * BITS)
             found = hashes(level, at, at + (1 << inner))
@@ -88,20 +92,27 @@ def root_reader(hashes: Hashes) -> Callable[[int, int], bytes]:
 
 
 def entries(leaves: Sequence[bytes]) -> bytes:
-    """Write an entry bundle: each leaf behind its length of two bytes."""
+    """Write an entry bundle: each leaf behind its length of two bytes.
+
+    Raises `LedgerError` (`entries_invalid`) unless there are 1 to 256 of at most 65,535 bytes.
+    """
+    if not 0 < len(leaves) <= WIDTH or max(map(len, leaves)) > MOST_ENTRY:
+        raise _not_entries()
     return b"".join(len(each).to_bytes(_LENGTH, "big") + each for each in leaves)
 
 
 def leaves(bundle: bytes) -> list[bytes]:
-    """Read an entry bundle. Raises `LedgerError` (`entries_invalid`)."""
+    """Read an entry bundle of 1 to 256 leaves. Raises `LedgerError` (`entries_invalid`)."""
     found: list[bytes] = []
     at = 0
     while at < len(bundle):
         length = int.from_bytes(bundle[at : at + _LENGTH], "big")
         at += _LENGTH + length
-        if length == 0 or at > len(bundle) or len(found) == WIDTH:
-            raise LedgerError("not a bundle of entries", code="entries_invalid")
+        if at > len(bundle) or len(found) == WIDTH:
+            raise _not_entries()
         found.append(bundle[at - length : at])
+    if not found:
+        raise _not_entries()
     return found
 
 
@@ -110,3 +121,7 @@ def split(tile: bytes) -> list[bytes]:
     if len(tile) % HASH_BYTES or not 0 < len(tile) <= WIDTH * HASH_BYTES:
         raise LedgerError("not a tile", code="tiles_incomplete")
     return [tile[at : at + HASH_BYTES] for at in range(0, len(tile), HASH_BYTES)]
+
+
+def _not_entries() -> LedgerError:
+    return LedgerError("not a bundle of entries", code="entries_invalid")

@@ -48,9 +48,14 @@ def parse(text: str) -> bytes:
             code="key_invalid",
             hint="`bridle operator new-key` makes one and prints it",
         )
-    if raw[:-1] + bytes([raw[-1] & 0x7F]) in _WEAK:
+    if is_weak(raw):
         raise UsageError("anybody could sign under this public key", code="key_invalid")
     return raw
+
+
+def is_weak(raw: bytes) -> bool:
+    """Tell whether anybody could sign under these 32 bytes: a point of small order."""
+    return raw[:-1] + bytes([raw[-1] & 0x7F]) in _WEAK
 
 
 def fingerprint(text: str) -> str:
