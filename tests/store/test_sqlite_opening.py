@@ -129,7 +129,13 @@ def test_the_tables_are_those_of_the_rows_and_no_others(path: Path) -> None:
         assert {column for index in indexes for column in index} == set(kind.INDEXED)
         assert set(kind.FIXED) <= set(kind.INDEXED)
     tables = {name for (name,) in run("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-    assert tables == {kind.TABLE for kind in ROWS} | {"leaves", "chains", "log"}
+    assert tables == {kind.TABLE for kind in ROWS} | {
+        "leaves",
+        "chains",
+        "log",
+        "subtrees",
+        "checkpoints",
+    }
     store.close()
 
 

@@ -141,6 +141,13 @@ class Store(Protocol):
         """
         ...
 
+    def scrub(self) -> bool:
+        """After an erasure was committed: leave no older copy of what was erased.
+
+        Returns False where a reader still needs one: then try again later.
+        """
+        ...
+
     def close(self) -> None:
         """Finish what is queued, sync, release the lock."""
         ...

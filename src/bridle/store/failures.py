@@ -13,6 +13,8 @@ HINTS = {
     "store_old_sqlite": "Install the apsw wheel that Bridle pins; it brings its own SQLite.",
     "store_corrupt": "Keep a copy of the folder, then restore a backup or start a new store.",
     "store_tampered": "Find out who could write it; restore a backup, or start a new store.",
+    "store_rolled_back": "It is an older copy: put the newest back. Where there is none, keep "
+    "this one for audit, and start a new store.",
     "store_network": "Locks and syncs do not hold there. Put the store on a local disk.",
     "store_readonly": "Make the folder and its files writable for the user that runs Bridle.",
     "store_full": "Free some space, then try again; nothing that was acknowledged is lost.",

@@ -29,3 +29,21 @@ def sync(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def replace(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+    """Write a file so that readers and crashes see the old or the new one, never a part.
+
+    One process at a time may do so: its draft lies beside the file, under a name of its own.
+    Raises `OSError`.
+    """
+    draft = path.with_name(f".{path.name}.new")
+    draft.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    with open(os.open(draft, flags, 0o600), "wb") as file:  # noqa: PTH123
+        os.fchmod(file.fileno(), mode)
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    sync(path.parent)

@@ -16,6 +16,7 @@ import apsw
 from bridle.model.errors import StoreError
 from bridle.store import folders
 from bridle.store.failures import failure, of_system
+from bridle.store.sqlite import subtrees
 from bridle.store.sqlite.statements import execute_of, of_sqlite
 
 APPLICATION_ID = 0x42726431  # "Brd1"
@@ -166,11 +167,14 @@ def _prepare(connection: apsw.Connection, path: Path | None) -> apsw.Connection:
         if found != "ok":
             raise failure("store_corrupt", f"{path} is damaged: {found}")
     _migrate(connection, version)
+    # What is erased is overwritten with zeros, in pages that stay and in those that are let go.
+    _set(connection, "secure_delete", "ON", 1)
     if path is not None:
         assert_schema(connection, path)
         _set(connection, "journal_mode", "WAL", "wal")
         _set(connection, "synchronous", "FULL", 2)
         folders.sync(path.parent)
+    subtrees.fill(connection)
     return connection
 
 

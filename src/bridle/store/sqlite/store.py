@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -38,6 +39,8 @@ class SqliteStore:
         self._process = os.getpid()
         self._level = ""
         self._timer = SyncTimer(self.sync, relaxed_ms)
+        self._scrubbing = threading.Lock()
+        self._to_scrub = self._scrubbed = False
         self._combiner: Combiner[SqliteTx] = Combiner(self._begin, self._explain)
 
     def write(self, job: Callable[[Tx], T], *, relaxed: bool = False) -> T:
@@ -54,6 +57,36 @@ class SqliteStore:
     def sync(self) -> None:
         """Make everything committed so far durable, whatever its level was."""
         self.write(SqliteTx.touch)  # type: ignore[arg-type]
+
+    def scrub(self) -> bool:
+        """After an erasure: leave nothing of what was erased in the write-ahead log.
+
+        Pages of the database itself are overwritten as they are erased. Returns False where a
+        reader still needs the log as it was: then try again later. Raises `StoreError`.
+        """
+        with self._scrubbing:
+            self._scrubbed, self._to_scrub = False, True
+            self.write(SqliteTx.touch)  # type: ignore[arg-type]
+            return self._scrubbed
+
+    def _truncate(self) -> None:
+        """Empty the write-ahead log, if nobody reads from it. Runs between two transactions."""
+        self._to_scrub = False
+        connection = self._connection
+        connection.set_busy_timeout(0)  # callers wait meanwhile
+        try:
+            busy, *_ = execute_of(connection)("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()[0]
+            self._scrubbed = not busy
+        except apsw.Error:
+            pass  # the commit before it holds all the same
+        finally:
+            connection.set_busy_timeout(opening.BUSY_MS)
+
+    def _durable(self) -> None:
+        """Note a commit that wrote something and waited for the disk."""
+        self._timer.synced()
+        if self._to_scrub:
+            self._truncate()
 
     def close(self) -> None:
         """Finish what is queued, sync, release the lock. Closing twice is harmless."""
@@ -89,7 +122,7 @@ class SqliteStore:
             self._level = level
         if level == "NORMAL":
             return Batch(self._connection, self._timer.unsynced, settles=False)
-        return Batch(self._connection, self._timer.synced, settles=self._timer.pending)
+        return Batch(self._connection, self._durable, settles=self._timer.pending)
 
     def _explain(self, problem: BaseException) -> StoreError | None:
         if isinstance(problem, apsw.Error):
