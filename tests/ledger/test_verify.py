@@ -1,18 +1,27 @@
 """Whatever is changed in a log, verification finds it; and it never fails on hostile content."""
 
+import hashlib
 import itertools
 import os
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridle.ledger import note
 from bridle.ledger.leaf import build
 from bridle.ledger.seal import Sealer
 from bridle.ledger.tree import Frontier, frontier_of, leaf_hash
-from bridle.ledger.verify import MOST_FINDINGS, Report, verify_log
+from bridle.ledger.verify import (
+    MOST_FINDINGS,
+    Report,
+    SealedPayloads,
+    Verification,
+    verify_log,
+)
 from bridle.model.record import LeafKind
 
 SEALER = Sealer(bytes(range(32)))
@@ -28,6 +37,7 @@ class Stored(NamedTuple):
     seq: int
     data: bytes
     sealed: bytes
+    hash: bytes
 
 
 def log(size: int = 12) -> list[Stored]:
@@ -49,7 +59,7 @@ def log(size: int = 12) -> list[Stored]:
         )
         sealed = SEALER.seal(openings, digest, bytes([index]) * 12) if openings else b""
         heads[chain] = seq + 1, digest
-        leaves.append(Stored(index, chain, seq + 1, data, sealed))
+        leaves.append(Stored(index, chain, seq + 1, data, sealed, digest))
     return leaves
 
 
@@ -166,7 +176,7 @@ def test_a_rewired_chain_is_found_even_when_the_root_was_made_to_fit(
     body = {"ids": {"action": "a6"}, "body": {}, "fields": {}, "salts": b""}
     data, _, _ = build(**{**fields, "prev": prev, **body, **changes})
     filed = {**fields, **changes}
-    forged = [*LOG[:6], Stored(6, filed["chain"], filed["seq"], data, b"")]
+    forged = [*LOG[:6], Stored(6, filed["chain"], filed["seq"], data, b"", leaf_hash(data))]
     frontier = frontier_of(leaf_hash(leaf.data) for leaf in forged)
     report = verify_log(forged, frontier, sealer=SEALER)
     assert codes(report) == {code}
@@ -204,12 +214,180 @@ def test_a_payload_moved_to_another_leaf_does_not_open() -> None:
     assert codes(check(moved)) == {"payload_unopenable"}
 
 
+def record(leaves: list[Stored], kind: LeafKind, chain: str, body: dict[str, object]) -> Stored:
+    """Write one more leaf behind `leaves`."""
+    last = [leaf for leaf in leaves if leaf.chain == chain]
+    seq, prev = (last[-1].seq + 1, last[-1].hash) if last else (0, bytes(32))
+    time = 5_000 + len(leaves)
+    data, digest, _ = build(kind, chain, seq, prev, time, {"by": "ana"}, body, {}, b"")
+    return Stored(len(leaves), chain, seq, data, b"", digest)
+
+
+def redacted(leaves: list[Stored], chain: str, **body: object) -> list[Stored]:
+    return [*leaves, record(leaves, LeafKind.REDACTION, chain, {"basis": "asked", **body})]
+
+
+def without(leaves: list[Stored], chain: str, below: int) -> list[Stored]:
+    """The same log, a chain's payloads gone below an index."""
+    return [
+        leaf._replace(sealed=b"") if leaf.chain == chain and leaf.index < below else leaf
+        for leaf in leaves
+    ]
+
+
+def named(leaves: list[Stored]) -> list[Stored]:
+    """The same log as it is written now: each leaf names what is sealed beside it."""
+    heads: dict[str, tuple[int, bytes]] = {}
+    made: list[Stored] = []
+    for leaf in leaves:
+        old = msgspec.json.decode(leaf.data)
+        seq, prev = heads.get(leaf.chain, (-1, bytes(32)))
+        old["prev"] = prev.hex()
+        if leaf.sealed:
+            old["body"]["sealed"] = hashlib.sha256(leaf.sealed).hexdigest()[:32]
+        data = msgspec.json.encode(old)
+        digest = leaf_hash(data)
+        heads[leaf.chain] = seq + 1, digest
+        made.append(leaf._replace(data=data, hash=digest))
+    return made
+
+
+NAMED = named(LOG)
+
+
+def found(leaves: list[Stored], **options: object) -> dict[int, str]:
+    """Verify by public means alone, and re-read by index."""
+    beside = SealedPayloads(reread=lambda index: leaves[index], **options)
+    verification = Verification(beside)
+    for leaf in leaves:
+        verification.take(leaf)
+    return {flaw.index: flaw.code for flaw in verification.finish().findings}
+
+
+def test_a_payload_that_is_gone_is_missed_unless_a_record_says_why() -> None:
+    for log_ in (LOG, NAMED):
+        assert found(without(log_, "m1", 12)) == dict.fromkeys((2, 4, 8, 10), "payload_missing")
+        whole = redacted(log_, "m1", what="mission", below=12, records=4)
+        assert found(without(whole, "m1", 12)) == {}
+        assert found(without(redacted(log_, "m2", what="mission", below=12), "m1", 12)) != {}
+
+
 def test_erasing_a_payload_leaves_the_log_whole_and_is_counted() -> None:
-    openings = SEALER.open(LOG[2].sealed, leaf_hash(LOG[2].data))
-    del openings["args"]
-    report = check([LOG[0], LOG[1]._replace(sealed=b""), resealed(LOG[2], openings), *LOG[3:]])
+    leaves = without(redacted(NAMED, "m1", what="mission", below=12, records=4), "m1", 12)
+    report = verify_log(leaves)
     assert report.ok
-    assert (report.payloads.opened, report.payloads.erased) == (6, 2)
+    assert (report.payloads.unopened, report.payloads.erased) == (4, 4)
+
+
+def test_a_payload_that_comes_back_after_its_redaction_is_found() -> None:
+    whole = redacted(NAMED, "m1", what="mission", below=12, records=4)
+    assert found(whole) == {2: "payload_restored"}
+    later = without(whole, "m1", 8)
+    assert found(later) == {8: "payload_restored"}
+
+
+def test_a_redaction_speaks_of_nothing_later_than_itself() -> None:
+    for body in (
+        {"what": "mission", "below": 13},
+        {"what": "mission", "below": -1},
+        {"what": "mission", "below": True},
+        {"what": "record", "record": 12, "fields": [], "sealed": ""},
+        {"what": "record", "record": 4, "fields": [], "sealed": "xyz"},
+        {"what": "everything"},
+        {},
+    ):
+        assert found(redacted(NAMED, "m1", **body)) == {12: "redaction_invalid"}
+
+
+def test_a_payload_changed_in_one_bit_is_seen_without_any_key() -> None:
+    for leaf in NAMED:
+        for place in range(len(leaf.sealed)):
+            changed = bytearray(leaf.sealed)
+            changed[place] ^= 1 << (place % 8)
+            other = [*NAMED]
+            other[leaf.index] = leaf._replace(sealed=bytes(changed))
+            assert found(other) == {leaf.index: "payload_changed"}
+
+
+def test_a_payload_beside_a_leaf_that_commits_to_nothing_is_found() -> None:
+    other = [NAMED[0]._replace(sealed=NAMED[1].sealed), *NAMED[1:]]
+    assert found(other) == {0: "payload_changed"}
+
+
+def one_field_erased(log_: list[Stored]) -> tuple[list[Stored], dict[str, object]]:
+    leaf = log_[2]
+    openings = SEALER.open(LOG[2].sealed, LOG[2].hash)
+    del openings["args"]
+    remaining = SEALER.seal(openings, LOG[2].hash, os.urandom(12))
+    body = {
+        "what": "record",
+        "record": 2,
+        "fields": ["args"],
+        "sealed": hashlib.sha256(remaining).hexdigest()[:32],
+    }
+    return [*log_[:2], leaf._replace(sealed=remaining), *log_[3:]], body
+
+
+@pytest.mark.parametrize("log_", [LOG, NAMED], ids=["older", "named"])
+def test_one_field_erased_is_told_apart_from_one_taken_away(log_: list[Stored]) -> None:
+    changed, body = one_field_erased(log_)
+    opener = {"opener": lambda leaf, _: SEALER.open(leaf.sealed, LOG[leaf.index].hash)}
+    assert found(changed, **opener) == {2: "payload_changed"}
+    good = redacted(changed, "m1", **body)
+    assert found(good) == {}
+    assert found(good, **opener) == {}
+    assert found(redacted(changed, "m1", **{**body, "fields": []}), **opener) == {
+        2: "payload_changed"
+    }
+    assert found(redacted(changed, "m1", **{**body, "sealed": "0" * 32})) == {
+        2: "payload_changed" if log_ is NAMED else "payload_restored"
+    }
+    assert found(redacted(log_, "m1", **body)) == {2: "payload_restored"}
+    assert 2 in found(redacted(changed, "m2", **body))
+
+
+def test_a_hash_kept_beside_a_leaf_has_to_be_its_own() -> None:
+    other = [*NAMED[:5], NAMED[5]._replace(hash=NAMED[4].hash), *NAMED[6:]]
+    assert found(other) == {5: "hash_mismatch"}
+
+
+def test_roots_at_any_size_and_of_full_tiles_are_recomputed_on_the_way() -> None:
+    count = 600
+    leaves = [Stored(index, "c", index, b"%d" % index, b"", b"") for index in range(count)]
+    hashes = [leaf_hash(leaf.data) for leaf in leaves]
+    told: dict[tuple[int, int], bytes] = {}
+    verification = Verification(
+        SealedPayloads(),
+        sizes=range(count + 50),
+        completed=lambda level, number, root: told.__setitem__((level, number), root),
+    )
+    for leaf in leaves:
+        verification.take(leaf)
+    roots = verification.finish().roots
+    assert roots == {size: frontier_of(hashes[:size]).root() for size in range(count + 1)}
+    assert told == {
+        (1, 0): frontier_of(hashes[:256]).root(),
+        (1, 1): frontier_of(hashes[256:512]).root(),
+    }
+
+
+def test_keys_and_bundles_on_record_are_told() -> None:
+    key = str(note.Signer("log.example/1", bytes(32)).key)
+    leaves = [*NAMED]
+    for kind, body in (
+        (LeafKind.LOG, {"what": "key", "key": key, "state": "added"}),
+        (LeafKind.POLICY, {"what": "activate", "digest": "ab" * 32}),
+        (LeafKind.LOG, {"what": "key", "key": key, "state": "retired"}),
+    ):
+        leaves.append(record(leaves, kind, "system", body))
+    report = verify_log(leaves)
+    assert [(each.index, each.key, each.state) for each in report.keys] == [
+        (12, key, "added"),
+        (14, key, "retired"),
+    ]
+    assert report.bundles == ("ab" * 32,)
+    bad = record(leaves, LeafKind.LOG, "system", {"what": "key", "key": "x", "state": "added"})
+    assert codes(verify_log([*leaves, bad])) == {"leaf_invalid"}
 
 
 def test_a_wrong_root_or_size_alone_is_found() -> None:
@@ -219,7 +397,10 @@ def test_a_wrong_root_or_size_alone_is_found() -> None:
 
 
 def test_findings_are_capped_and_counted() -> None:
-    junk = [Stored(index, "c", index, b"junk", b"") for index in range(MOST_FINDINGS + 500)]
+    junk = [
+        Stored(index, "c", index, b"junk", b"", leaf_hash(b"junk"))
+        for index in range(MOST_FINDINGS + 500)
+    ]
     report = verify_log(junk)
     assert len(report.findings) == MOST_FINDINGS
     assert report.flaws == MOST_FINDINGS + 500
@@ -235,6 +416,7 @@ def test_findings_are_capped_and_counted() -> None:
             seq=st.integers(),
             data=st.binary(max_size=60) | st.sampled_from([leaf.data for leaf in LOG]),
             sealed=st.binary(max_size=60) | st.sampled_from([leaf.sealed for leaf in LOG]),
+            hash=st.binary(max_size=33) | st.sampled_from([leaf.hash for leaf in LOG]),
         ),
         max_size=8,
     )
