@@ -1,7 +1,8 @@
 """A write transaction of SQLite: rows, leaves, chains and the frontier of the log.
 
 One `Batch` is one transaction; each job sees it through a `SqliteTx` of its own, in a savepoint.
-Heads of chains and the frontier are read once per batch and written once, at the commit.
+Heads of chains and the frontier are read once per batch and written once, at the commit; leaves are
+inserted many at a time, at the commit or when somebody reads them.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import struct
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import TypeAlias, TypeVar
 
 import apsw
@@ -27,10 +29,18 @@ T = TypeVar("T")
 LEAF_BYTES = 65_535
 _PAGE = 256
 _HASH = tree.HASH_BYTES
+_AT_ONCE = 16  # leaves of one statement
 _SUBTREE = 'INSERT INTO "subtrees" VALUES (?, ?, ?)'
 _TOUCH = 'UPDATE "log" SET "syncs" = "syncs" + 1'
 
-Mark: TypeAlias = tuple[dict[str, ChainHead], frozenset[str], Frontier | None]
+Waiting: TypeAlias = list[tuple[int, str, int, bytes, bytes, bytes]]
+Mark: TypeAlias = tuple[dict[str, ChainHead], frozenset[str], Frontier | None, Waiting, int]
+
+
+@cache
+def _insert(count: int) -> str:
+    marks = ", ".join(["(?, ?, ?, ?, ?, ?)"] * count)
+    return f'INSERT INTO "leaves" VALUES {marks}'  # noqa: S608 - marks only
 
 
 class Log:
@@ -42,14 +52,18 @@ class Log:
         self._changed: frozenset[str] = frozenset()
         self._frontier: Frontier | None = None
         self._stored: Frontier | None = None
+        self._waiting: Waiting = []
 
     def mark(self) -> Mark:
         """Return what `restore` needs to come back to this point."""
-        return dict(self._heads), self._changed, self._frontier
+        waiting = self._waiting
+        return dict(self._heads), self._changed, self._frontier, waiting, len(waiting)
 
     def restore(self, mark: Mark) -> None:
         """Forget what was appended since `mark`."""
-        self._heads, self._changed, self._frontier = mark
+        self._heads, self._changed, self._frontier, self._waiting, count = mark
+        # `settle` starts a new list, so what it inserted is still here if that was undone.
+        del self._waiting[count:]
 
     def frontier(self) -> Frontier:
         """Return the frontier, this transaction's leaves included."""
@@ -80,10 +94,9 @@ class Log:
         if seq != head.seq + 1:
             raise UsageError(f"leaf {seq} of {chain} does not follow its head {head.seq}")
         frontier = self.frontier()
-        self._execute(
-            'INSERT INTO "leaves" VALUES (?, ?, ?, ?, ?, ?)',
-            (frontier.size, chain, seq, data, digest, sealed),
-        )
+        self._waiting.append((frontier.size, chain, seq, data, digest, sealed))
+        if len(self._waiting) >= _PAGE:
+            self.settle()
         if (frontier.size + 1) % tiles.WIDTH == 0:
             self._fill(frontier, digest)
         self._frontier = frontier.append(digest)
@@ -98,8 +111,16 @@ class Log:
             if not odd:
                 self._execute(_SUBTREE, (level, frontier.size >> height, root))
 
+    def settle(self) -> None:
+        """Insert the leaves that wait: before anything reads or changes them, and to commit."""
+        waiting, self._waiting = self._waiting, []
+        for start in range(0, len(waiting), _AT_ONCE):
+            some = waiting[start : start + _AT_ONCE]
+            self._execute(_insert(len(some)), [value for leaf in some for value in leaf])
+
     def flush(self) -> None:
-        """Write heads and frontier, once for the whole batch."""
+        """Write leaves, heads and frontier, once for the whole batch."""
+        self.settle()
         for chain in self._changed:
             head = self._heads[chain]
             self._execute(
@@ -205,6 +226,7 @@ class SqliteTx:
         at, stop = max(start, 0), self.frontier().size if end is None else end
         while at < stop:
             self._check()
+            self._log.settle()
             page = self._execute(
                 'SELECT "index", "chain", "seq", "data", "sealed", "hash" FROM "leaves" '
                 'WHERE "index" >= ? AND "index" < ? ORDER BY "index" LIMIT ?',
@@ -219,6 +241,7 @@ class SqliteTx:
     def hashes(self, level: int, start: int, end: int) -> list[bytes]:
         """Return hashes of tiles; see `bridle.store.base.Tx.hashes`."""
         self._check()
+        self._log.settle()
         if level == 0:
             sql = 'SELECT "hash" FROM "leaves" WHERE "index" >= ? AND "index" < ? ORDER BY "index"'
             found = self._execute(sql, (start, end))
@@ -233,6 +256,7 @@ class SqliteTx:
     def erase(self, chain: str) -> int:
         """Drop every sealed payload of a chain."""
         self._check()
+        self._log.settle()
         before = self._connection.total_changes()
         self._execute(
             'UPDATE "leaves" SET "sealed" = x\'\' WHERE "chain" = ? AND "sealed" <> x\'\'',
@@ -243,6 +267,7 @@ class SqliteTx:
     def reseal(self, index: int, sealed: bytes) -> None:
         """Put another sealed payload, or none, beside the leaf at `index`."""
         self._check()
+        self._log.settle()
         self._execute('UPDATE "leaves" SET "sealed" = ? WHERE "index" = ?', (sealed, index))
 
     def checkpoints(self) -> list[bytes]:
@@ -333,7 +358,9 @@ class Batch:
 
     def commit(self) -> None:
         """Commit all of the batch, or raise; tell `written` if something was written."""
+        changes = self._connection.total_changes()
         self._log.flush()
+        self._wrote = self._wrote or self._connection.total_changes() != changes
         if self._wrote and self._settles:
             # SQLite skips a page that was written as it was, and then the sync with it.
             self._execute(_TOUCH)
