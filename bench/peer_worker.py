@@ -68,6 +68,38 @@ CASES: dict[str, Callable[[int, Path], Callable[[], object]]] = {
 }
 
 
+def agt_log(folder: Path, *, file: bool) -> Callable[[], object]:
+    """Return an entry of AGT's Merkle log in memory, and in a signed file too if asked for."""
+    from agentmesh.governance.audit import AuditLog
+    from agentmesh.governance.audit_backends import FileAuditSink
+
+    log = AuditLog(sink=FileAuditSink(folder / "agt.jsonl", b"k" * 32) if file else None)
+    return lambda: log.log("tool_call", "did:a", "read", resource="y", data=_ENTRY)
+
+
+def attenu_log(folder: Path) -> Callable[[], object]:
+    """Return an entry of attenu-guard's hash-chained file."""
+    from attenu_guard.audit import AuditLog
+
+    log = AuditLog(folder / "attenu-log.jsonl")
+    return lambda: log.append("check", "2026-01-01T00:00:00Z", actor="a", scope="y", **_ENTRY)
+
+
+_ENTRY = {
+    "tool": "pay.t0",
+    "account": "ACC-000123",
+    "amount": 1250,
+    "currency": "EUR",
+    "reference": "2026-11-0042",
+}
+
+LEDGERS: dict[str, Callable[[int, Path], Callable[[], object]]] = {
+    "AGT AuditLog, Merkle log in memory": lambda _n, at: agt_log(at, file=False),
+    "AGT AuditLog and FileAuditSink, not fsynced": lambda _n, at: agt_log(at, file=True),
+    "attenu-guard AuditLog in a file, not fsynced": lambda _n, at: attenu_log(at),
+}
+
+
 def timed(call: Callable[[], object], times: int) -> list[float]:
     """Microseconds of each of so many calls."""
     taken: list[float] = []
@@ -87,7 +119,7 @@ def main() -> None:
             asked = json.loads(line)
             key = (asked["case"], asked["rules"])
             if key not in calls:
-                calls[key] = CASES[asked["case"]](asked["rules"], Path(name))
+                calls[key] = (CASES | LEDGERS)[asked["case"]](asked["rules"], Path(name))
             print(json.dumps(timed(calls[key], asked["times"])), flush=True)
 
 
