@@ -164,7 +164,12 @@ def test_an_interruption_right_after_the_commit_undoes_nothing(store: SqliteStor
     found: list[Any] = []
     inside, queued = threading.Event(), threading.Event()
 
+    def interrupt(connection: Any, name: str, pages: int) -> int:
+        store._connection.set_wal_hook(None)
+        raise KeyboardInterrupt
+
     def first(tx: Tx) -> None:
+        store._connection.set_wal_hook(interrupt)
         inside.set()
         assert queued.wait(30)
         put(1)(tx)
@@ -173,11 +178,6 @@ def test_an_interruption_right_after_the_commit_undoes_nothing(store: SqliteStor
         with pytest.raises(KeyboardInterrupt):
             store.write(first)
 
-    def interrupt(connection: Any, name: str, pages: int) -> int:
-        store._connection.set_wal_hook(None)
-        raise KeyboardInterrupt
-
-    store._connection.set_wal_hook(interrupt)
     threads = [
         threading.Thread(target=leader),
         threading.Thread(target=lambda: found.append(store.write(put(2)))),

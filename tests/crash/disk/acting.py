@@ -44,8 +44,7 @@ class Office:
         self.told = Told()
         store = open_store(path, vfs=disk.vfs, relaxed_ms=60_000)
         try:
-            pages = 12 if checkpoints else 0
-            store._connection.execute(f"PRAGMA wal_autocheckpoint = {pages}")
+            store._log_pages = 12 if checkpoints else 0
             self.desk = Desk(FILES, store=store)
             self.session = self.desk.session()
         except BaseException as problem:

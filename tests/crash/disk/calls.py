@@ -111,7 +111,7 @@ class _Calls:
 
     def _open(self, ordinary: Callable[..., int]) -> Callable[..., int]:
         def call(path: bytes, flags: int, mode: int) -> int:
-            if not flags & os.O_CREAT or os.path.exists(path):
+            if not flags & os.O_CREAT or Path(os.fsdecode(path)).exists():
                 return ordinary(path, flags, mode)
             how = self._disk.refuses()
             return _refused(how) if how else ordinary(path, flags, mode)

@@ -53,7 +53,7 @@ def work(path: Path, vfs: RecordingVFS, steps: int, seed: int) -> list[str]:
     """Decide, start, act and report, hold and approve, kill and lift. Returns every state."""
     dice = random.Random(seed)
     store = open_store(path, vfs=vfs.name, relaxed_ms=60_000)
-    store._connection.execute("PRAGMA wal_autocheckpoint = 20")
+    store._log_pages = 20
     witness = Witness(store, vfs.record)
     desk = Desk(FILES, store=witness)
     session = desk.session()

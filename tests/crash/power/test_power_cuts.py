@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from bridle.model.errors import StoreError
 from bridle.store.combining import Combiner
-from bridle.store.sqlite import SqliteStore
+from bridle.store.sqlite import SqliteStore, resync
 from bridle.store.sqlite.store import execute_of
 from crash.power import acting, cuts, writers
 from crash.power.cuts import cut, due, every, some
-from crash.power.vfs import RecordingVFS, recording, written
+from crash.power.vfs import Event, RecordingVFS, recording, written
 
 
 @pytest.fixture
@@ -96,6 +97,42 @@ def test_a_relaxed_write_may_go_with_its_milliseconds_and_takes_nothing_else_alo
     assert kept == [["first"], ["first", "soft"]]
 
 
+def failing_once(path: Path, vfs: RecordingVFS) -> list[str]:
+    """A relaxed write, then a sync that fails, then writes that succeed."""
+    store = writers.opened(path, vfs)
+    writers.write(store, vfs.record, "first", relaxed=False, size=10)
+    writers.write(store, vfs.record, "soft", relaxed=True, size=3_000)
+    vfs.failing = 1
+    with pytest.raises(StoreError) as found:
+        writers.write(store, vfs.record, "undone", relaxed=False, size=10)
+    assert found.value.code == "store_unavailable"
+    for number in range(6):
+        writers.write(store, vfs.record, f"w{number}", relaxed=number % 3 == 1, size=3_000)
+    store.sync()
+    leaves = writers.order(store)
+    store.close()
+    return leaves
+
+
+def test_what_a_failed_sync_left_unwritten_takes_nothing_along_that_was_told_later(
+    vfs: RecordingVFS, images: Path, tmp_path: Path
+) -> None:
+    leaves = failing_once(tmp_path / "s" / "store.db", vfs)
+    assert "undone" not in leaves
+    # Until something is written in its place, a commit that failed may still be found after a cut:
+    # its caller was told that the store did not answer, and nobody acted on it.
+    found, undone = writers.judge(leaves), writers.judge(["first", "soft", "undone"])
+
+    def judge(path: Path, before: list[Event]) -> None:
+        try:
+            found(path, before)
+        except AssertionError:
+            undone(path, before)
+
+    events = vfs.record.events
+    assert cut(events, every(events, step=2, seeds=3), images, judge) > 60
+
+
 def test_a_governor_whose_power_is_cut_stands_where_an_acknowledged_commit_left_it(
     vfs: RecordingVFS, images: Path, tmp_path: Path
 ) -> None:
@@ -172,6 +209,15 @@ def caught(vfs: RecordingVFS, leaves: list[str], folder: Path) -> None:
     with pytest.raises(Exception) as found:
         cut(events, every(events, step=3, seeds=1), folder, writers.judge(leaves))
     assert "acknowledged and lost" in str(found.value) or found.value.code == "store_corrupt"
+
+
+def test_a_store_that_goes_on_after_a_failed_sync_as_if_nothing_was_is_caught(
+    vfs: RecordingVFS, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(resync, "rewrite", lambda connection: None)
+        leaves = failing_once(tmp_path / "s" / "store.db", vfs)
+    caught(vfs, leaves, images)
 
 
 def test_a_governor_that_acknowledges_too_early_is_caught(

@@ -26,7 +26,7 @@ _numbers = itertools.count()
 
 
 class Event(NamedTuple):
-    """`kind` is `open`, `write`, `truncate`, `sync`, `delete`, `names` or `note`."""
+    """`kind` is `open`, `write`, `truncate`, `sync`, `lost`, `delete`, `names` or `note`."""
 
     kind: str
     name: str = ""
@@ -79,16 +79,24 @@ class RecordingFile(apsw.VFSFile):
         self._disk.record.add(Event("truncate", self._name, size))
 
     def xSync(self, flags: int) -> None:  # noqa: N802
+        if self._disk.failing:
+            self._disk.failing -= 1
+            self._disk.record.add(Event("lost", self._name))
+            raise apsw.exception_for(apsw.SQLITE_IOERR_FSYNC)
         if self._disk.syncs:
             super().xSync(flags)
             self._disk.record.add(Event("sync", self._name))
 
 
 class RecordingVFS(apsw.VFS):
-    """The system's file system, recorded. With `syncs` false it only claims to sync."""
+    """The system's file system, recorded. With `syncs` false it only claims to sync.
+
+    The next `failing` syncs fail, as Linux has them fail: what was not synced is still read, and
+    never written (fsync(2), EIO).
+    """
 
     def __init__(self, record: Record, *, syncs: bool = True) -> None:
-        self.record, self.syncs = record, syncs
+        self.record, self.syncs, self.failing = record, syncs, 0
         self.folders: set[Path] = set()
         self.name = f"recording-{next(_numbers)}"
         super().__init__(self.name, "unix")
@@ -157,6 +165,8 @@ class Disk:
                 self._now[event.name].pending.append(event)
             case "sync":
                 self._sync(self._now[event.name])
+            case "lost":
+                self._now[event.name].pending.clear()
             case "delete":
                 self._pending.append(("delete", event.name, self._now.pop(event.name)))
             case "names":

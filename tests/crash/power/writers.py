@@ -30,7 +30,7 @@ def write(store: SqliteStore, record: Record, what: str, *, relaxed: bool, size:
 def opened(path: Path, vfs: RecordingVFS, *, pages: int = 12, relaxed_ms: int = 60_000):
     """A store that moves its log into the database every few pages, so that cuts meet that too."""
     store = open_store(path, vfs=vfs.name, relaxed_ms=relaxed_ms)
-    store._connection.execute(f"PRAGMA wal_autocheckpoint = {pages}")
+    store._log_pages = pages
     return store
 
 

@@ -15,13 +15,14 @@ from bridle.store.base import Tx
 from bridle.store.combining import Combiner
 from bridle.store.failures import failure
 from bridle.store.relaxed import SyncTimer
-from bridle.store.sqlite import opening
+from bridle.store.sqlite import opening, resync
 from bridle.store.sqlite.statements import execute_of, of_sqlite
 from bridle.store.sqlite.transaction import Batch, SqliteTx
 
 T = TypeVar("T")
 
 RELAXED_MS = 50
+_LOG_PAGES = 1_000
 
 
 class SqliteStore:
@@ -38,6 +39,8 @@ class SqliteStore:
         self._descriptor = descriptor
         self._process = os.getpid()
         self._level = ""
+        self._log_pages = _LOG_PAGES
+        self._unsure = False
         self._timer = SyncTimer(self.sync, relaxed_ms)
         self._scrubbing = threading.Lock()
         self._to_scrub = self._scrubbed = False
@@ -105,8 +108,8 @@ class SqliteStore:
     def _final_sync(self) -> None:
         if not self._timer.pending:
             return
-        batch = self._begin(durable=True)
         try:
+            batch = self._begin(durable=True)
             batch.begin()
             batch.run(SqliteTx.touch)
             batch.commit()
@@ -115,16 +118,31 @@ class SqliteStore:
 
     def _begin(self, durable: bool) -> Batch:  # noqa: FBT001
         """Make the next transaction. A sync that is overdue makes every write strict."""
+        if self._unsure:
+            # INVARIANT: I7. No commit counts on what an earlier sync failed to write.
+            resync.rewrite(self._connection)
+            self._unsure = False
         level = "FULL" if durable or self._timer.overdue() else "NORMAL"
         if level != self._level:
-            self._level = ""
-            execute_of(self._connection)(f"PRAGMA synchronous = {level}")
-            self._level = level
+            self._set_level(level)
         if level == "NORMAL":
             return Batch(self._connection, self._timer.unsynced, settles=False)
         return Batch(self._connection, self._durable, settles=self._timer.pending)
 
+    def _set_level(self, level: str) -> None:
+        """Set what a commit waits for.
+
+        SQLite moves the log into the database after a commit, and keeps to itself that a sync
+        failed meanwhile: so it does that only where the commit left nothing to sync.
+        """
+        self._level = ""
+        execute_of(self._connection)(f"PRAGMA synchronous = {level}")
+        self._connection.wal_autocheckpoint(self._log_pages if level == "FULL" else 0)
+        self._level = level
+
     def _explain(self, problem: BaseException) -> StoreError | None:
+        if isinstance(problem, apsw.IOError):
+            self._unsure = self._descriptor is not None
         if isinstance(problem, apsw.Error):
             return of_sqlite(problem, self._connection)
         return None
