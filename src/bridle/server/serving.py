@@ -18,6 +18,7 @@ from types import FrameType
 
 from msgspec import Struct
 
+from bridle.emit.targets import Emission, Target
 from bridle.governor.ground.opening import Site
 from bridle.model.errors import RefusedError, StoreError
 from bridle.server import confine, installing
@@ -34,7 +35,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     `user` (root only) is whom the governor becomes, `operators` and `agents_group` are who may
     connect; `state` and `runtime` are the folders of store and sockets. With `idle_exit` it ends
     once nobody has been connected for so many seconds; `as_json` is for the line that says it
-    serves.
+    serves. `emit` are the receivers that are told of each record.
     """
 
     user: str = ""
@@ -44,6 +45,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     runtime: Path | None = None
     idle_exit: float | None = None
     as_json: bool = False
+    emit: tuple[Target, ...] = ()
 
 
 def serve(bundle: str | os.PathLike[str], settings: Settings = Settings()) -> None:  # noqa: B008 - frozen
@@ -126,11 +128,13 @@ def _run(
     # INVARIANT: one governor per store — opening takes the store's lock, so whatever sockets lie
     # there after this line are nobody's. Where root has made them, a lock of root's stood before.
     governor = Governor.open(root, site=site)
+    emission = Emission()
     try:
         # A bundle's objects stay for good: the collector need not go through them at every turn.
         gc.collect()
         gc.freeze()
         place = site.place(root)
+        emission.start(place.folder, settings.emit)
         made = (
             agents_door(place.agents_socket, group=group),
             operator_door(place.operator_socket),
@@ -150,7 +154,10 @@ def _run(
             _ready(place.id, doors, as_json=settings.as_json)
             server.run()
     finally:
-        governor.close()
+        try:
+            governor.close()
+        finally:
+            emission.close()  # after it: what a governor records last is told, too
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from bridle.cli import choice, terminal
+from bridle.cli.commands.tail import tail
 from bridle.cli.root import FINDINGS, Group
 from bridle.ledger.verify import Report
 
@@ -101,3 +102,6 @@ def show(found: Report, folder: Path, rows: int | None) -> None:
         f"✗ the ledger does not verify: {terminal.counted(found.flaws, 'flaw')}", "error", bold=True
     )
     terminal.line(good if found.ok else bad)
+
+
+audit.add_command(tail)

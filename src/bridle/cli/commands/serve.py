@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,8 +11,24 @@ from bridle.cli import choice, terminal
 from bridle.cli.operator import connected
 from bridle.cli.root import Command
 
+if TYPE_CHECKING:
+    from bridle.emit.targets import Target
+
 # Whose they are, and whether that will do, is looked at where they are used.
 _FOLDER = click.Path(path_type=Path, file_okay=False, readable=False)
+
+
+def _targets(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> tuple[Target, ...]:
+    """Read what --emit names; files relative to where the command was given."""
+    from bridle.emit.errors import EmitError
+    from bridle.emit.targets import target
+
+    try:
+        return tuple(target(each) for each in values)
+    except EmitError as problem:
+        raise click.BadParameter(f"{problem.message}. {problem.hint}", ctx, param) from problem
 
 
 @click.command(cls=Command)
@@ -34,6 +50,13 @@ _FOLDER = click.Path(path_type=Path, file_okay=False, readable=False)
 @click.option("--agents-group", default="", metavar="GROUP", help="Who may open agents.sock.")
 @click.option("--state", type=_FOLDER, metavar="DIR", help="Where the store lies.")
 @click.option("--runtime", type=_FOLDER, metavar="DIR", help="Where the sockets lie.")
+@click.option(
+    "--emit",
+    multiple=True,
+    metavar="TARGET",
+    callback=_targets,
+    help="Tell of each record: ocsf:FILE, cloudevents:FILE, otel[:ENDPOINT]. May be repeated.",
+)
 @choice.as_json
 def serve(*, bundle: Path, **options: Any) -> None:
     """Run the governor of a bundle until it is told to stop (Ctrl-C or SIGTERM).
