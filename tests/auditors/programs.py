@@ -1,8 +1,8 @@
 """The programs that check Bridle's ledger, and Bridle itself, behind one way to ask.
 
-Each answers some of: `open` a checkpoint, recompute a log's root from `entries`, read its `tiles`,
-`prove` leaves, prove how it has `grown`, check an `inclusion`, a `consistency`, a `receipt`, `write`
-a log. Bytes go in and come out as bytes, whatever is spoken underneath.
+Each can do some of: `open` a checkpoint, recompute a log's root from `entries`, read its `tiles`,
+`prove` leaves, prove how it has `grown`, check an `inclusion`, a `consistency`, a `receipt`, and
+`write` a log. Bytes go in and come out as bytes, whatever is spoken underneath.
 """
 
 import base64
@@ -33,7 +33,7 @@ ABLE = {
     ),
     "tlog-scales": (
         "open", "entries", "tiles", "prove", "grown", "inclusion", "consistency", "receipt",
-        "write",
+        "write", "cosign",
     ),
     "scitt-cose": ("entries", "prove", "grown", "inclusion", "consistency"),
     "pymerkle": ("entries", "root", "prove", "grown", "inclusion"),
@@ -46,8 +46,8 @@ LISTS = {"leaves", "proof", "roots", "hashes"}
 Answer = dict[str, Any]
 
 
-class Unanswered(Exception):
-    """The program did not hold what it was asked to check; its own words."""
+class RefusedError(Exception):
+    """What the program was asked to check does not hold; its own words."""
 
 
 class Program:
@@ -64,7 +64,7 @@ class Program:
         )
 
     def ask(self, do: str, **asked: Any) -> Answer:
-        """Ask; the answer, or `Unanswered`."""
+        """Ask; the answer, or `RefusedError`."""
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.write(json.dumps({"do": do, **_written(asked)}) + "\n")
@@ -73,7 +73,7 @@ class Program:
         assert line, f"{self.name} has ended"
         answer = json.loads(line)
         if not answer.pop("ok"):
-            raise Unanswered(answer["why"])
+            raise RefusedError(answer["why"])
         return _read(answer)
 
     def end(self) -> None:
@@ -87,11 +87,11 @@ class Bridle:
     name = "bridle"
 
     def ask(self, do: str, **asked: Any) -> Answer:
-        """Ask; the answer, or `Unanswered`."""
+        """Ask; the answer, or `RefusedError`."""
         try:
             return ANSWERS[do](**asked)
         except (BridleError, OSError) as error:
-            raise Unanswered(str(error)) from error
+            raise RefusedError(str(error)) from error
 
     def end(self) -> None: ...
 
@@ -114,14 +114,14 @@ def _entries(dir: str, keys: list[str]) -> Answer:  # noqa: A002 - the question'
         if tile.level == 0:
             level += map(leaf_hash, tiles.leaves(_capped(Path(dir, tile.bundle))))
     if (len(level), frontier_of(level).root()) != (claimed.size, claimed.root):
-        raise Unanswered("another root")
+        raise RefusedError("another root")
     height = 0
     for tile in tiles.tiles_of(claimed.size):
         if tile.level > height:
             height, level = tile.level, _above(level)
         expected = level[tile.start : tile.start + tile.width]
         if _capped(Path(dir, tile.path)) != b"".join(expected):
-            raise Unanswered(f"another {tile.path}")
+            raise RefusedError(f"another {tile.path}")
     return {"size": claimed.size, "root": claimed.root}
 
 
@@ -156,7 +156,7 @@ def _size(signed: checkpoint.Signed) -> int:
 
 def _held(holds: bool) -> Answer:
     if not holds:
-        raise Unanswered("it does not hold")
+        raise RefusedError("it does not hold")
     return {}
 
 

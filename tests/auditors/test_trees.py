@@ -3,7 +3,7 @@
 import pytest
 
 from auditors.logs import LARGE, SIZES
-from auditors.programs import ABLE, Unanswered
+from auditors.programs import ABLE, RefusedError
 from bridle.ledger.tree import consistent, includes, leaf_hash
 
 pytestmark = pytest.mark.auditors
@@ -58,12 +58,12 @@ def test_a_proof_with_anything_changed_is_refused_by_them_and_by_us(name, asked,
         {"proof": [*hashes, hashes[-1]]},
         {"proof": [*reversed(hashes)]},
         {"proof": []},
-        *({"proof": [*hashes[:at], flipped(each), *hashes[at + 1 :]]} for at, each in enumerate(hashes)),
+        *({"proof": each} for each in flipped(hashes)),
     ]  # fmt: skip
     asked[name].ask("inclusion", **good)
     for each in changed:
         for program in (name, "bridle"):
-            with pytest.raises(Unanswered):
+            with pytest.raises(RefusedError):
                 asked[program].ask("inclusion", **{**good, **each})
 
 
@@ -84,12 +84,12 @@ def test_growth_with_anything_changed_is_refused_by_them_and_by_us(name, asked, 
         {"proof": [*hashes, hashes[-1]]},
         {"proof": [*reversed(hashes)]},
         {"proof": []},
-        *({"proof": [*hashes[:at], flipped(each), *hashes[at + 1 :]]} for at, each in enumerate(hashes)),
+        *({"proof": each} for each in flipped(hashes)),
     ]  # fmt: skip
     asked[name].ask("consistency", **good)
     for each in changed:
         for program in (name, "bridle"):
-            with pytest.raises(Unanswered):
+            with pytest.raises(RefusedError):
                 asked[program].ask("consistency", **{**good, **each})
 
 
@@ -139,5 +139,7 @@ def of(name, held):
     return {"leaves": held.leaves}
 
 
-def flipped(digest):
-    return bytes([digest[0] ^ 1]) + digest[1:]
+def flipped(proof):
+    """The proof with a bit of each of its hashes changed in turn."""
+    for at, digest in enumerate(proof):
+        yield [*proof[:at], bytes([digest[0] ^ 1]) + digest[1:], *proof[at + 1 :]]

@@ -11,7 +11,7 @@ Answer = dict[str, Any]
 Do = Callable[[dict[str, Any]], Answer | None]
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """What the program checked does not hold."""
 
 
@@ -60,9 +60,9 @@ def entries(folder: str, size: int) -> list[bytes]:
         for _ in range(width):
             length = int.from_bytes(data[:2], "big")
             if len(data) < 2 + length:
-                raise Refused("a bundle is too short")
+                raise RefusedError("a bundle is too short")
             found.append(data[2 : 2 + length])
             data = data[2 + length :]
         if data:
-            raise Refused("a bundle is too long")
+            raise RefusedError("a bundle is too long")
     return found

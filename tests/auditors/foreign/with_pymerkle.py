@@ -1,6 +1,6 @@
 """Trees and proofs by pymerkle, which counts leaves from one."""
 
-from answering import Refused, b64, claimed, entries, raw, raws, serve
+from answering import RefusedError, b64, claimed, entries, raw, raws, serve
 from pymerkle import InmemoryTree, verify_consistency, verify_inclusion
 from pymerkle.core import _inclusion_path_layout
 from pymerkle.hasher import MerkleHasher
@@ -15,7 +15,7 @@ def from_entries(asked):
     size, root = claimed(asked["dir"])
     found = planted(entries(asked["dir"], size)).get_root()
     if found != root:
-        raise Refused("another root")
+        raise RefusedError("another root")
     return {"size": size, "root": b64(found)}
 
 

@@ -1,6 +1,6 @@
 """Trees and proofs by scitt-cose, in hexadecimal digits."""
 
-from answering import Refused, b64, claimed, entries, raw, raws, serve
+from answering import RefusedError, b64, claimed, entries, raw, raws, serve
 from scitt_cose import merkle
 
 
@@ -12,7 +12,7 @@ def from_entries(asked):
     size, root = claimed(asked["dir"])
     found = merkle.merkle_root([each.hex() for each in entries(asked["dir"], size)])
     if found != root.hex():
-        raise Refused("another root")
+        raise RefusedError("another root")
     return {"size": size, "root": b64(bytes.fromhex(found))}
 
 
@@ -36,13 +36,13 @@ def inclusion(asked):
     leaf, root = raw(asked["leaf"]).hex(), raw(asked["root"]).hex()
     path = hexed(asked["proof"])
     if not merkle.verify_inclusion(leaf, asked["index"], asked["size"], path, root):
-        raise Refused("not included")
+        raise RefusedError("not included")
 
 
 def consistency(asked):
     roots = raw(asked["old_root"]).hex(), raw(asked["root"]).hex()
     if not merkle.verify_consistency(*roots, asked["old"], asked["size"], hexed(asked["proof"])):
-        raise Refused("not consistent")
+        raise RefusedError("not consistent")
 
 
 serve({

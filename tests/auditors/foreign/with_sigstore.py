@@ -34,17 +34,18 @@ def opened(asked):
     }
 
 
-def shown(index, size, root, proof, leaf, envelope=""):
-    included = SimpleNamespace(
-        log_index=index, tree_size=size, root_hash=root, hashes=proof,
-        checkpoint=SimpleNamespace(envelope=envelope),
-    )  # fmt: skip
-    return SimpleNamespace(canonicalized_body=leaf, inclusion_proof=included)
+def entry(leaf, **proof):
+    return SimpleNamespace(canonicalized_body=leaf, inclusion_proof=SimpleNamespace(**proof))
 
 
 def inclusion(asked):
-    proof = raws(asked["proof"])
-    inner = shown(asked["index"], asked["size"], raw(asked["root"]), proof, raw(asked["leaf"]))
+    inner = entry(
+        raw(asked["leaf"]),
+        log_index=asked["index"],
+        tree_size=asked["size"],
+        root_hash=raw(asked["root"]),
+        hashes=raws(asked["proof"]),
+    )
     verify_merkle_inclusion(SimpleNamespace(_inner=inner))
 
 
@@ -53,11 +54,16 @@ def receipt(asked):
     head, _, checkpoint = raw(asked["data"]).decode().partition("\n\n")
     lines = [each for each in head.split("\n") if not each.startswith("extra ")]
     claims = SignedCheckpoint.from_text(checkpoint).checkpoint
-    index, root = int(lines[1].removeprefix("index ")), bytes.fromhex(claims.log_hash)
-    inner = shown(
-        index, claims.log_size, root, raws(lines[2:]), raw(asked["leaf"]), checkpoint
-    )  # fmt: skip
+    index = int(lines[1].removeprefix("index "))
     keyring, name = trusted(asked["keys"][0])
+    inner = entry(
+        raw(asked["leaf"]),
+        log_index=index,
+        tree_size=claims.log_size,
+        root_hash=bytes.fromhex(claims.log_hash),
+        hashes=raws(lines[2:]),
+        checkpoint=SimpleNamespace(envelope=checkpoint),
+    )
     inner.log_id = SimpleNamespace(key_id=name)
     verify_merkle_inclusion(SimpleNamespace(_inner=inner))
     verify_checkpoint(keyring, SimpleNamespace(_inner=inner))

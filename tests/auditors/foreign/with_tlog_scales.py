@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from answering import Refused, b64, raw, raws, serve
+from answering import RefusedError, b64, raw, raws, serve
 from tlog_scales.backend import LocalBackend
 from tlog_scales.reader import TilesReader
-from tlog_scales.signing import PlainEd25519Signer, Vkey, VkeySet
+from tlog_scales.signing import MLDSA44CosignatureSigner, PlainEd25519Signer, Vkey, VkeySet
 from tlog_scales.tiles import leaf_hash
 from tlog_scales.tlog import Checkpoint, ConsistencyProof, InclusionProof
 from tlog_scales.writer import TilesWriter
@@ -16,7 +16,7 @@ def opened(asked):
     known = VkeySet(*map(Vkey.from_string, asked["keys"]))
     signed = known.verify(found.signatures, found)
     if not signed:
-        raise Refused("nobody known has signed it")
+        raise RefusedError("nobody known has signed it")
     return {
         "text": found.serialize_body(),
         "signed": sorted(key.name for key, _ in signed),
@@ -39,7 +39,7 @@ def entries(asked):
         leaf = leaf_hash(reader.get_entry(index))
         reader.get_inclusion_proof(index, found.size).check(leaf, found.root_hash)
     if reader.calculate_root_hash() != found.root_hash:
-        raise Refused("another root")
+        raise RefusedError("another root")
     return {"size": found.size, "root": b64(found.root_hash)}
 
 
@@ -47,7 +47,7 @@ def tiles(asked):
     """Recompute the root as it does by itself: from the highest tiles."""
     reader, found = reading(asked)
     if reader.calculate_root_hash() != found.root_hash:
-        raise Refused("another root")
+        raise RefusedError("another root")
     return {"size": found.size, "root": b64(found.root_hash)}
 
 
@@ -79,6 +79,14 @@ def write(asked):
     return {"key": signers[0].vkey.serialize()}
 
 
+def cosign(asked):
+    """Cosign a checkpoint as a witness with a post-quantum key (type 06)."""
+    found = Checkpoint.from_text(raw(asked["data"]).decode())
+    signer = MLDSA44CosignatureSigner(asked["name"], raw(asked["secrets"][0]))
+    line = signer.sign(found).serialize() + "\n"
+    return {"data": b64(line.encode()), "key": signer.vkey.serialize()}
+
+
 def inclusion(asked):
     proof = InclusionProof(asked["index"], asked["size"], raws(asked["proof"]))
     proof.check(leaf_hash(raw(asked["leaf"])), raw(asked["root"]))
@@ -102,5 +110,6 @@ def receipt(asked):
 
 serve({
     "open": opened, "entries": entries, "tiles": tiles, "prove": prove, "grown": grown,
-    "write": write, "inclusion": inclusion, "consistency": consistency, "receipt": receipt,
+    "write": write, "cosign": cosign, "inclusion": inclusion, "consistency": consistency,
+    "receipt": receipt,
 })  # fmt: skip
