@@ -12,6 +12,7 @@ from bridle.governor.audit.reconcile import every_difference, live_differences
 from bridle.governor.governor import Governor
 from bridle.governor.ground.clock import VirtualClock
 from bridle.governor.ground.core import Core
+from bridle.governor.ground.vault import opener
 from bridle.governor.oversight import activation
 from bridle.governor.throwaway import governor_over
 from bridle.ledger import leaf
@@ -420,7 +421,8 @@ class Desk:
         def read(turn: Any) -> list[Leaf]:
             found = [leaf.parse(stored.data) for stored in turn.tx.leaves()]
             for each in found:
-                each.body.pop("rows", None)
+                for digests in ("rows", "sealed"):
+                    each.body.pop(digests, None)
             return found
 
         return [each for each in self.core.write(read) if not kind or each.kind == kind]
@@ -434,7 +436,7 @@ class Desk:
 
         def read(turn: Any) -> dict[str, str]:
             stored = next(turn.tx.leaves(index, index + 1))
-            found = self.core.recorder._sealer.open(stored.sealed, leaf.leaf_hash(stored.data))
+            found = opener(self.core.keyring, turn.tx)(stored, leaf.leaf_hash(stored.data))
             return {name: value.decode() for name, (_, value) in found.items()}
 
         return self.core.write(read)
@@ -468,8 +470,8 @@ class Desk:
         """The log is whole, every record follows the one before, and every seal opens."""
 
         def check(turn: Any) -> Any:
-            sealer = self.core.recorder._sealer
-            return verify_log(turn.tx.leaves(), turn.tx.frontier(), sealer=sealer)
+            opened = opener(self.core.keyring, turn.tx)
+            return verify_log(turn.tx.leaves(), turn.tx.frontier(), opener=opened)
 
         report = self.core.write(check)
         assert report.ok, report.findings

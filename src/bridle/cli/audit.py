@@ -9,7 +9,8 @@ from msgspec import Struct, structs
 
 from bridle.governor.audit.reconcile import every_difference
 from bridle.governor.audit.witness import Marker
-from bridle.ledger.seal import Sealer
+from bridle.governor.ground.vault import opener
+from bridle.ledger.seal import Keyring
 from bridle.ledger.tree import Frontier, leaf_hash
 from bridle.ledger.verify import MOST_FINDINGS, Flaw, LeafRecord, Report, verify_log
 from bridle.model.errors import StoreError
@@ -58,9 +59,10 @@ def verify(where: Place, noted: Noted | None = None) -> Verified:
     says of it. With `noted`, also that the log still begins with the one of this size and root.
     """
     key = where.payload_key
-    sealer = Sealer(keys.load_or_create(key)) if key.is_file() else None
+    keyring = Keyring(keys.load_or_create(key)) if key.is_file() else None
     with snapshot(where.database) as tx:
-        report = verify_log(tx.leaves(), tx.frontier(), sealer=sealer)
+        opened = opener(keyring, tx) if keyring is not None else None
+        report = verify_log(tx.leaves(), tx.frontier(), opener=opened)
         flaws, rows = _rows(tx, where)
         if noted is not None and not _begins_with(tx.leaves(0, noted.size), noted):
             wrong = f"its first {noted.size} records are not those noted"

@@ -10,6 +10,7 @@ import hmac
 import json
 import re
 from functools import lru_cache
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -29,9 +30,62 @@ Opening = tuple[bytes, bytes]
 _HASH = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,256}")
 _MOST = 2**53 - 1
+_DIGITS = 32
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Leaf).decode
+
+
+def openings_of(fields: dict[str, bytes], salts: bytes) -> dict[str, Opening]:
+    """Give each field its salt: `salts` are 32 fresh random bytes for each.
+
+    Raises `LedgerError` for a name that no leaf takes.
+    """
+    if not all(map(_is_name, fields)):
+        raise LedgerError("the name of a field is empty, too long or holds control characters")
+    if len(salts) != SALT_BYTES * len(fields):
+        raise LedgerError(f"{len(fields)} fields need {SALT_BYTES} random bytes each")
+    return {
+        name: (salts[number * SALT_BYTES : (number + 1) * SALT_BYTES], value)
+        for number, (name, value) in enumerate(fields.items())
+    }
+
+
+def commitments_to(openings: dict[str, Opening]) -> dict[str, str]:
+    """Commit to each named value; in hexadecimal, as a leaf has it."""
+    return {name: commitment(name, *opening).hex() for name, opening in openings.items()}
+
+
+def write(  # noqa: PLR0913, PLR0917 (the envelope has as many fields)
+    kind: LeafKind,
+    chain: str,
+    seq: int,
+    prev: bytes,
+    time: int,
+    ids: dict[str, str],
+    body: dict[str, Any],
+    commit: dict[str, str],
+) -> tuple[bytes, bytes]:
+    """Write a leaf: its bytes and its RFC 6962 hash.
+
+    `prev` is the leaf hash of the chain's last leaf (32 zero bytes at `seq` 0), `time` is in
+    milliseconds since the epoch. `ids` holds stable ids and `body` what anyone may read: neither
+    takes a bare hash of something guessable. Raises `LedgerError` when the leaf could not be read
+    back.
+    """
+    leaf = Leaf(VERSION, kind, chain, seq, prev.hex(), time, ids, commit, body)
+    _check(leaf)
+    try:
+        data = _encode(leaf)
+    except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError) as problem:
+        raise LedgerError(f"the record cannot be written: {problem}") from problem
+    if len(data) > MAX_BYTES:
+        raise LedgerError(
+            f"the record is {len(data)} bytes long, the most is {MAX_BYTES}",
+            code="leaf_too_large",
+            hint="Lower the limits of the bundle: values belong into sealed fields, not the body.",
+        )
+    return data, leaf_hash(data)
 
 
 def build(  # noqa: PLR0913, PLR0917 (the envelope has as many fields)
@@ -45,36 +99,15 @@ def build(  # noqa: PLR0913, PLR0917 (the envelope has as many fields)
     fields: dict[str, bytes],
     salts: bytes,
 ) -> tuple[bytes, bytes, dict[str, Opening]]:
-    """Write a leaf: its bytes, its RFC 6962 hash, and the openings of its commitments.
+    """Write a leaf that says nothing of where its values lie; also return their openings."""
+    openings = openings_of(fields, salts)
+    commit = commitments_to(openings)
+    return *write(kind, chain, seq, prev, time, ids, body, commit), openings
 
-    `prev` is the leaf hash of the chain's last leaf (32 zero bytes at `seq` 0), `time` is in
-    milliseconds since the epoch. `ids` holds stable ids and `body` what anyone may read: neither
-    takes a bare hash of something guessable. `fields` are committed to; `salts` are 32 fresh
-    random bytes for each. Raises `LedgerError` when the leaf could not be read back.
-    """
-    if not all(map(_is_name, fields)):
-        raise LedgerError("the name of a field is empty, too long or holds control characters")
-    if len(salts) != SALT_BYTES * len(fields):
-        raise LedgerError(f"{len(fields)} fields need {SALT_BYTES} random bytes each")
-    openings: dict[str, Opening] = {}
-    commitments: dict[str, str] = {}
-    for number, (name, value) in enumerate(fields.items()):
-        salt = salts[number * SALT_BYTES : (number + 1) * SALT_BYTES]
-        openings[name] = salt, value
-        commitments[name] = commitment(name, salt, value).hex()
-    leaf = Leaf(VERSION, kind, chain, seq, prev.hex(), time, ids, commitments, body)
-    _check(leaf)
-    try:
-        data = _encode(leaf)
-    except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError) as problem:
-        raise LedgerError(f"the record cannot be written: {problem}") from problem
-    if len(data) > MAX_BYTES:
-        raise LedgerError(
-            f"the record is {len(data)} bytes long, the most is {MAX_BYTES}",
-            code="leaf_too_large",
-            hint="Lower the limits of the bundle: values belong into sealed fields, not the body.",
-        )
-    return data, leaf_hash(data), openings
+
+def sealed_digest(sealed: bytes) -> str:
+    """Return how the leaf names the payload sealed beside it (`sealed` in its body)."""
+    return sha256(sealed).hexdigest()[:_DIGITS]
 
 
 def commitment(name: str, salt: bytes, value: bytes) -> bytes:

@@ -40,7 +40,7 @@ def _form(asked: Asked, found: Typed) -> Typed | Refusal:
     row = asked.approval
     if row is None or not row.edited:
         return found
-    kept = asked.turn.unseal(row.action, row.sealed)
+    kept = asked.turn.unseal(row.mission, row.action, row.sealed)
     return asked.at.engine.normalise(row.tool, kept.args)
 
 

@@ -200,7 +200,7 @@ def _done_by_word(turn: Turn, action: ActionRow) -> None:
     kept = vault.Kept(release=Effect.DENY.value, reasons=[structs.asdict(reason)])
     if action.state == ActionState.HELD:
         holds.withdraw(turn, action.approval)
-    sealed = turn.seal(action.id, kept)
+    sealed = turn.seal(action.mission, action.id, kept)
     turn.tx.put(structs.replace(action, state=ActionState.OK, settled=True, sealed=sealed))
 
 

@@ -106,7 +106,7 @@ def _through(at: Standing, row: ActionRow, definition: str) -> Verdict:
 def _start(at: Standing, row: ActionRow) -> Verdict:
     tool = at.bundle.tools[row.tool]
     attempt = attempts.start(at, row, tool)
-    kept = at.turn.unseal(row.id, row.sealed)
+    kept = at.turn.unseal(row.mission, row.id, row.sealed)
     return Verdict(
         action=row.id,
         effect=Effect(row.effect),

@@ -37,7 +37,9 @@ def first(
     `record` writes the outcome's own record.
     """
     kept = structs.replace(
-        at.turn.unseal(action.id, action.sealed), output=outcome.output, opaque=outcome.opaque
+        at.turn.unseal(action.mission, action.id, action.sealed),
+        output=outcome.output,
+        opaque=outcome.opaque,
     )
     if action.state == ActionState.HELD:
         holds.withdraw(at.turn, action.approval)
@@ -59,7 +61,9 @@ def of_failure(
     if not outcome.output and not outcome.opaque:
         return plain
     kept = structs.replace(
-        at.turn.unseal(action.id, action.sealed), output=outcome.output, opaque=outcome.opaque
+        at.turn.unseal(action.mission, action.id, action.sealed),
+        output=outcome.output,
+        opaque=outcome.opaque,
     )
     result = Result(at, action, kept)
     judged = _judge(result)
@@ -79,7 +83,7 @@ def redeem(at: Standing, action: ActionRow, hold: HoldRow) -> Release:
         return refused(action.id, stop)
     void = hold.status == holds.VOID or holds.void_reason(at.turn, hold) is not None
     holds.close(at.turn, hold, holds.VOID if void else holds.USED)
-    kept = at.turn.unseal(action.id, action.sealed)
+    kept = at.turn.unseal(action.mission, action.id, action.sealed)
     # Without a valid approval the result is simply judged anew; what still objects holds it again.
     result = Result(at, action, kept, None if void else hold)
     judged = _judge(result)
@@ -93,7 +97,7 @@ def redeem(at: Standing, action: ActionRow, hold: HoldRow) -> Release:
 
 def stored(at: Standing, action: ActionRow, outcome: Outcome) -> Release:
     """The same result reported twice gets the same answer; another one gets none."""
-    kept = at.turn.unseal(action.id, action.sealed)
+    kept = at.turn.unseal(action.mission, action.id, action.sealed)
     if (outcome.output, outcome.opaque) != (kept.output, kept.opaque) and kept.release != "deny":
         text = "this attempt's result was reported before, and is another one"
         return refused(action.id, Reason(ReasonCode.NEEDS_HUMAN, text))
@@ -161,7 +165,7 @@ def _hold(result: Result, judged: Judgement) -> HoldRow:
         tool=action.tool,
         digest=at.turn.core.keyed(f"{action.id}|{result.kept.output}"),
         judged=holds.together(judged, result.approval),
-        sealed=at.turn.seal(action.id, result.kept),
+        sealed=at.turn.seal(action.mission, action.id, result.kept),
     )
     return holds.open_hold(at, wanted)
 
@@ -182,7 +186,7 @@ def _keep(result: Result, release: Release) -> None:
             settled=True,
             lapses=0,
             approval=release.approval,
-            sealed=turn.seal(action.id, kept),
+            sealed=turn.seal(action.mission, action.id, kept),
         )
     )
 

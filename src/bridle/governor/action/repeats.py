@@ -64,7 +64,7 @@ def _edited_to(turn: Turn, row: ActionRow, args: str) -> bool:
 
 def stored(turn: Turn, row: ActionRow) -> Verdict:
     """The answer for an action that has ended `ok`: its result as it was released, or why not."""
-    kept = turn.unseal(row.id, row.sealed)
+    kept = turn.unseal(row.mission, row.id, row.sealed)
     if kept.release in (Effect.DENY, Effect.HOLD):
         effect = Effect(kept.release)
         reasons = tuple(holds.reason_of(r) for r in kept.reasons)
@@ -102,7 +102,7 @@ def _decided(asked: Asked, row: ActionRow) -> Answer:
     fresh = not row.lapses or row.lapses > at.now
     same_ground = row.bundle == at.globals.active and at.executes(row)
     if fresh and same_ground and obstacle(at, row.tool) is None and asked.redefined is None:
-        kept = turn.unseal(row.id, row.sealed)
+        kept = turn.unseal(row.mission, row.id, row.sealed)
         return structs.replace(_verdict(row, Effect(row.effect), reasons_of(row)), args=kept.args)
     return JudgeAgain(attempts.forget(turn, row))
 

@@ -147,7 +147,7 @@ def hold(asked: Asked, judged: Judgement, typed: Typed) -> Verdict:
             tool=asked.call.tool,
             digest=asked.turn.core.keyed(typed.digest),
             judged=judged,
-            sealed=asked.turn.seal(asked.id, kept),
+            sealed=asked.turn.seal(asked.at.mission.id, asked.id, kept),
             edited=edited,
         )
         pending = holds.open_hold(at, wanted)
@@ -212,7 +212,7 @@ def _row(asked: Asked, ruling: Ruling) -> ActionRow:
     sealed = before.sealed if before is not None else b""
     if ruling.effect.runs and ruling.typed is not None:
         kept = vault.Kept(requested=asked.call.args, args=ruling.typed.text)
-        sealed = turn.seal(asked.id, kept)
+        sealed = turn.seal(at.mission.id, asked.id, kept)
     return ActionRow(
         id=asked.id,
         mission=at.mission.id,

@@ -37,7 +37,7 @@ def count(turn: Turn, row: HoldRow, vote: Vote) -> HoldRow:
     _still_pending(turn, row)
     _entitled(turn, row, vote.user)
     _informed(row, vote)
-    before = turn.unseal(row.action, row.sealed).args
+    before = turn.unseal(row.mission, row.action, row.sealed).args
     row = _counted(turn, row, vote)
     if row.status == holds.DENIED:
         _refuse(turn, row, Reason(ReasonCode.APPROVAL_DENIED, "a human refused this"))
@@ -103,7 +103,7 @@ def _counted(turn: Turn, row: HoldRow, vote: Vote) -> HoldRow:
 def _grant(turn: Turn, row: HoldRow) -> None:
     terms = holds.terms_of(row)
     if terms is not None:
-        exceptions.grant(turn, row, terms, turn.unseal(row.action, row.sealed).args)
+        exceptions.grant(turn, row, terms, turn.unseal(row.mission, row.action, row.sealed).args)
 
 
 def _entitled(turn: Turn, row: HoldRow, user: str) -> None:
@@ -124,9 +124,9 @@ def _refuse(turn: Turn, row: HoldRow, reason: Reason) -> None:
         return
     kept = structs.asdict(reason)
     if row.subject == holds.RESULT:
-        stored = turn.unseal(action.id, action.sealed)
+        stored = turn.unseal(action.mission, action.id, action.sealed)
         stored = structs.replace(stored, release=Effect.DENY.value, reasons=[kept])
-        turn.tx.put(structs.replace(action, sealed=turn.seal(action.id, stored)))
+        turn.tx.put(structs.replace(action, sealed=turn.seal(action.mission, action.id, stored)))
     elif action.state == ActionState.HELD:
         changed = structs.replace(action, state=ActionState.DENIED, effect="deny", reasons=[kept])
         turn.tx.put(changed)
@@ -136,7 +136,7 @@ def _record(turn: Turn, row: HoldRow, vote: Vote, before: str) -> None:
     proposal = vote.proposal
     fields = {"reason": vote.reason, "digest": row.digest}
     if proposal.args and vote.approve:
-        fields |= {"before": before, "args": turn.unseal(row.action, row.sealed).args}
+        fields |= {"before": before, "args": turn.unseal(row.mission, row.action, row.sealed).args}
     if row.terms is not None:
         fields["terms"] = msgspec.json.encode(row.terms).decode()
     turn.record(

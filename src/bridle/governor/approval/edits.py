@@ -55,7 +55,7 @@ def apply(turn: Turn, row: HoldRow, proposal: Proposal) -> HoldRow:
             hint="approve or deny it; a @modify on the result changes it for everyone",
         )
     at = _standing(turn, row)
-    kept = turn.unseal(row.action, row.sealed)
+    kept = turn.unseal(row.mission, row.action, row.sealed)
     typed = at.engine.normalise(row.tool, proposal.args or kept.args)
     if isinstance(typed, Refusal):
         raise _refused(Reason(typed.code, typed.text))
@@ -67,7 +67,7 @@ def apply(turn: Turn, row: HoldRow, proposal: Proposal) -> HoldRow:
     return structs.replace(
         row,
         digest=holds.shown_digest(turn.core, typed.digest, proposal.terms),
-        sealed=turn.seal(row.action, structs.replace(kept, args=typed.text)),
+        sealed=turn.seal(row.mission, row.action, structs.replace(kept, args=typed.text)),
         edited=edited,
         terms=structs.asdict(proposal.terms) if proposal.terms is not None else None,
     )

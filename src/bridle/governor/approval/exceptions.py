@@ -74,7 +74,7 @@ def grant(turn: Turn, hold: HoldRow, terms: Terms, args: str) -> ExceptionRow | 
         tool=hold.tool,
         approval=hold.id,
         policies={c["id"]: c["digest"] for c in hold.causes},
-        sealed=turn.core.recorder.seal(_encode(predicate), name),
+        sealed=turn.vault.seal(hold.mission, _encode(predicate), name),
         count=terms.count,
         created=turn.now,
         expires=min(end, mission.expires),
@@ -159,7 +159,7 @@ def changed(turn: Turn, row: ExceptionRow) -> bool:
 
 def predicate_of(turn: Turn, row: ExceptionRow) -> Predicate:
     """Open what an exception says of the arguments."""
-    return _decode(turn.core.recorder.unseal(row.sealed, row.id))
+    return _decode(turn.vault.unseal(row.mission, row.sealed, row.id))
 
 
 def _in_force(at: Standing, tool: str) -> list[ExceptionRow]:

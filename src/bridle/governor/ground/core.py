@@ -19,7 +19,8 @@ from bridle.governor.ground.chance import Chance, new_id
 from bridle.governor.ground.clock import Clock
 from bridle.governor.ground.records import Entry, Recorder
 from bridle.governor.ground.turn import Turn
-from bridle.ledger.seal import Sealer
+from bridle.governor.ground.vault import Vault
+from bridle.ledger.seal import Keyring
 from bridle.model.calls import Caller
 from bridle.model.errors import StoreError
 from bridle.model.record import SYSTEM_CHAIN, LeafKind
@@ -59,7 +60,8 @@ class Core:
         self, store: Store, keys: Keys, setting: Setting, *, clock: Clock, chance: Chance
     ) -> None:
         self.store = store
-        self.recorder = Recorder(Sealer(keys.payload), chance)
+        self.keyring = Keyring(keys.payload)
+        self.recorder = Recorder(chance)
         self.clock = clock
         self.level = setting.level
         self.leases = setting.leases
@@ -73,6 +75,10 @@ class Core:
         self._latest = ""
         self._lock = threading.Lock()
         self._lost = 0
+
+    def vault(self, tx: Tx, now: int) -> Vault:
+        """Return what seals and opens values within a transaction."""
+        return Vault(self.keyring, self._chance, tx, now)
 
     def id(self, prefix: str) -> str:
         """Return a fresh id."""

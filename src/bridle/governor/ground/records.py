@@ -17,8 +17,6 @@ from bridle.ledger.errors import LedgerError
 from bridle.model.record import LeafKind
 from bridle.store.base import Tx
 
-_SALT = 32
-_NONCE = 12
 # What strings and lists shrink to in a record that would not fit into a leaf.
 _SHORT, _FEW = 64, 16
 
@@ -39,6 +37,11 @@ class Entry(Struct, frozen=True, kw_only=True):
     rows: dict[str, str] = {}
     amounts: dict[str, dict[str, int]] = {}
 
+    @property
+    def secret(self) -> bool:
+        """Whether there is anything to seal."""
+        return any(self.fields.values())
+
 
 class Written(Struct, frozen=True):
     """Where a record lies: leaf index and leaf hash (hex)."""
@@ -48,49 +51,52 @@ class Written(Struct, frozen=True):
 
 
 class Recorder:
-    """Appends leaves inside the caller's transaction. Holds the payload key's sealer."""
+    """Appends leaves inside the caller's transaction."""
 
-    def __init__(self, sealer: seal.Sealer, chance: Chance) -> None:
-        self._sealer = sealer
+    def __init__(self, chance: Chance) -> None:
         self._chance = chance
 
-    def write(self, tx: Tx, time: int, entry: Entry) -> Written:
-        """Append one leaf to its chain.
+    def write(self, tx: Tx, time: int, entry: Entry, sealer: seal.Sealer | None) -> Written:
+        """Append one leaf to its chain; `sealer` is the chain's, None where there are no fields.
 
         A record can always be written: strings are cut, and lists where they do not fit (`cut`).
         """
+        head = tx.head(entry.chain)
+        at = entry.chain, head.seq + 1
+        sealed, commit = self._sealed(entry, at, sealer)
+        whole: dict[str, Any] = {name: sums for name, sums in entry.amounts.items() if sums}
+        if entry.rows:
+            whole["rows"] = entry.rows
+        if sealed:
+            # INVARIANT: a payload that was changed or dropped is seen without any key.
+            whole["sealed"] = leaf.sealed_digest(sealed)
+
+        def write(ids: dict[str, str], body: dict[str, Any]) -> tuple[bytes, bytes]:
+            return leaf.write(entry.kind, *at, head.hash, time, ids, {**body, **whole}, commit)
+
+        try:
+            data, digest = write(plain(entry.ids), plain(entry.body))
+        except LedgerError as problem:
+            if problem.code != "leaf_too_large":
+                raise
+            cut = structs.replace(entry, body={**entry.body, "cut": True})
+            data, digest = write(
+                plain(cut.ids, longest=_SHORT), plain(cut.body, longest=_SHORT, items=_FEW)
+            )
+        return Written(tx.append(*at, data, digest, sealed), digest.hex())
+
+    def _sealed(
+        self, entry: Entry, at: tuple[str, int], sealer: seal.Sealer | None
+    ) -> tuple[bytes, dict[str, str]]:
+        """Seal the fields of an entry; return them with the commitments to them."""
+        if sealer is None:
+            return b"", {}
         secret = {
             name: value.encode("utf-8", "backslashreplace")
             for name, value in entry.fields.items()
             if value
         }
-        entropy = self._chance.draw(_SALT * len(secret) + _NONCE)
-        head = tx.head(entry.chain)
-        whole: dict[str, Any] = {name: sums for name, sums in entry.amounts.items() if sums}
-        if entry.rows:
-            whole["rows"] = entry.rows
-
-        def build(ids: dict[str, str], body: dict[str, Any]) -> Any:
-            place = (entry.chain, head.seq + 1, head.hash, time)
-            return leaf.build(entry.kind, *place, ids, {**body, **whole}, secret, entropy[_NONCE:])
-
-        try:
-            data, digest, openings = build(plain(entry.ids), plain(entry.body))
-        except LedgerError as problem:
-            if problem.code != "leaf_too_large":
-                raise
-            cut = structs.replace(entry, body={**entry.body, "cut": True})
-            data, digest, openings = build(
-                plain(cut.ids, longest=_SHORT), plain(cut.body, longest=_SHORT, items=_FEW)
-            )
-        sealed = self._sealer.seal(openings, digest, entropy[:_NONCE]) if openings else b""
-        index = tx.append(entry.chain, head.seq + 1, data, digest, sealed)
-        return Written(index, digest.hex())
-
-    def seal(self, value: bytes, context: str) -> bytes:
-        """Encrypt a value that rows keep (arguments, outputs), bound to `context`."""
-        return self._sealer.seal_bytes(value, context.encode(), self._chance.draw(_NONCE))
-
-    def unseal(self, blob: bytes, context: str) -> bytes:
-        """Decrypt what `seal` made for the same context."""
-        return self._sealer.open_bytes(blob, context.encode())
+        entropy = self._chance.draw(leaf.SALT_BYTES * len(secret) + seal.NONCE_BYTES)
+        nonce, salts = entropy[: seal.NONCE_BYTES], entropy[seal.NONCE_BYTES :]
+        openings = leaf.openings_of(secret, salts)
+        return sealer.seal(openings, seal.place(*at), nonce), leaf.commitments_to(openings)

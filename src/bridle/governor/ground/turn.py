@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Turn:
     """What one job sees. It lives as long as its transaction and no longer."""
 
-    __slots__ = ("_caller", "_held", "core", "durability", "now", "tx")
+    __slots__ = ("_caller", "_held", "core", "durability", "now", "tx", "vault")
 
     def __init__(
         self, core: Core, tx: Tx, caller: Caller | None = None, *, relaxed: bool = False
@@ -39,6 +39,7 @@ class Turn:
         self._caller = caller
         self._held = caller is None or not caller.key
         self.now = core.clock.now()
+        self.vault = core.vault(self.tx, self.now)
 
     @property
     def caller(self) -> Caller | None:
@@ -81,8 +82,10 @@ class Turn:
         ids, action = entry.ids, entry.ids.get("action")
         if action:
             ids = {**ids, "action": self.pseudonym(action)}
+        # Before the rows are taken: this record speaks for the key that it has made.
+        sealer = self.vault.sealer(entry.chain) if entry.secret else None
         entry = structs.replace(entry, ids=ids, rows=self.tx.taken())
-        return self.core.recorder.write(self.tx, self.now, entry)
+        return self.core.recorder.write(self.tx, self.now, entry, sealer)
 
     def finish(self) -> None:
         """Record the rows that were written since the turn's last record (see `Witness`)."""
@@ -100,10 +103,12 @@ class Turn:
         """Return the name of an action in the ledger (see `Marker`)."""
         return self.core.marker.action(action)
 
-    def seal(self, action: str, kept: vault.Kept) -> bytes:
-        """Seal what an action keeps, bound to its id."""
-        return vault.put(self.core.recorder, action, kept)
+    def seal(self, mission: str, action: str, kept: vault.Kept) -> bytes:
+        """Seal what an action keeps, bound to its id, under the key of its mission."""
+        return self.vault.seal(mission, vault.encode(kept), action)
 
-    def unseal(self, action: str, sealed: bytes) -> vault.Kept:
-        """Open what an action keeps."""
-        return vault.get(self.core.recorder, action, sealed)
+    def unseal(self, mission: str, action: str, sealed: bytes) -> vault.Kept:
+        """Open what an action keeps; nothing where it keeps nothing, or it was erased."""
+        if not sealed:
+            return vault.Kept()
+        return vault.decode(self.vault.unseal(mission, sealed, action))

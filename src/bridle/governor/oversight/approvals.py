@@ -114,7 +114,7 @@ def _redeem_action(at: Standing, row: HoldRow, action: ActionRow, call: Redeem) 
     if row.status == holds.PENDING:
         reasons = repeats.reasons_of(action)
         return Verdict(action=action.id, effect=Effect.HOLD, reasons=reasons, approval=row.id)
-    kept = at.turn.unseal(row.action, row.sealed)
+    kept = at.turn.unseal(row.mission, row.action, row.sealed)
     # The requested arguments are judged again, so that every remedy applies to them once more.
     again = Decide(
         session="",
@@ -137,7 +137,7 @@ def _redeem_result(at: Standing, row: HoldRow, action: ActionRow) -> Release:
     # What a void hold withheld is judged anew: the result is there, and nobody has refused it.
     if void or row.status == holds.APPROVED:
         return releases.redeem(at, action, row)
-    kept = at.turn.unseal(action.id, action.sealed)
+    kept = at.turn.unseal(action.mission, action.id, action.sealed)
     reasons = tuple(holds.reason_of(r) for r in kept.reasons)
     return Release(action=action.id, effect=Effect.HOLD, reasons=reasons, approval=row.id)
 

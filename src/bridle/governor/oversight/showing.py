@@ -13,6 +13,7 @@ from bridle.governor.action.standing import Standing, in_scope
 from bridle.governor.approval import exceptions, quorum
 from bridle.governor.ground.turn import Turn
 from bridle.governor.oversight import missions, spending
+from bridle.governor.publishing import signed_log
 from bridle.model.action import AttemptState
 from bridle.model.calls import Agents, Approvals, Attempts, Exceptions, Missions
 from bridle.model.errors import NotFoundError, UsageError
@@ -107,7 +108,7 @@ def hold(turn: Turn, approval: str) -> HoldRow:
 
 def _one_hold(turn: Turn, approval: str) -> dict[str, Any]:
     row = hold(turn, approval)
-    kept = turn.unseal(row.action, row.sealed)
+    kept = turn.unseal(row.mission, row.action, row.sealed)
     shown = {**_hold(turn, row), "args": kept.args, "requested": kept.requested}
     return {**shown, "output": kept.output} if row.subject == holds.RESULT else shown
 
@@ -169,6 +170,7 @@ def overview(turn: Turn) -> dict[str, Any]:
         "unknown_attempts": turn.tx.count(AttemptRow, state=AttemptState.UNKNOWN),
         "running_attempts": turn.tx.count(AttemptRow, state=AttemptState.STARTED),
         "leaves": turn.tx.frontier().size,
+        **signed_log.overview(turn.tx),
     }
 
 
