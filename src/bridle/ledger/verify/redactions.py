@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta, Struct
@@ -46,7 +46,7 @@ class Redactions:
     def take(self, index: int, leaf: Leaf) -> bool:
         """Read a leaf of kind `redaction`. False when it is none: it may speak of earlier only."""
         try:
-            body: Any = msgspec.convert(leaf.body, _Whole | _Record)
+            body: _Whole | _Record = msgspec.convert(leaf.body, _Whole | _Record)
         except msgspec.MsgspecError:
             return False
         if isinstance(body, _Whole):
@@ -57,7 +57,9 @@ class Redactions:
         before = self._records.get(body.record)
         if body.record >= index or (before is not None and before.chain != leaf.chain):
             return False
-        fields = frozenset(body.fields) | (before.fields if before else frozenset())
+        fields: frozenset[str] = frozenset(body.fields)
+        if before is not None:
+            fields |= before.fields
         self._records[body.record] = Erased(leaf.chain, False, fields, body.sealed)
         return True
 

@@ -1,0 +1,27 @@
+"""Opens the sealed payloads of a store, where its keys are there. Reads keys, and makes none."""
+
+from __future__ import annotations
+
+from bridle.ledger.seal import Sealer
+from bridle.ledger.verify import Opener, opener_of
+from bridle.model.errors import StoreError
+from bridle.store import keys
+from bridle.store.base import Tx
+from bridle.store.place import Place
+
+
+def opener(_: Tx, where: Place) -> Opener | None:
+    """Return what opens payloads; None without the key, or with one that cannot be used."""
+    key = secret(where, "payload.key")
+    return None if key is None else opener_of(Sealer(key))
+
+
+def secret(where: Place, name: str) -> bytes | None:
+    """Return a key of the store; None where there is none, or none that is private."""
+    path = where.keys / name
+    if not path.is_file():
+        return None
+    try:
+        return keys.load_or_create(path)
+    except StoreError:
+        return None

@@ -1,0 +1,182 @@
+"""Checkpoints against the log they speak for: who signed, and whether it still says the same.
+
+The keys an auditor brings are believed; a key that the log adds on record below a checkpoint which
+a believed key signed is believed from then on, and one that it retires no longer. So an auditor
+with the first key follows any number of rotations, without asking anybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct, structs
+
+from bridle.ledger import checkpoint, note
+from bridle.ledger.checkpoint import Checkpoint
+from bridle.ledger.errors import LedgerError
+from bridle.ledger.note import Key
+from bridle.ledger.trustfile import Trust
+from bridle.ledger.verify import Findings, KeyChange, Report
+
+
+class Given(Struct, frozen=True):
+    """A signed checkpoint and where it was found.
+
+    One of the log's `own` is signed by all keys in force and nobody else: every byte of it follows
+    from the log. One that an auditor kept may carry lines of witnesses, and lack some of the log's.
+    """
+
+    name: str
+    data: bytes
+    own: bool = True
+
+
+class Signed(Struct, frozen=True):
+    """A checkpoint that holds: its size and root (hex), and who of the believed keys signed it."""
+
+    size: int
+    root: str
+    keys: tuple[str, ...]
+
+
+class Word(Struct, frozen=True):
+    """What the log's signatures say about it.
+
+    `trusted` tells whether the auditor brought the keys: without, the log vouches for itself.
+    `newest` is the largest checkpoint that holds, `witnessed` the size of the largest that the
+    witnesses asked for have cosigned (-1: none was asked for), `keys` all keys of the log.
+    """
+
+    origin: str
+    trusted: bool
+    newest: Signed | None
+    checked: int
+    witnessed: int
+    keys: tuple[str, ...]
+
+
+def size_of(given: Given) -> int:
+    """Return the size a checkpoint speaks of, -1 where it cannot be read."""
+    try:
+        return checkpoint.parse(note.parse(given.data).text).size
+    except LedgerError:
+        return -1
+
+
+def in_force(changes: Iterable[KeyChange], size: int) -> tuple[Key, ...]:
+    """Return the keys that sign for the first `size` leaves, in order of adding."""
+    keys: dict[Key, None] = {}
+    for change in changes:
+        if change.index >= size:
+            break
+        if change.state == "added":
+            keys[note.key(change.key)] = None
+        else:
+            keys.pop(note.key(change.key), None)
+    return tuple(keys)
+
+
+def every_key(changes: Iterable[KeyChange], size: int) -> tuple[Key, ...]:
+    """Return all keys that the first `size` leaves ever added, in order of adding."""
+    added = (each for each in changes if each.index < size and each.state == "added")
+    return tuple({note.key(each.key): None for each in added})
+
+
+def judge(given: Sequence[Given], report: Report, trust: Trust | None, found: Findings) -> Word:
+    """Compare checkpoints, in order of size, with the log that `report` is about.
+
+    The report has to hold the roots at their sizes (`size_of`). With no `trust` the log's own keys
+    are believed. Flaws: `checkpoint_invalid`, `checkpoint_ahead`, `checkpoint_forked`,
+    `checkpoint_unsigned`.
+    """
+    judging = _Judging(report, trust, found)
+    for each in sorted(given, key=size_of):
+        judging.take(each)
+    return judging.word()
+
+
+class _Judging:
+    """The checkpoints judged so far, and the keys believed by them."""
+
+    def __init__(self, report: Report, trust: Trust | None, found: Findings) -> None:
+        self._report = report
+        self._trust = trust
+        self._found = found
+        self._believed: set[Key] = set(trust.keys) if trust is not None else set()
+        self._newest: Signed | None = None
+        self._checked = 0
+        self._witnessed = -1
+        self._origin = ""
+
+    def take(self, given: Given) -> None:
+        try:
+            read = note.parse(given.data)
+            said = checkpoint.parse(read.text)
+        except LedgerError:
+            self._flaw("checkpoint_invalid", f"{given.name} is no checkpoint")
+            return
+        self._checked += 1
+        if not self._agrees(given, said):
+            return
+        force = in_force(self._report.keys, said.size)
+        signed = self._signed(given, force)
+        if not signed:
+            return
+        lines = [(each.name, each.id) for each in read.signatures]
+        if given.own and lines != [(each.name, each.id) for each in force]:
+            why = "is not signed by each key in force, in order, and nobody else"
+            self._flaw("checkpoint_invalid", f"{given.name} {why}")
+            return
+        self._believed.update(force)
+        self._origin = said.origin
+        self._newest = Signed(said.size, said.root.hex(), tuple(map(str, signed)))
+        self._witness(given, said)
+
+    def _agrees(self, given: Given, said: Checkpoint) -> bool:
+        root = self._report.roots.get(said.size)
+        if root is None:
+            message = f"{given.name} speaks of {said.size} records, there are {self._report.size}"
+            self._flaw("checkpoint_ahead", message)
+        elif root != said.root:
+            message = f"the first {said.size} records are not those of {given.name}"
+            self._flaw("checkpoint_forked", message)
+        return root == said.root
+
+    def _signed(self, given: Given, force: tuple[Key, ...]) -> tuple[Key, ...]:
+        believed = force if self._trust is None else [k for k in force if k in self._believed]
+        try:
+            return checkpoint.read(given.data, believed).keys
+        except LedgerError as problem:
+            why = problem.message if believed or not force else "the log has none of your keys"
+            self._flaw("checkpoint_unsigned", f"{given.name}: {why}")
+            return ()
+
+    def _witness(self, given: Given, said: Checkpoint) -> None:
+        if self._trust is None or self._trust.quorum is None:
+            return
+        try:
+            keys = tuple(self._believed)
+            structs.replace(self._trust, keys=()).read(given.data, keys)
+        except LedgerError:
+            return
+        self._witnessed = said.size
+
+    def word(self) -> Word:
+        if self._trust is not None and self._newest is None and not self._checked:
+            self._flaw("checkpoint_unsigned", "there is no checkpoint: nothing of it is signed")
+        asked = self._trust is not None and self._trust.quorum is not None
+        if asked and self._newest is not None and self._witnessed < 0:
+            why = "too few of the witnesses you ask for have cosigned any checkpoint"
+            self._flaw("checkpoint_unsigned", why)
+        keys = every_key(self._report.keys, self._report.size)
+        return Word(
+            origin=self._origin,
+            trusted=self._trust is not None,
+            newest=self._newest,
+            checked=self._checked,
+            witnessed=self._witnessed,
+            keys=tuple(map(str, keys)),
+        )
+
+    def _flaw(self, code: str, message: str) -> None:
+        self._found.add(-1, code, message)
