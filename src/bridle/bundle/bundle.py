@@ -41,7 +41,11 @@ class Detector(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
-    """`bridle.toml`. With `require_keys`, no human acts on the word of a connection's uid alone."""
+    """`bridle.toml`. With `require_keys`, no human acts on the word of a connection's uid alone.
+
+    `origin` is the name of the store's log, under which checkpoints are signed (empty: one is
+    made up).
+    """
 
     name: str
     version: str = "0"
@@ -52,6 +56,7 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
     limits: Limits = field(default_factory=Limits)
     detectors: tuple[Detector, ...] = ()
     require_keys: bool = False
+    origin: str = ""
 
 
 class Schemas(Struct, frozen=True):

@@ -17,6 +17,7 @@ from bridle.bundle.load import load
 from bridle.governor import refusals
 from bridle.governor.action import attempts, holds, outcomes, path, standing
 from bridle.governor.approval import answers, exceptions
+from bridle.governor.audit.opening import Left
 from bridle.governor.ground import clear, proven
 from bridle.governor.ground.core import Core
 from bridle.governor.ground.opening import Ground, Site, prepare
@@ -24,6 +25,8 @@ from bridle.governor.ground.turn import Turn
 from bridle.governor.ground.watch import DiskWatch
 from bridle.governor.oversight import activation, approvals, humans, missions, operators, showing
 from bridle.governor.oversight.activation import By
+from bridle.governor.publishing.keys import LogKeys
+from bridle.governor.publishing.signed_log import SignedLog, manifest_in_force
 from bridle.model import calls
 from bridle.model.calls import Caller, Failed, Judged, Listing, Opened, Released, Reply
 from bridle.model.errors import BridleError, RefusedError, StoreError
@@ -68,6 +71,7 @@ class Governor:
         self._core = core
         self._ground = ground
         self._watch = DiskWatch(ground.root) if ground is not None else None
+        self._log = _signed_log(ground) if ground is not None else None
         if self._watch is not None:
             core.differs = self._watch.differs
         self._answered = threading.Condition()
@@ -111,12 +115,26 @@ class Governor:
 
     def begin_with(self, source: Callable[[], Bundle]) -> None:
         """Activate the bundle if the store has none, and settle what an earlier process left."""
-        if not self._core.write(lambda turn: turn.globals.active):
-            bundle = source()
+        bundle = None if self._core.write(lambda turn: turn.globals.active) else source()
+        if bundle is not None:
             self._core.adopt(bundle)
-            by = By(user="", method="first-open")
-            self._core.write(lambda turn: activation.activate(turn, bundle, by))
+        if self._log is not None and self._ground is not None:
+            self._begin_logged(self._log, self._ground.left, bundle)
+        elif bundle is not None:
+            self._core.write(partial(_begin, bundle=bundle))
         self.tick()
+
+    def _begin_logged(self, log: SignedLog, left: Left, bundle: Bundle | None) -> None:
+        manifest = bundle.manifest if bundle is not None else self._core.write(manifest_in_force)
+        first = log.prepare(manifest)
+
+        def begin(turn: Turn) -> None:
+            log.begin(turn, first, left, manifest)
+            _begin(turn, bundle)
+            log.sign(turn)
+
+        self._core.write(begin)
+        log.stand()
 
     def login(self, caller: Caller, call: calls.Login, challenge: Challenge) -> Caller | Failed:
         """Return the caller as what it has proved to be, for the rest of its connection."""
@@ -168,6 +186,8 @@ class Governor:
 
     def close(self) -> None:
         """Finish and release the store."""
+        if self._log is not None:
+            self._log.end()
         self._core.store.close()
 
     # --- agents ---------------------------------------------------------------------------------
@@ -255,6 +275,8 @@ class Governor:
                 reply = Listing(rows=write(partial(operators.kill, caller=caller, call=call)))
             case calls.Activate():
                 reply = self._activate(caller, call)
+            case calls.RotateLogKey():
+                reply = self._rotate(caller, call)
             case calls.Status():
                 reply = Listing(rows=[self._status(caller)])
             case _:
@@ -319,6 +341,26 @@ class Governor:
             self._watch.digest()
         return calls.Done(note=bundle.digest)
 
+    def _rotate(self, caller: Caller, call: calls.RotateLogKey) -> Reply:
+        log = self._log
+        if log is None:
+            raise RefusedError("the log of this governor is not signed", code="no_log")
+        # Before a key is made: this caller may not be entitled to it.
+        self._as(caller, lambda turn: humans.operator(turn, caller, call.as_user))
+        with log.rotating:
+            made = None if call.retire else log.make()
+
+            def job(turn: Turn) -> None:
+                who = humans.operator(turn, caller, call.as_user)
+                by = {"by": who, "method": caller.method}
+                if made is not None:
+                    log.add(turn, made, by)
+                else:
+                    log.retire(turn, call.retire, by)
+
+            self._as(caller, job)
+            return Listing(rows=log.rotated())
+
     # --- failing --------------------------------------------------------------------------------
 
     def _tell(self) -> None:
@@ -328,7 +370,7 @@ class Governor:
     def _without_store(self, call: calls.Call, problem: StoreError) -> Reply:
         _log.error("the store did not answer: %s", problem)
         if isinstance(call, refusals.ON_ACTIONS):
-            self._core.count_lost()
+            self._core.count_lost(problem.code)
             text = "the record could not be written"
             return refusals.no(call, Reason(ReasonCode.STORE_UNAVAILABLE, text))
         return refusals.failed(problem)
@@ -342,8 +384,9 @@ class Governor:
         session = call.session
         try:
             verdict = self._core.write(lambda turn: path.fail(turn, session, reason), caller=caller)
-        except Exception:
-            self._core.count_lost()
+        except Exception as again:
+            code = again.code if isinstance(again, BridleError) else ReasonCode.INTERNAL
+            self._core.count_lost(code)
             return refusals.no(call, reason)
         return Judged(verdict=verdict)
 
@@ -372,6 +415,15 @@ def _is_text(call: calls.Call) -> bool:
 def _ids_of(kind: type[calls.Call]) -> tuple[str, ...]:
     own = {"args", "prompt", "reason", "tool", "key", "adapter"}
     return tuple(name for name in kind.__struct_fields__ if name not in own)
+
+
+def _begin(turn: Turn, bundle: Bundle | None) -> None:
+    if bundle is not None:
+        activation.activate(turn, bundle, By(user="", method="first-open"))
+
+
+def _signed_log(ground: Ground) -> SignedLog:
+    return SignedLog(ground.core, LogKeys(ground.place.keys), ground.files)
 
 
 def _passing(ground: Ground) -> Bundle:

@@ -95,6 +95,10 @@ class Tx(Protocol):
         """The last leaf of a chain, under the chain row's lock."""
         ...
 
+    def heads(self) -> Iterator[tuple[str, ChainHead]]:
+        """The last leaf of every chain, in order of the chains' names."""
+        ...
+
     def append(self, chain: str, seq: int, data: bytes, digest: bytes, sealed: bytes) -> int:
         """Append a leaf (its RFC 6962 leaf hash is `digest`) and return its index in the log."""
         ...

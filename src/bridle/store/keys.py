@@ -23,13 +23,20 @@ def load_or_create(path: Path) -> bytes:
     """
     assert_private(path.parent)
     with suppress(FileNotFoundError):
-        key = _load(path)
+        key = load(path)
         # Whoever made it may have died before its name was durable.
         _sync_name(path)
         return key
+    keep(path, os.urandom(KEY_BYTES))
+    return load(path)
+
+
+def keep(path: Path, key: bytes) -> None:
+    """Make the file of a key, durably; one that is there already stays. Raises `StoreError`."""
+    assert_private(path.parent)
     draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     try:
-        _write(draft, os.urandom(KEY_BYTES))
+        _write(draft, key)
         # A link fails where the name exists: whoever comes first has made the key.
         with suppress(FileExistsError):
             os.link(draft, path)
@@ -38,7 +45,6 @@ def load_or_create(path: Path) -> bytes:
     finally:
         draft.unlink(missing_ok=True)
     _sync_name(path)
-    return _load(path)
 
 
 def _sync_name(path: Path) -> None:
@@ -48,7 +54,8 @@ def _sync_name(path: Path) -> None:
         raise of_system(problem, path) from problem
 
 
-def _load(path: Path) -> bytes:
+def load(path: Path) -> bytes:
+    """Return the key at `path`. Raises `FileNotFoundError`, and `StoreError` as above."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:

@@ -18,6 +18,9 @@ UNSEARCHED = "unsearched"
 """What `facts` add for a text too large or too convoluted to search in full. Nobody else's name."""
 
 _DETECTOR = re.compile(r"[a-z][a-z0-9_]{0,63}")
+# What the C2SP's tlog-checkpoint recommends; key names allow more.
+_ORIGIN = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?:/[A-Za-z0-9._~-]+)*")
+_MOST_ORIGIN = 200
 _MAX_BYTES = 64 * 1024 * 1024
 
 
@@ -35,6 +38,7 @@ def read(document: Document, findings: Findings) -> Manifest:
         limits=_limits(table.table("limits")),
         detectors=_detectors(table.table("detectors")),
         require_keys=_oversight(table.table("oversight")),
+        origin=_origin(table.table("ledger")),
     )
     table.close()
     return manifest
@@ -89,6 +93,19 @@ def _oversight(table: Table) -> bool:
     required = table.flag("require_keys")
     table.close()
     return required
+
+
+def _origin(table: Table) -> str:
+    origin = table.text("origin")
+    if table.has("origin") and not (_ORIGIN.fullmatch(origin) and len(origin) <= _MOST_ORIGIN):
+        table.findings.error(
+            table.at("origin"),
+            "bad_origin",
+            f"{origin[:80]!r} cannot be the name of a log",
+            "write a domain and a path, without scheme and spaces: example.com/prod/desk",
+        )
+    table.close()
+    return origin
 
 
 def _detectors(table: Table) -> tuple[Detector, ...]:

@@ -1,32 +1,94 @@
-"""What a governor looks at before it decides anything: whether its store is what it left."""
+"""What a governor looks at before it decides anything: whether its store is what it left.
+
+It reads the leaves once, and computes from them what the store keeps of the log. Anything that
+cannot be so is refused, never mended: what is missing may be what somebody took away.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from pathlib import Path
 
-from bridle.governor.audit.reconcile import live_differences, unwitnessed
+from msgspec import Struct
+
+from bridle.governor.audit.reconcile import Said, live
 from bridle.governor.ground.core import Core, tampered
 from bridle.governor.ground.turn import Turn
+from bridle.governor.publishing import files, keys
+from bridle.governor.publishing.recount import Recount
+from bridle.ledger import checkpoint
+from bridle.ledger.checkpoint import Checkpoint
+from bridle.ledger.errors import LedgerError
+from bridle.store.base import Tx
+from bridle.store.failures import failure
 from bridle.store.rows import ROWS
 
 _log = logging.getLogger("bridle.governor")
 
 
-def assert_witnessed(core: Core) -> None:
-    """Refuse (`StoreError`, `store_tampered`) a store in which something else has written.
+class Left(Struct, frozen=True):
+    """How the last governor left the store: whether it did not end in order, when it last wrote."""
 
-    Looks at all that decisions stand on now; `bridle audit verify` at everything. Rows of a store
-    that an earlier release wrote are put on record as they are, once.
+    running: bool
+    time: int
+
+
+def assert_witnessed(core: Core, noted: Mapping[Path, bytes] | None = None) -> Left:
+    """Refuse (`StoreError`) a store in which something else has written, or that was put back.
+
+    `noted` are checkpoints as they lie in files. Looks at the whole log and at all that decisions
+    stand on now; `bridle audit verify` at everything. Rows of a store that an earlier release wrote
+    are put on record as they are, once. Raises `store_rolled_back` where the log is shorter than a
+    checkpoint that its keys signed, and else `store_tampered`.
     """
     # INVARIANT: I9 — where agents share the governor's uid they can write the store, not unseen.
-    if core.write(lambda turn: unwitnessed(turn.tx)):
+    said = core.write(lambda turn: _inspect(turn, noted or {}))
+    if said.records and not said.witnessed:
         core.write(_witness)
-        return
-    found = core.write(lambda turn: live_differences(turn.tx, core.marker))
-    for flaw in found:
+    return Left(said.running, said.time)
+
+
+def _inspect(turn: Turn, noted: Mapping[Path, bytes]) -> Said:
+    signed = _signed(turn.tx, noted)
+    recount = Recount(turn.tx, [each.size for each in signed.values()])
+    flaws, said = live(turn.tx, turn.core.marker, recount.over(turn.tx.leaves()))
+    recount.finish()
+    _assert_holds(recount, signed)
+    for flaw in flaws:
         _log.error("leaf %d: %s [%s]", flaw.index, flaw.message, flaw.code)
-    if found:
-        raise tampered(f"{len(found)} rows are not what the ledger says: {found[0].message}")
+    if flaws:
+        raise tampered(f"{len(flaws)} rows are not what the ledger says: {flaws[0].message}")
+    return said
+
+
+def _signed(tx: Tx, noted: Mapping[Path, bytes]) -> dict[str, Checkpoint]:
+    """Every checkpoint that is known, by where it was found. Each is by a key of this log."""
+    try:
+        verifiers = keys.verifiers(tx)
+        kept = [checkpoint.read(note, verifiers).checkpoint for note in tx.checkpoints()]
+    except LedgerError as problem:
+        raise tampered(f"a checkpoint or key in the store is none: {problem.message}") from problem
+    found = {f"checkpoint {each.size} of the store": each for each in kept}
+    return found | {str(path): files.signed(path, data, verifiers) for path, data in noted.items()}
+
+
+def _assert_holds(recount: Recount, signed: Mapping[str, Checkpoint]) -> None:
+    """Raise unless the log holds everything that was ever signed, as it was signed."""
+    # INVARIANT: I7 — a log that lacks a record which somebody was shown is never gone on with.
+    for where, each in signed.items():
+        if each.size > recount.size:
+            raise failure(
+                "store_rolled_back",
+                f"{where} says that the log had {each.size} records, and it has {recount.size}",
+            )
+    for what in recount.differences:
+        _log.error("%s", what)
+    if recount.differences:
+        raise tampered(f"the log is not what is kept of it: {recount.differences[0]}")
+    for where, each in signed.items():
+        if recount.roots[each.size] != each.root:
+            raise tampered(f"the first {each.size} records are not those that {where} is about")
 
 
 def _witness(turn: Turn) -> None:

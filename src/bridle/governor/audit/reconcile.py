@@ -18,7 +18,7 @@ from bridle.ledger.verify import Flaw
 from bridle.model.action import ActionState, AttemptState
 from bridle.model.record import LeafKind
 from bridle.model.verdict import Effect
-from bridle.store.base import Filed, Tx
+from bridle.store.base import Filed, StoredLeaf, Tx
 from bridle.store.rows import (
     ROWS,
     ActionRow,
@@ -56,6 +56,8 @@ _OPEN: tuple[tuple[type[ActionRow | AttemptRow], tuple[str, ...]], ...] = (
     (AttemptRow, (AttemptState.STARTED, AttemptState.UNKNOWN)),
 )
 _EVERY = 100_000_000
+# Whether a governor has the log open once it says this.
+_RUNNING = {"opened": True, "closed": False}
 
 
 # Verdicts that leave their action waiting: for its start, or for humans.
@@ -71,10 +73,12 @@ class _Body(Struct, frozen=True):
     rows: dict[str, str] = {}
     effect: str = ""
     kind: str = ""
+    what: str = ""
 
 
 class _Leaf(Struct, frozen=True):
     kind: str = ""
+    time: int = 0
     ids: _Ids = _Ids()
     body: _Body = _Body()
 
@@ -99,12 +103,27 @@ class Last(Struct, frozen=True):
     leaf: int
 
 
+class Said:
+    """What a log says of rows and of itself, gathered on one way through it.
+
+    `last` is what it says of rows, `witnessed` whether it says anything of any. `running` is true
+    where its last governor did not end in order, `time` that of its last leaf.
+    """
+
+    def __init__(self) -> None:
+        self.last: dict[str, Last] = {}
+        self.witnessed = False
+        self.running = False
+        self.records = 0
+        self.time = 0
+
+
 _decode = msgspec.json.Decoder(_Leaf).decode
 
 
 def every_difference(tx: Tx, marker: Marker) -> list[Flaw]:
     """Compare all rows of the store with its ledger. A store from before this has nothing said."""
-    last = _last(tx, None)
+    last = _said(tx.leaves(), None).last
     if not last:
         return []
     found = [flaw for kind in ROWS for flaw in _of_kind(tx, marker, kind, last)]
@@ -114,45 +133,61 @@ def every_difference(tx: Tx, marker: Marker) -> list[Flaw]:
 
 def live_differences(tx: Tx, marker: Marker) -> list[Flaw]:
     """Compare what decisions stand on now: all but what is over of actions, attempts, bundles."""
+    return live(tx, marker, tx.leaves())[0]
+
+
+def live(tx: Tx, marker: Marker, leaves: Iterable[StoredLeaf]) -> tuple[list[Flaw], Said]:
+    """As `live_differences`, for whoever reads the leaves anyway; and what else they say.
+
+    A log that says nothing of rows is from before there were such records: nothing differs.
+    """
     rows = list(_live(tx))
     asked = {marker.name(kind, filed.key) for kind, filed in rows}
-    last = _last(tx, asked)
+    said = _said(leaves, asked)
+    if said.records and not said.witnessed:
+        return [], said
+    last = said.last
     found = [flaw for kind, filed in rows for flaw in _compared(kind, filed, marker, last)]
     # INVARIANT: I9 — nor is what is open looked for only where a row says that it is.
-    return found + [_missing(name, said) for name, said in last.items() if said.digest]
+    return found + [_missing(name, said) for name, said in last.items() if said.digest], said
 
 
-def unwitnessed(tx: Tx) -> bool:
-    """Whether the store has records, and none of them speaks for any row: it is from before."""
-    return bool(tx.frontier().size) and not any(_said(tx))
+def _said(leaves: Iterable[StoredLeaf], asked: set[str] | None) -> Said:
+    """Read what the leaves say, in order.
 
-
-def _said(tx: Tx) -> Iterator[tuple[int, _Leaf]]:
-    for stored in tx.leaves():
+    Of all rows; or of those asked for, all of some kinds, and what the ledger leaves open.
+    """
+    always = tuple(f"{kind.TABLE}/" for kind in _WHOLE)
+    said = Said()
+    for stored in leaves:
+        said.records += 1
         try:
             leaf = _decode(stored.data)
         except (msgspec.MsgspecError, ValueError):
             # No leaf of ours: verifying the ledger names it.
             continue
+        said.time = leaf.time
+        if leaf.kind == LeafKind.LOG and leaf.body.what in _RUNNING:
+            said.running = _RUNNING[leaf.body.what]
         if leaf.body.rows:
-            yield stored.index, leaf
+            said.witnessed = True
+            _add(said.last, leaf, stored.index, asked, always)
+    return said
 
 
-def _last(tx: Tx, asked: set[str] | None) -> dict[str, Last]:
-    """What was last said of each row.
-
-    Of all; or of those asked for, all of some kinds, and what the ledger leaves open.
-    """
-    always = tuple(f"{kind.TABLE}/" for kind in _WHOLE)
-    last: dict[str, Last] = {}
-    for index, leaf in _said(tx):
-        opened = leaf.opens() if asked is not None else ()
-        for name, digest in leaf.body.rows.items():
-            if asked is None or name in asked or name in opened or name.startswith(always):
-                last[name] = Last(digest, index)
-            else:
-                last.pop(name, None)
-    return last
+def _add(
+    last: dict[str, Last],
+    leaf: _Leaf,
+    index: int,
+    asked: set[str] | None,
+    always: tuple[str, ...],
+) -> None:
+    opened = leaf.opens() if asked is not None else ()
+    for name, digest in leaf.body.rows.items():
+        if asked is None or name in asked or name in opened or name.startswith(always):
+            last[name] = Last(digest, index)
+        else:
+            last.pop(name, None)
 
 
 def _live(tx: Tx) -> Iterator[tuple[type[Row], Filed]]:

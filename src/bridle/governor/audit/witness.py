@@ -71,11 +71,13 @@ def steady(row: R) -> R:
 class Witness:
     """A transaction that remembers which rows were written. See `bridle.store.base.Tx`."""
 
-    __slots__ = ("_marker", "_pending", "_told", "_tx")
+    __slots__ = ("_marker", "_pending", "_told", "_tx", "appended")
 
     def __init__(self, tx: Tx, marker: Marker) -> None:
         self._tx = tx
         self._marker = marker
+        # Whether this transaction appended to the log.
+        self.appended = False
         self._pending: dict[str, Row | None] = {}
         self._told: dict[str, Row | None] = {}
 
@@ -142,8 +144,13 @@ class Witness:
         """The last leaf of a chain."""
         return self._tx.head(chain)
 
+    def heads(self) -> Iterator[tuple[str, ChainHead]]:
+        """The last leaf of every chain."""
+        return self._tx.heads()
+
     def append(self, chain: str, seq: int, data: bytes, digest: bytes, sealed: bytes) -> int:
         """Append a leaf."""
+        self.appended = True
         return self._tx.append(chain, seq, data, digest, sealed)
 
     def frontier(self) -> Frontier:

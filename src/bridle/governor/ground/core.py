@@ -25,6 +25,7 @@ from bridle.model.calls import Caller
 from bridle.model.errors import StoreError
 from bridle.model.record import SYSTEM_CHAIN, LeafKind
 from bridle.store.base import Store, Tx
+from bridle.store.failures import failure
 from bridle.store.rows import BundleRow
 
 T = TypeVar("T")
@@ -53,6 +54,27 @@ class Setting(Struct, frozen=True):
     operators: tuple[int, ...] = ()
 
 
+class Lost(Struct, frozen=True):
+    """Denials that nobody could record: how many, from when to when, and why (code → how many)."""
+
+    count: int = 0
+    since: int = 0
+    until: int = 0
+    codes: dict[str, int] = {}
+
+    def and_then(self, later: Lost) -> Lost:
+        """Return these and those that came later as one."""
+        if not self.count or not later.count:
+            return later if later.count else self
+        codes = {code: self.codes.get(code, 0) for code in (*self.codes, *later.codes)}
+        return Lost(
+            self.count + later.count,
+            min(self.since, later.since),
+            max(self.until, later.until),
+            {code: count + later.codes.get(code, 0) for code, count in codes.items()},
+        )
+
+
 class Core:
     """Shared ground of one governor. Safe for use by many threads."""
 
@@ -74,7 +96,10 @@ class Core:
         self._engines: dict[str, Engine] = {}
         self._latest = ""
         self._lock = threading.Lock()
-        self._lost = 0
+        self._lost = Lost()
+        # Told of each turn that appended to the log, once it was committed.
+        self.appended: Callable[[], None] = _nothing
+        self._ended = False
 
     def vault(self, tx: Tx, now: int) -> Vault:
         """Return what seals and opens values within a transaction."""
@@ -147,29 +172,51 @@ class Core:
     ) -> T:
         """Run a job in a write transaction. What a failure lost before is owned up to first."""
         with self._lock:
-            lost, self._lost = self._lost, 0
+            lost, self._lost = self._lost, Lost()
+        grown = False
 
         def turn(tx: Tx) -> T:
-            turn = Turn(self, tx, caller, relaxed=relaxed and not lost)
-            if lost:
+            nonlocal grown
+            if self._ended:
+                raise failure("store_closed", "this governor has ended")
+            turn = Turn(self, tx, caller, relaxed=relaxed and not lost.count)
+            if lost.count:
                 _own_up(turn, lost)
             result = job(turn)
             turn.finish()
+            grown = turn.tx.appended
             return result
 
-        if not lost:
-            return self.store.write(turn, relaxed=relaxed)
         try:
-            return self.store.write(turn)
+            result = self.store.write(turn, relaxed=relaxed and not lost.count)
         except BaseException:
-            with self._lock:
-                self._lost += lost
+            if lost.count:
+                with self._lock:
+                    self._lost = lost.and_then(self._lost)
             raise
+        if grown:
+            self.appended()
+        return result
 
-    def count_lost(self) -> None:
-        """Note that a denial left without a record, because the store did not answer."""
+    def end(self, job: Callable[[Turn], T]) -> T:
+        """Run the last job of all: whatever else asks to write after it is refused."""
+
+        def last(turn: Turn) -> T:
+            result = job(turn)
+            # INVARIANT: nothing follows the record that says that this governor ended in order.
+            self._ended = True
+            return result
+
+        return self.write(last)
+
+    def count_lost(self, code: str) -> None:
+        """Note that a denial left without a record, and the code of what kept it from having one.
+
+        It is owned up to with the next write that succeeds.
+        """
+        now = self.clock.now()
         with self._lock:
-            self._lost += 1
+            self._lost = self._lost.and_then(Lost(1, now, now, {code: 1}))
 
 
 def tampered(message: str) -> StoreError:
@@ -181,12 +228,21 @@ def tampered(message: str) -> StoreError:
     )
 
 
-def _own_up(turn: Turn, lost: int) -> None:
+def _nothing() -> None:
+    """Nobody signs the log of this governor."""
+
+
+def _own_up(turn: Turn, lost: Lost) -> None:
     turn.record(
         Entry(
             kind=LeafKind.DEGRADED,
             chain=SYSTEM_CHAIN,
             ids={"level": turn.level},
-            body={"denied_unrecorded": lost},
+            body={
+                "denied_unrecorded": lost.count,
+                "since": lost.since,
+                "until": lost.until,
+                "codes": lost.codes,
+            },
         )
     )

@@ -9,15 +9,16 @@ from msgspec import Struct
 
 from bridle.bundle.bundle import Bundle
 from bridle.bundle.load import load, load_files
-from bridle.governor.audit.opening import assert_witnessed
+from bridle.governor.audit.opening import Left, assert_witnessed
 from bridle.governor.ground.chance import SystemChance
 from bridle.governor.ground.clock import WallClock
 from bridle.governor.ground.core import Core, Keys, Setting
+from bridle.governor.publishing.files import Files
 from bridle.ledger import leaf
 from bridle.model.errors import BundleError, StoreError
 from bridle.store import keys
 from bridle.store.base import Store, Tx
-from bridle.store.place import Place, assert_apart, place_at, place_of
+from bridle.store.place import Place, assert_apart, overlaps, place_at, place_of
 from bridle.store.rows import BundleRow, GlobalRow
 from bridle.store.sqlite import RELAXED_MS, open_store
 
@@ -27,12 +28,14 @@ class Site(Struct, frozen=True):
 
     `state` and `runtime` override where store and sockets lie. `operators` are the uids with a
     socket of their own; `agents_apart` says that agents reach theirs by a group, under other uids.
+    Each file of `copies` gets every checkpoint that is signed.
     """
 
     state: Path | None = None
     runtime: Path | None = None
     operators: tuple[int, ...] = ()
     agents_apart: bool = False
+    copies: tuple[Path, ...] = ()
 
     def place(self, bundle: Path) -> Place:
         """Return where store and sockets of a bundle lie, made on first use."""
@@ -51,14 +54,19 @@ class Site(Struct, frozen=True):
         return "separate" if own and (self.operators or self.agents_apart) else "same-uid"
 
 
-class Ground(Struct, frozen=True):
-    """What `prepare` found and opened. `bundle` is the one on disk, if it could be used."""
+class Ground(Struct, frozen=True, kw_only=True):
+    """What `prepare` found and opened. `bundle` is the one on disk, if it could be used.
+
+    `files` are where signed checkpoints go, `left` says how the last governor left the store.
+    """
 
     core: Core
     root: Path
     place: Place
     site: Site = Site()
     bundle: Bundle | None = None
+    files: Files
+    left: Left
 
     def assert_apart(self, bundle: Bundle) -> None:
         """Refuse (`StoreError`) a bundle whose tools could write store, keys or bundle."""
@@ -78,17 +86,20 @@ def prepare(bundle: Path, *, site: Site, embedded: bool) -> Ground:
         place.database, relaxed_ms=loaded.manifest.relaxed_ms if loaded else RELAXED_MS
     )
     try:
-        files = store.write(_active_files)
-        for each in _concerned(files, loaded, problem):
+        active = store.write(_active_files)
+        for each in _concerned(active, loaded, problem):
             _assert_apart(place, root, each, site)
         core = _core(place, store, site, embedded=embedded)
-        assert_witnessed(core)
+        files = Files(place.checkpoint, site.copies)
+        left = assert_witnessed(core, files.noted())
     except BaseException:
         store.close()
         raise
     if loaded is not None:
         core.adopt(loaded)
-    return Ground(core=core, root=root, place=place, site=site, bundle=loaded)
+    return Ground(
+        core=core, root=root, place=place, site=site, bundle=loaded, files=files, left=left
+    )
 
 
 def _concerned(
@@ -125,6 +136,12 @@ def _assert_apart(place: Place, root: Path, bundle: Bundle, site: Site) -> None:
     # INVARIANT: I9 — store, keys and bundle lie where no governed tool can write.
     writes = [w for system in bundle.systems.values() for w in system.writes]
     assert_apart(place, root, writes, operators=frozenset(site.operators))
+    for copy, written in overlaps(site.copies, writes):
+        raise StoreError(
+            f"the copy {copy} of the checkpoint lies where tools write ({written})",
+            code="place_exposed",
+            hint="name a file elsewhere with --checkpoint-copy",
+        )
 
 
 def _core(place: Place, store: Store, site: Site, *, embedded: bool) -> Core:

@@ -11,6 +11,7 @@ from bridle.bundle.bundle import Bundle
 from bridle.governor.approval import ending, quorum
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
+from bridle.governor.publishing import keys
 from bridle.model.errors import BundleError, RefusedError
 from bridle.model.identity import Status
 from bridle.model.record import SYSTEM_CHAIN, LeafKind
@@ -27,6 +28,7 @@ class By(Struct, frozen=True):
 def activate(turn: Turn, bundle: Bundle, by: By) -> None:
     """Put a checked bundle in force, in this turn."""
     _keeps_humans_in(turn, bundle)
+    _keeps_origin(turn, bundle)
     state = turn.globals
     if turn.tx.get(BundleRow, bundle.digest) is None:
         turn.tx.put(
@@ -75,6 +77,17 @@ def _keeps_humans_in(turn: Turn, bundle: Bundle) -> None:
                 code="locks_out",
                 hint="add users to the groups in agents.toml, or resume suspended ones",
             )
+
+
+def _keeps_origin(turn: Turn, bundle: Bundle) -> None:
+    """Refuse a bundle that names the log otherwise: auditors would take it for another log."""
+    named, fixed = bundle.manifest.origin, keys.origin(turn.tx)
+    if named and fixed and named != fixed:
+        raise RefusedError(
+            f"the log of this store is {fixed!r}, and the bundle calls it {named!r}",
+            code="origin_changed",
+            hint=f"name it {fixed!r} in [ledger] of bridle.toml, or leave it out",
+        )
 
 
 def _asked(bundle: Bundle) -> Iterator[tuple[str, dict[str, int]]]:

@@ -211,6 +211,18 @@ class SqliteTx:
         self._check()
         return self._log.head(chain)
 
+    def heads(self) -> Iterator[tuple[str, ChainHead]]:
+        """Yield the last leaf of every chain, a page at a time; only while the job runs."""
+        self._log.flush()
+        sql = f'SELECT * FROM "chains" WHERE "chain" > ? ORDER BY "chain" LIMIT {PAGE}'  # noqa: S608
+        after, page = "", [("", 0, b"")]
+        while page:
+            self._check()
+            page = self._execute(sql, (after,)).fetchall()
+            for chain, seq, digest in page:
+                after = chain
+                yield chain, ChainHead(seq, digest)
+
     def append(self, chain: str, seq: int, data: bytes, digest: bytes, sealed: bytes) -> int:
         """Append a leaf and return its index. Raises `UsageError` unless it follows the head."""
         self._check()
