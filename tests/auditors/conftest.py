@@ -6,9 +6,28 @@ import pytest
 
 from auditors import logs, programs, toolchain
 from auditors.logs import Log
-from auditors.programs import Bridle, Program
+from auditors.programs import ABLE, Bridle, Program, Programs
 
-Programs = dict[str, Program | Bridle]
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[logs.TABLE] = {}
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Show who noticed which tampering."""
+    rows = config.stash[logs.TABLE]
+    if not rows:
+        return
+    names = {name: [do for do in ("entries", "tiles") if do in can] for name, can in ABLE.items()}
+    ways = [(name, do) for name, does in names.items() for do in does]
+    terminalreporter.section("tampered with, and noticed by")
+    terminalreporter.line(" " * 34 + "".join(f"{name:>13}" for name, _ in ways))
+    terminalreporter.line(" " * 34 + "".join(f"{do:>13}" for _, do in ways))
+    for how, missed in rows.items():
+        marks = "".join(f"{'-' if way in missed else 'yes':>13}" for way in ways)
+        terminalreporter.line(f"{how:34}{marks}")
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from msgspec import Struct
 
 from bridle.ledger import checkpoint, note, tiles
@@ -22,6 +23,8 @@ KEY = str(SIGNER.key)
 OTHER = Signer(ORIGIN, bytes(32))
 SIZES = (1, 5, 255, 256, 257, 1_000)
 LARGE = 66_000
+TABLE = pytest.StashKey[dict[str, set[tuple[str, str]]]]()
+"""What was tampered with, and who did not notice; shown at the end."""
 
 
 def secret(signer: Signer, seed: bytes) -> str:

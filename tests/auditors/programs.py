@@ -96,6 +96,9 @@ class Bridle:
     def end(self) -> None: ...
 
 
+Programs = dict[str, Program | Bridle]
+
+
 def _open(data: bytes, keys: list[str]) -> Answer:
     found = checkpoint.read(data, map(note.key, keys))
     return {

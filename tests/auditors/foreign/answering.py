@@ -1,4 +1,4 @@
-"""Answers questions as the Go program does: one JSON object a line in, one out. No Bridle in here."""
+"""Answers questions as the Go program does, a JSON object a line. Nothing of Bridle is in here."""
 
 import base64
 import json
