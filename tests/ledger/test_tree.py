@@ -53,17 +53,18 @@ def test_the_worked_example_has_its_roots(size: int) -> None:
 
 def test_the_worked_example_has_its_proofs() -> None:
     digests = [leaf_hash(word) for word in WORDS]
-    assert [each.hex()[:8] for each in inclusion_proof(range_root(digests), 2, len(digests))] == [
-        "f715ab3f",
-        "4f55f619",
-        "ccc29ae0",
+    assert [each.hex() for each in inclusion_proof(range_root(digests), 2, len(digests))] == [
+        "f715ab3faa5d071e6e2ac4bb994d5bf735943dcc3799da0d085e7980cfb9336a",
+        "4f55f619d9215235778b2b9f17d6f4915b16171214d152381293669764de722e",
+        "ccc29ae0e02a77b0f4578c1ac17493d79cf4262104929ac804f91fc4e7ac5af0",
     ]
-    assert [each.hex()[:8] for each in consistency_proof(range_root(digests), 3, len(digests))] == [
-        "671f146c",
-        "f715ab3f",
-        "4f55f619",
-        "ccc29ae0",
+    assert [each.hex() for each in consistency_proof(range_root(digests), 3, len(digests))] == [
+        "671f146c5e471e8a1a83a3c214ce4ba907b8f3a5888d14cc8cd3ce75bb12ef94",
+        "f715ab3faa5d071e6e2ac4bb994d5bf735943dcc3799da0d085e7980cfb9336a",
+        "4f55f619d9215235778b2b9f17d6f4915b16171214d152381293669764de722e",
+        "ccc29ae0e02a77b0f4578c1ac17493d79cf4262104929ac804f91fc4e7ac5af0",
     ]
+    assert digests[0].hex() == "d0d7360ab79f58ab1e1e3fe64ad77e2ea0bc07e36b5f46ed2223edd9298df9e9"
 
 
 def test_every_size_up_to_70_has_the_root_of_the_definition() -> None:
