@@ -1,19 +1,22 @@
-"""Agents and humans on a disk that fails, what they were told, and whether the ledger says so."""
+"""Agents and humans on a disk that fails: what they do, and what they were told."""
 
 import json
 import random
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bridle.governor.governor import Governor
 from bridle.model import calls
-from bridle.model.calls import Caller, Failed, Judged, Released
+from bridle.model.calls import Caller, Failed, Judged, Opened, Released, Reply
 from bridle.model.errors import StoreError
 from bridle.model.outcome import Outcome, OutcomeKind
 from bridle.model.reason import ReasonCode
 from bridle.model.verdict import Effect, Receipt
 from bridle.store.sqlite import open_store
 from crash.disk.calls import Disk
-from governor.desk import AGENT, ANYONE, START, Desk, changed
+from governor.desk import AGENT, ANYONE, Desk, changed
 
 FILES = changed(("bridle.toml", 'version = "1"', 'version = "1"\ndurability = "relaxed"'))
 _OK = Outcome(OutcomeKind.OK, output='{"body": "x"}')
@@ -22,13 +25,13 @@ FAILURES = {"store_full", "store_unavailable"}
 
 
 class Told:
-    """What callers were told: receipts, how many decisions, and denials without a record."""
+    """What callers were told: receipts, how many decisions, and when a denial had no record."""
 
     def __init__(self) -> None:
         self.receipts: dict[int, str] = {}
         self.decided = 0
-        self.unrecorded: list[int] = []
-        self.gaps = 0
+        # Between which two moments each was sent and answered, in the governor's milliseconds.
+        self.unrecorded: list[tuple[int, int]] = []
         self.wrong: list[str] = []
 
     def receipt(self, found: Receipt) -> None:
@@ -38,52 +41,40 @@ class Told:
 
 
 class Office:
-    """A desk whose store may fail at any moment; every answer is kept."""
+    """Agents and a human at a governor whose store may fail; every answer is kept."""
 
-    def __init__(self, path: Path, disk: Disk, *, checkpoints: bool = True) -> None:
-        self.told = Told()
-        store = open_store(path, vfs=disk.vfs, relaxed_ms=60_000)
-        try:
-            store._log_pages = 12 if checkpoints else 0
-            self.desk = Desk(FILES, store=store)
-            self.session = self.desk.session()
-        except BaseException as problem:
-            disk.relieve()
-            store.close()
-            raise StoreError("the store could not be begun", code=_code(problem)) from problem
+    def __init__(self, governor: Governor, now: Callable[[], int]) -> None:
+        self.governor, self._now, self.told = governor, now, Told()
+        mission = self._opened(calls.StartMission(template="office", user="ana"))
+        self.session = self._opened(
+            calls.OpenSession(mission=mission, agent="clerk", executor="worker")
+        )
         self._attempts: list[str] = []
         self._number = 0
 
     def act(self, dice: random.Random) -> None:
         """One step of an agent or a human."""
-        self.desk.clock.move_to(self.desk.clock.now() + 10)
         dice.choice((self._decide, self._decide, self._observe, self._stop))(dice)
 
-    def note(self) -> bool:
+    def note(self, size: int = 1) -> bool:
         """A strict decision and its start; whether it is on record."""
-        return self._ask("note.write", text="x")
-
-    def close(self) -> None:
-        self.desk.governor.close()
+        return self._ask("note.write", text="x" * size)
 
     def _decide(self, dice: random.Random) -> None:
         if dice.random() < 0.4:
             self._ask("note.read", id=1)
         else:
-            self._ask("note.write", text="x" * dice.choice((1, 9, 3_000)))
+            self.note(dice.choice((1, 9, 3_000)))
 
     def _ask(self, tool: str, **args: Any) -> bool:
         self._number += 1
-        key = f"k{self._number}"
-        reply = self._send(
-            calls.Decide(
-                session=self.session, tool=tool, args=json.dumps(args), key=key, start=True
-            )
-        )
+        key, text, asked = f"k{self._number}", json.dumps(args), self._now()
+        call = calls.Decide(session=self.session, tool=tool, args=text, key=key, start=True)
+        reply = self._send(call)
         assert isinstance(reply, Judged)
         verdict = reply.verdict
         if verdict.receipt is None:
-            self._unrecorded(verdict.effect, [each.code for each in verdict.reasons])
+            self._unrecorded(asked, verdict.effect, [each.code for each in verdict.reasons])
             return False
         self.told.decided += 1
         self.told.receipt(verdict.receipt)
@@ -109,48 +100,45 @@ class Office:
         if isinstance(reply, Failed) and reply.code.startswith("store_"):
             self._failure(reply.code)
 
-    def _send(self, call: calls.Call, caller: Caller = AGENT) -> calls.Reply:
-        return self.desk.ask(call, caller)
+    def _send(self, call: calls.Call, caller: Caller = AGENT) -> Reply:
+        return self.governor.handle(caller, call)
 
-    def _unrecorded(self, effect: Effect, codes: list[ReasonCode]) -> None:
+    def _opened(self, call: calls.Call) -> str:
+        reply = self._send(call, ANYONE)
+        if isinstance(reply, Failed):
+            raise StoreError(reply.message, code=reply.code)
+        assert isinstance(reply, Opened)
+        return reply.id
+
+    def _unrecorded(self, asked: int, effect: Effect, codes: list[ReasonCode]) -> None:
         """I2: without a record there is nothing but one denial."""
         if effect is not Effect.DENY or codes != [ReasonCode.STORE_UNAVAILABLE]:
             self.told.wrong.append(f"answered without a record: {effect} {codes}")
-        self.told.unrecorded.append(self.desk.clock.now())
+        self.told.unrecorded.append((asked, self._now()))
 
     def _failure(self, code: str) -> None:
-        self.told.gaps += 1
         if code not in FAILURES:
             self.told.wrong.append(f"a failing disk was told as {code}")
 
 
-def _code(problem: BaseException) -> str:
-    if isinstance(problem, StoreError):
-        return problem.code
-    # What the desk was told when it asked for a mission or a session.
-    assert isinstance(problem, AssertionError), problem
-    found: Failed = problem.args[0]
-    return found.code
-
-
-def audit(path: Path, told: Told) -> None:
-    """The ledger verifies and says what was told: each record once, each gap in its numbers."""
-    assert told.wrong == []
-    store = open_store(path)
+def at_a_desk(path: Path, disk: Disk, *, checkpoints: bool = True) -> tuple[Office, Desk]:
+    """An office on a clock of its own. Raises `StoreError` where the disk does not let it open."""
+    store = open_store(path, vfs=disk.vfs, relaxed_ms=60_000)
+    store._log_pages = 12 if checkpoints else 0
     try:
-        desk = Desk(FILES, store=store, start=START)
-        desk.verified()
-        hashes = store.write(lambda tx: [leaf.hash.hex() for leaf in tx.leaves()])
-        leaves = desk.leaves()
-    finally:
+        desk = Desk(FILES, store=store)
+        return Office(desk.governor, desk.clock.now), desk
+    except BaseException:
+        disk.relieve()
         store.close()
-    lost = [index for index, found in told.receipts.items() if hashes[index : index + 1] != [found]]
-    assert lost == [], f"acknowledged and lost: {lost}"
-    decided = [each for each in leaves if each.kind == "decision"]
-    assert len(decided) == told.decided, "what nobody was told is on record"
-    _owned_up([each.body for each in leaves if each.kind == "degraded"], told)
+        raise
 
 
-def _owned_up(bodies: list[dict[str, Any]], told: Told) -> None:
-    gaps = [body for body in bodies if "denied_unrecorded" in body]
-    assert sum(body["denied_unrecorded"] for body in gaps) == len(told.unrecorded), gaps
+def at_a_bundle(folder: Path, state: Path) -> Office:
+    """An office as a program has it: a governor that signs, on the system's clock."""
+    bundle = folder / "bundle"
+    for name, text in FILES.items():
+        (bundle / name).parent.mkdir(parents=True, exist_ok=True)
+        (bundle / name).write_text(text)
+    governor = Governor.open(bundle, state=state, embedded=True)
+    return Office(governor, lambda: time.time_ns() // 1_000_000)

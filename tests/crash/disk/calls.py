@@ -159,14 +159,3 @@ def failing(how: str) -> Iterator[Disk]:
         return
     with _Calls(disk):
         yield disk
-
-
-def fill(folder: Path, left: int) -> Path:
-    """Take all the space of a file system but for about so many bytes; return what took it."""
-    status = os.statvfs(folder)
-    free = status.f_bavail * status.f_frsize - left
-    ballast = folder / "ballast"
-    with ballast.open("wb") as file:
-        if free > 0:
-            os.posix_fallocate(file.fileno(), 0, free)
-    return ballast

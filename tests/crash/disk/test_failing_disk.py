@@ -4,45 +4,73 @@ I2 and I7. The disk fails once, or until somebody makes room; after that the gov
 nothing mended, and owns up to what it could not record.
 """
 
+import os
 import random
-from collections.abc import Callable
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from bridle.model.errors import StoreError
-from crash.disk.acting import FAILURES, Office, audit
+from bridle.store.sqlite import open_store
+from crash.disk.acting import FAILURES, FILES, at_a_desk
+from crash.disk.auditing import audit
 from crash.disk.calls import Disk, failing
+from governor.desk import START, Desk
 
 HOWS = ("full", "short", "io", "sync")
 _STEPS = 9
 _EVER = 1 << 40
 
 
+@pytest.fixture
+def stores() -> Iterator[Path]:
+    """Where the stores lie: in memory where there is such a disk, for the sake of time."""
+    memory = Path("/dev/shm")
+    folder = tempfile.mkdtemp(dir=memory if os.access(memory, os.W_OK) else None)
+    yield Path(folder)
+    shutil.rmtree(folder)
+
+
+def verify(path: Path) -> None:
+    """Open the store as the next governor does, and recompute its ledger."""
+    store = open_store(path)
+    try:
+        Desk(FILES, store=store, start=START).verified()
+    finally:
+        store.close()
+
+
 def trial(folder: Path, disk: Disk, after: int, how: str, times: int) -> int:
     """One store whose disk fails; how many denials left without a record."""
     path, dice = folder / "store.db", random.Random(f"{after}/{how}")
     disk.relieve()
-    office = Office(path, disk, checkpoints=how != "sync")
+    office, desk = at_a_desk(path, disk, checkpoints=how != "sync")
     disk.fail(after, how, times)
     for _ in range(_STEPS):
+        desk.clock.move_to(desk.clock.now() + 10)
         office.act(dice)
     disk.relieve()
+    desk.clock.move_to(desk.clock.now() + 10)
     assert office.note(), "there is room again, and the governor does not go on"
     for _ in range(3):
         office.act(dice)
-    office.close()
+    desk.governor.close()
     audit(path, office.told)
+    verify(path)
+    shutil.rmtree(folder)
     return len(office.told.unrecorded)
 
 
 @pytest.mark.parametrize("how", HOWS)
 def test_a_disk_that_fails_loses_nothing_told_and_every_gap_is_owned_up_to(
-    how: str, tmp_path: Path
+    how: str, stores: Path
 ) -> None:
     with failing(how) as disk:
         denied = [
-            trial(tmp_path / f"{after}-{times}", disk, after, how, times)
+            trial(stores / f"{after}-{times}", disk, after, how, times)
             for after, times in ((0, 1), (7, 1), (1, _EVER))
         ]
     assert denied[-1] > 0
@@ -51,36 +79,36 @@ def test_a_disk_that_fails_loses_nothing_told_and_every_gap_is_owned_up_to(
 @pytest.mark.slow
 @pytest.mark.parametrize("how", HOWS)
 def test_a_disk_that_fails_at_each_single_operation_loses_nothing_told(
-    how: str, tmp_path: Path, count: Callable[[int, int], int]
+    how: str, stores: Path, count: Callable[[int, int], int]
 ) -> None:
     trials = denied = 0
     with failing(how) as disk:
         for after in range(0, 12 if how == "sync" else 150, count(3, 1)):
             for times in (1, 3, _EVER):
                 trials += 1
-                denied += trial(tmp_path / f"{after}-{times}", disk, after, how, times)
+                denied += trial(stores / f"{after}-{times}", disk, after, how, times)
     print(how, {"trials": trials, "denied": denied, "refused": disk.refused})
     assert denied > trials / 2
 
 
 @pytest.mark.parametrize("how", HOWS)
 def test_a_store_that_could_not_be_opened_for_want_of_a_disk_opens_once_there_is_one(
-    how: str, tmp_path: Path
+    how: str, stores: Path
 ) -> None:
     refused = failures = 0
     with failing(how) as disk:
         for after in range(0, 10 if how == "sync" else 60, 2 if how == "sync" else 7):
-            path = tmp_path / str(after) / "store.db"
+            path = stores / str(after) / "store.db"
             disk.fail(after, how, _EVER)
             try:
-                Office(path, disk).close()
+                at_a_desk(path, disk)[1].governor.close()
             except StoreError as problem:
                 failures += 1
                 # Where a file cannot be made SQLite hides why: it tries once more to find it.
                 refused += problem.code in FAILURES | {"store_readonly"}
             disk.relieve()
-            office = Office(path, disk)
+            office, desk = at_a_desk(path, disk)
             assert office.note()
-            office.close()
-            audit(path, office.told)
+            desk.governor.close()
+            verify(path)
     assert refused == failures > 0
