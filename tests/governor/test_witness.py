@@ -13,10 +13,20 @@ from msgspec import structs
 
 from bridle.governor.audit.reconcile import every_difference, live_differences
 from bridle.governor.audit.witness import MOST, Marker
+from bridle.ledger.tree import leaf_hash
 from bridle.ledger.verify import Flaw, verify_log
 from bridle.model import calls
 from bridle.model.errors import StoreError
-from bridle.store.rows import ROWS, BudgetRow, ExceptionRow, PartitionRow, Row, SessionRow
+from bridle.store.base import StoredLeaf, Tx
+from bridle.store.rows import (
+    ROWS,
+    BudgetRow,
+    ExceptionRow,
+    LogKeyRow,
+    PartitionRow,
+    Row,
+    SessionRow,
+)
 from bridle.store.sqlite import open_store
 from bridle.store.sqlite.reading import snapshot
 from governor.desk import FILES, HOUR, MINUTE, Desk, changed
@@ -75,6 +85,8 @@ def act(desk: Desk) -> None:
             )
         )
     )  # fmt: skip
+    log_key = LogKeyRow(id="e6124ab3", key="log+e6124ab3+AQ", added=1, retired=2)
+    desk.core.write(lambda turn: turn.tx.put(log_key))
     desk.core.write(lambda turn: turn.tx.put(PartitionRow(id="p", state={"count": 3})))
     desk.later(MINUTE)
 
@@ -265,6 +277,10 @@ EDITS: dict[str, tuple[Edit, str, bool]] = {
     "history is forgotten": (
         doc("partitions", lambda row: row.pop("state")), "row_changed", False
     ),
+    "a retired key of the log signs again": (
+        doc("log_keys", lambda row: row.pop("retired")), "row_changed", True
+    ),
+    "a payload key is gone": (sql("delete from payload_keys"), "row_missing", True),
     "a row is no row": (sql("update missions set doc = x'7b7d'"), "row_changed", True),
 }  # fmt: skip
 
@@ -365,17 +381,24 @@ def test_a_store_from_before_is_witnessed_once(tmp_path: Path) -> None:
     desk = Desk()
     desk.decide("note.write", "k", text="x")
 
-    def strip(turn: Any) -> None:
-        connection = turn.tx._tx._connection
-        rows = list(connection.execute('select "index", data from leaves'))
-        for index, data in rows:
-            body = json.loads(data)
-            body["body"].pop("rows", None)
-            connection.execute(
-                'update leaves set data = ? where "index" = ?', (json.dumps(body).encode(), index)
-            )
+    def take(tx: Any) -> list[StoredLeaf]:
+        found = list(tx.leaves())
+        tx._connection.execute(
+            "delete from leaves; delete from chains; update log set size = 0, hashes = x''"
+        )
+        return found
 
-    desk.core.write(strip)
+    written = desk.core.store.write(take)
+
+    def strip(tx: Tx) -> None:
+        for each in written:
+            said = json.loads(each.data)
+            said["body"].pop("rows", None)
+            said["prev"] = tx.head(each.chain).hash.hex()
+            data = json.dumps(said).encode()
+            tx.append(each.chain, each.seq, data, leaf_hash(data), each.sealed)
+
+    desk.core.store.write(strip)
     before = len(desk.leaves())
     assert_witnessed(desk.core)
     assert len(desk.leaves()) == before + 1

@@ -26,6 +26,8 @@ from bridle.store.rows import ROWS
 
 _log = logging.getLogger("bridle.governor")
 
+_SHOWN = 20
+
 
 class Left(Struct, frozen=True):
     """How the last governor left the store: whether it did not end in order, when it last wrote."""
@@ -82,7 +84,7 @@ def _assert_holds(recount: Recount, signed: Mapping[str, Checkpoint]) -> None:
                 "store_rolled_back",
                 f"{where} says that the log had {each.size} records, and it has {recount.size}",
             )
-    for what in recount.differences:
+    for what in recount.differences[:_SHOWN]:
         _log.error("%s", what)
     if recount.differences:
         raise tampered(f"the log is not what is kept of it: {recount.differences[0]}")
