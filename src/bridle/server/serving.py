@@ -33,8 +33,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     """How to serve a bundle; what is left out is as for a governor that its own user starts.
 
     `user` (root only) is whom the governor becomes, `operators` and `agents_group` are who may
-    connect; `state` and `runtime` are the folders of store and sockets. With `idle_exit` it ends
-    once nobody has been connected for so many seconds; `as_json` is for the line that says it
+    connect; `state` and `runtime` are the folders of store and sockets. Every checkpoint that is
+    signed is put into each file of `copies` as well, by the governor's user. With `idle_exit` it
+    ends once nobody has been connected for so many seconds; `as_json` is for the line that says it
     serves. `emit` are the receivers that are told of each record.
     """
 
@@ -43,6 +44,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     agents_group: str = ""
     state: Path | None = None
     runtime: Path | None = None
+    copies: tuple[Path, ...] = ()
     idle_exit: float | None = None
     as_json: bool = False
     emit: tuple[Target, ...] = ()
@@ -74,6 +76,7 @@ def _serve_as(root: Path, settings: Settings) -> None:
     state = Path(os.path.realpath(settings.state or installed_state(root)))
     runtime = Path(os.path.realpath(settings.runtime or installed_runtime(root)))
     wanted = installing.doors(runtime, governor.uid, operators, agents)
+    copies = _resolved(settings.copies)
     installed = installing.install(governor, state, runtime, wanted)
     os.chdir("/")
     confine.become(governor)
@@ -82,6 +85,7 @@ def _serve_as(root: Path, settings: Settings) -> None:
         runtime=runtime,
         operators=tuple(each.uid for each in operators),
         agents_apart=bool(settings.agents_group),
+        copies=copies,
     )
     # The lock on the runtime folder is held by the open file until this process ends.
     _run(root, site, settings, opened=installed.doors)
@@ -94,8 +98,18 @@ def _serve_own(root: Path, settings: Settings) -> None:
     if state is None and settings.runtime is not None:
         state = place_of(root).folder
     group = installing.group(settings.agents_group) if apart else -1
-    site = Site(state=state, runtime=settings.runtime, agents_apart=apart)
+    site = Site(
+        state=state,
+        runtime=settings.runtime,
+        agents_apart=apart,
+        copies=_resolved(settings.copies),
+    )
     _run(root, site, settings, group=group)
+
+
+def _resolved(copies: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Name files by where they lie, whatever folder is the current one later."""
+    return tuple(Path(os.path.realpath(each.parent)) / each.name for each in copies)
 
 
 def _assert_own(settings: Settings) -> None:

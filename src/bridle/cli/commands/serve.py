@@ -49,6 +49,14 @@ def _targets(
 )
 @click.option("--agents-group", default="", metavar="GROUP", help="Who may open agents.sock.")
 @click.option("--state", type=_FOLDER, metavar="DIR", help="Where the store lies.")
+@click.option(
+    "--checkpoint-copy",
+    "copies",
+    type=click.Path(path_type=Path, dir_okay=False, readable=False),
+    multiple=True,
+    metavar="FILE",
+    help="Put each signed checkpoint here, too. May be repeated.",
+)
 @click.option("--runtime", type=_FOLDER, metavar="DIR", help="Where the sockets lie.")
 @click.option(
     "--emit",
