@@ -145,10 +145,10 @@ class Store(Protocol):
         """
         ...
 
-    def scrub(self) -> bool:
+    def scrub(self, *, again: bool = False) -> bool:
         """After an erasure was committed: leave no older copy of what was erased.
 
-        Returns False where a reader still needs one: then try again later.
+        Returns False where a reader still needs one: then try `again` later.
         """
         ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable
@@ -39,11 +40,14 @@ class SqliteStore:
         self._descriptor = descriptor
         self._process = os.getpid()
         self._level = ""
-        self._log_pages = _LOG_PAGES
+        # How many pages the log may have before it is moved into the database, and how many are
+        # synced for sure.
+        self._log_pages, self._synced_pages = _LOG_PAGES, 0
         self._unsure = False
+        connection.set_wal_hook(self._committed)
         self._timer = SyncTimer(self.sync, relaxed_ms)
         self._scrubbing = threading.Lock()
-        self._to_scrub = self._scrubbed = False
+        self._to_scrub = self._to_rewrite = self._scrubbed = False
         self._combiner: Combiner[SqliteTx] = Combiner(self._begin, self._explain)
 
     def write(self, job: Callable[[Tx], T], *, relaxed: bool = False) -> T:
@@ -61,27 +65,33 @@ class SqliteStore:
         """Make everything committed so far durable, whatever its level was."""
         self.write(SqliteTx.touch)  # type: ignore[arg-type]
 
-    def scrub(self) -> bool:
-        """After an erasure: leave nothing of what was erased in the write-ahead log.
+    def scrub(self, *, again: bool = False) -> bool:
+        """After an erasure: leave nothing of what was erased, in the database or in its log.
 
-        Pages of the database itself are overwritten as they are erased. Returns False where a
-        reader still needs the log as it was: then try again later. Raises `StoreError`.
+        SQLite overwrites what is deleted where it lies, but not the copies that it left behind
+        whenever it moved rows from page to page: so the whole database is written anew. With
+        `again` only its log is, if it was. Returns False where a reader still needs the log
+        as it was, or the disk is full: then try again later. Raises `StoreError`.
         """
         with self._scrubbing:
             self._scrubbed, self._to_scrub = False, True
+            self._to_rewrite |= self._descriptor is not None and not again
             self.write(SqliteTx.touch)  # type: ignore[arg-type]
             return self._scrubbed
 
     def _truncate(self) -> None:
-        """Empty the write-ahead log, if nobody reads from it. Runs between two transactions."""
+        """Rewrite the database; empty its log, if nobody reads from it. Between transactions."""
         self._to_scrub = False
         connection = self._connection
         connection.set_busy_timeout(0)  # callers wait meanwhile
         try:
+            if self._to_rewrite:
+                execute_of(connection)("VACUUM")
+                self._to_rewrite = False
             busy, *_ = execute_of(connection)("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()[0]
             self._scrubbed = not busy
-        except apsw.Error:
-            pass  # the commit before it holds all the same
+        except apsw.Error as problem:
+            self._explain(problem)  # the commit before it holds all the same
         finally:
             connection.set_busy_timeout(opening.BUSY_MS)
 
@@ -120,25 +130,29 @@ class SqliteStore:
         """Make the next transaction. A sync that is overdue makes every write strict."""
         if self._unsure:
             # INVARIANT: I7. No commit counts on what an earlier sync failed to write.
-            resync.rewrite(self._connection)
+            resync.rewrite(self._connection, self._synced_pages)
             self._unsure = False
         level = "FULL" if durable or self._timer.overdue() else "NORMAL"
         if level != self._level:
-            self._set_level(level)
+            self._level = ""
+            execute_of(self._connection)(f"PRAGMA synchronous = {level}")
+            self._level = level
         if level == "NORMAL":
             return Batch(self._connection, self._timer.unsynced, settles=False)
         return Batch(self._connection, self._durable, settles=self._timer.pending)
 
-    def _set_level(self, level: str) -> None:
-        """Set what a commit waits for.
+    def _committed(self, connection: apsw.Connection, _name: str, pages: int) -> int:
+        """Note how long the log is after a commit, and move it into the database in good time.
 
-        SQLite moves the log into the database after a commit, and keeps to itself that a sync
-        failed meanwhile: so it does that only where the commit left nothing to sync.
+        Only where the commit left nothing to sync: that a sync failed here is told to nobody.
         """
-        self._level = ""
-        execute_of(self._connection)(f"PRAGMA synchronous = {level}")
-        self._connection.wal_autocheckpoint(self._log_pages if level == "FULL" else 0)
-        self._level = level
+        if self._level == "FULL":
+            self._synced_pages = pages
+            if pages >= self._log_pages:
+                self._synced_pages = 0  # the next commit may begin the log anew
+                with contextlib.suppress(apsw.Error):  # the log keeps it all until it succeeds
+                    connection.wal_checkpoint()
+        return apsw.SQLITE_OK
 
     def _explain(self, problem: BaseException) -> StoreError | None:
         if isinstance(problem, apsw.IOError):
