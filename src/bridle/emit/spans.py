@@ -107,7 +107,7 @@ class Spans:
     def _decision(self, record: Record) -> list[Span]:
         effect = record.leaf.body.get("effect")
         if effect not in (Effect.ALLOW, Effect.MODIFY):
-            return [_tool_call(record, str(record.index), error=_refusal(record, effect))]
+            return [_tool_call(record, error=_refusal(record, effect))]
         self._open[_key(record)] = _Open(record, [])
         self._open.move_to_end(_key(record))
         while len(self._open) > self._most:
@@ -125,13 +125,12 @@ class Spans:
         known = self._open.pop(_key(record), None)
         kind = told.text(said, "kind") or "unknown"
         error = "" if kind == "ok" else told.text(said, "error") or kind
-        name = record.leaf.ids.get("attempt", "") or str(record.index)
         if known is None:
-            return _tool_call(record, name, error=error)
+            return _tool_call(record, error=error)
         attributes = {**_attributes(known.decided), **_outcome_of(record)}
         start = min(_time(known.decided), _time(record))
         return _tool_call(
-            record, name, error=error, start=start, told_of=attributes, events=tuple(known.events)
+            record, error=error, start=start, told_of=attributes, events=tuple(known.events)
         )
 
 
@@ -146,9 +145,8 @@ def _refusal(record: Record, effect: Any) -> str:
     return codes[0] if codes else "denied"
 
 
-def _tool_call(  # noqa: PLR0913 (as many things differ)
+def _tool_call(
     record: Record,
-    name: str,
     *,
     error: str = "",
     start: int = 0,
@@ -168,7 +166,7 @@ def _tool_call(  # noqa: PLR0913 (as many things differ)
     return Span(
         name=f"{EXECUTE_TOOL} {tool}".rstrip(),
         trace=trace_of(record),
-        id=span_of(record, "action", record.leaf.ids.get("action", ""), name),
+        id=span_of(record, "action", record.leaf.ids.get("action", ""), str(record.index)),
         parent=span_of(record, "mission"),
         start=start or _time(record),
         end=_time(record),
