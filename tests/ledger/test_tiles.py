@@ -77,6 +77,7 @@ def shape(size: int) -> list[tuple[int, int, int]]:
     """For each level: how many full tiles, and the width of the partial one."""
     found: dict[int, list[int]] = {}
     for tile in tiles_of(size):
+        assert 0 < tile.width <= WIDTH
         row = found.setdefault(tile.level, [0, 0])
         if tile.width == WIDTH:
             row[0] += 1

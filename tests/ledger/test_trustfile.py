@@ -192,6 +192,7 @@ REFUSED = {
     "a quorum defined later": (f"quorum w\n{W}", 1),
     "a quorum not defined": (f"{W}quorum W\n", 2),
     "a quorum cut short": (f"{W}quorum w", 2),
+    "a quorum that would be another if cut": (f"{W}witness wx {WITNESSES['X1'].key}\nquorum wx", 3),
     "CRLF": ("quorum none\r\n", 1),
     "a carriage return in a comment": ("# a\rquorum none\nquorum none\n", 1),
     "NUL": ("quorum none\x00\n", 1),
@@ -236,7 +237,7 @@ REFUSED = {
     **{
         f"{each!a} of two": (f"{W}{V}group g {each} w v\nquorum g\n", 3)
         for each in (
-            "0", "3", "-1", "+1", "01", "1_0", "1.0", "0x1", "\u0662", "\u00b2", "ANY", "9" * 5_000
+            "0", "3", "-1", "+1", "01", "1_0", "1.0", "0x1", "1\u0662", "\u0662", "\u00b2", "ANY", "9" * 5_000
         )
     },
 }  # fmt: skip
