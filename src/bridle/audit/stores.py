@@ -137,16 +137,22 @@ class _Store:
                 self._found.add(-1, "root_mismatch", message)
         if self._sizes != sorted(set(self._sizes)):
             self._found.add(-1, "checkpoint_invalid", "checkpoints are filed under other sizes")
-        for chain in passing.chains:
-            head = self._tx.head(chain)
-            if (head.seq, head.hash) != passing.head(chain):
-                message = f"the store's head of {chain} is not its last record"
-                self._found.add(-1, "head_mismatch", message)
+        self._heads(passing)
         for level in range(1, 8):
             count = passing.size >> (BITS * level)
             if self._tx.hashes(level, count, _EVERY) or self._tx.hashes(level, -_EVERY, 0):
                 message = f"level {level} of the tiles has hashes of records that are not there"
                 self._found.add(-1, "subtree_mismatch", message)
+
+    def _heads(self, passing: Verification) -> None:
+        missing = set(passing.chains)
+        for chain, head in self._tx.heads():
+            if chain not in missing or (head.seq, head.hash) != passing.head(chain):
+                message = f"the store's head of {chain} is not its last record"
+                self._found.add(-1, "head_mismatch", message)
+            missing.discard(chain)
+        for chain in missing:
+            self._found.add(-1, "head_mismatch", f"the store has no head of {chain}")
 
     def _noted(self, report: Report) -> None:
         noted = self._asked.noted

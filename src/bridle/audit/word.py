@@ -7,7 +7,8 @@ with the first key follows any number of rotations, without asking anybody.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct, structs
 
@@ -65,21 +66,31 @@ def size_of(given: Given) -> int:
 
 def in_force(changes: Iterable[KeyChange], size: int) -> tuple[Key, ...]:
     """Return the keys that sign for the first `size` leaves, in order of adding."""
-    keys: dict[Key, None] = {}
+    added: dict[Key, int] = {}
     for change in changes:
         if change.index >= size:
             break
         if change.state == "added":
-            keys[note.key(change.key)] = None
+            added[note.key(change.key)] = change.time
         else:
-            keys.pop(note.key(change.key), None)
-    return tuple(keys)
+            added.pop(note.key(change.key), None)
+    return _in_order(added)
 
 
 def every_key(changes: Iterable[KeyChange], size: int) -> tuple[Key, ...]:
     """Return all keys that the first `size` leaves ever added, in order of adding."""
-    added = (each for each in changes if each.index < size and each.state == "added")
-    return tuple({note.key(each.key): None for each in added})
+    return _in_order(
+        {
+            note.key(each.key): each.time
+            for each in changes
+            if each.index < size and each.state == "added"
+        }
+    )
+
+
+def _in_order(added: Mapping[Key, int]) -> tuple[Key, ...]:
+    """As they sign: by the time they were added, and their IDs within a millisecond."""
+    return tuple(sorted(added, key=lambda key: (added[key], key.id)))
 
 
 def judge(given: Sequence[Given], report: Report, trust: Trust | None, found: Findings) -> Word:
@@ -87,11 +98,12 @@ def judge(given: Sequence[Given], report: Report, trust: Trust | None, found: Fi
 
     The report has to hold the roots at their sizes (`size_of`). With no `trust` the log's own keys
     are believed. Flaws: `checkpoint_invalid`, `checkpoint_ahead`, `checkpoint_forked`,
-    `checkpoint_unsigned`.
+    `checkpoint_unsigned`, `checkpoint_missing`.
     """
     judging = _Judging(report, trust, found)
     for each in sorted(given, key=size_of):
         judging.take(each)
+    judging.handed_over({size_of(each) for each in given if each.own})
     return judging.word()
 
 
@@ -160,6 +172,17 @@ class _Judging:
         except LedgerError:
             return
         self._witnessed = said.size
+
+    def handed_over(self, sizes: set[int]) -> None:
+        """Miss the last checkpoint of keys that later ones took over from, where it is not kept."""
+        ordered, begun, some = sorted(sizes), 0, False
+        for change in self._report.keys:
+            last = bisect_right(ordered, change.index) - 1
+            ended = some and last + 1 < len(ordered)
+            if ended and not (last >= 0 and ordered[last] > begun):
+                why = f"no checkpoint is kept of before record {change.index}, where keys change"
+                self._flaw("checkpoint_missing", why)
+            begun, some = change.index, True
 
     def word(self) -> Word:
         if self._trust is not None and self._newest is None and not self._checked:

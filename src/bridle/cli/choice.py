@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from bridle.store.place import Place
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -34,6 +37,16 @@ def chosen(ctx: click.Context, param: click.Parameter, value: Path | None) -> Pa
         raise click.UsageError(f"No bundle: {_WAY_OUT}.", ctx)
     what = "has no bridle.toml" if folder.is_dir() else "is no folder"
     raise click.BadParameter(f"{folder} {what}: {_WAY_OUT}.", ctx, param)
+
+
+def stored(ctx: click.Context, bundle: Path | None, store: Path | None) -> Place:
+    """Return the store that an offline command means: the one in a folder, or a bundle's."""
+    from bridle.audit import places
+
+    if store is None:
+        param = next(each for each in ctx.command.params if each.name == "bundle")
+        bundle = chosen(ctx, param, bundle)
+    return places.place(bundle, store)
 
 
 def governor(function: Function) -> Function:

@@ -10,7 +10,8 @@ import json
 import os
 import sys
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -155,6 +156,18 @@ def counted(number: int, what: str) -> str:
 def shortened(text: str, length: int) -> str:
     """Return at most `length` characters, the last one an ellipsis when something is missing."""
     return text if len(text) <= length else text[: length - 1] + "…"
+
+
+@contextmanager
+def progress(what: str) -> Generator[Callable[[int, int], None]]:
+    """Yield what tells of progress on standard error, in place; of nothing unless on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _all: None
+        return
+    try:
+        yield lambda done, whole: click.echo(f"\r{done} of {whole} {what}", nl=False, err=True)
+    finally:
+        click.echo("\r\x1b[K", nl=False, err=True)
 
 
 def complain(message: str, code: str, hint: str = "") -> None:

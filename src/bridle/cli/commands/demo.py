@@ -43,16 +43,16 @@ def demo(ctx: click.Context, keep: Path | None, as_json: bool) -> None:
     agents' plans are scripted in place of a model. Afterwards the ledger is verified.
     """
     _require_mail_server()
-    from bridle.cli import audit
-    from bridle.cli.commands.audit import document
+    from bridle.audit import stores
     from bridle.cli.demo import run, show
+    from bridle.cli.verdicts import document
 
     with run.day(keep) as day:
         if as_json:
             day.live(lambda told: terminal.document(show.entry(told)), lambda _: None)
         else:
             day.live(show.judgement, show.heading)
-        ledger = audit.verify(day.place).report
+        ledger = stores.verify(day.place).report
         if as_json:
             terminal.document({"type": "seen", **day.seen})
             terminal.document({"type": "summary", **show.summary(day.told)})

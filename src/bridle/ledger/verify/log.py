@@ -150,15 +150,15 @@ class Verification:
             if isinstance(digest, str) and digest:
                 self._bundles.setdefault(digest, index)
         elif leaf.chain == SYSTEM_CHAIN and body.get("what") == "key":
-            self._hear_key(index, str(body.get("key")), str(body.get("state")))
+            self._hear_key(index, leaf.time, str(body.get("key")), str(body.get("state")))
 
-    def _hear_key(self, index: int, key: str, state: str) -> None:
+    def _hear_key(self, index: int, time: int, key: str, state: str) -> None:
         try:
             note.key(key)
         except LedgerError:
             self.found.add(index, "leaf_invalid", "it names no key")
             return
-        self._keys.append(KeyChange(index, key, state))
+        self._keys.append(KeyChange(index, time, key, state))
 
     def head(self, chain: str) -> tuple[int, bytes]:
         """Return `seq` and hash of the last leaf of a chain that was seen."""

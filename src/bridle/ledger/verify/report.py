@@ -51,7 +51,8 @@ class Flaw(Struct, frozen=True):
     time_backwards, redaction_invalid`; of what lies beside them: `commitment_mismatch,
     payload_unopenable, payload_missing, payload_changed, payload_restored`; of the whole:
     `size_mismatch, root_mismatch, head_mismatch, subtree_mismatch`, of its word:
-    `checkpoint_invalid, checkpoint_unsigned, checkpoint_ahead, checkpoint_forked`. Exports add
+    `checkpoint_invalid, checkpoint_unsigned, checkpoint_ahead, checkpoint_forked,
+    checkpoint_missing`. Exports add
     `tile_mismatch, entries_mismatch, file_missing, file_unexpected, file_altered`, both stores and
     exports `bundle_altered`, stores those of rows: `bridle.governor.audit.reconcile`.
     """
@@ -93,9 +94,10 @@ class Payloads(Struct, frozen=True):
 
 
 class KeyChange(Struct, frozen=True):
-    """A key of the log was `added` or `retired` on record, by the leaf at `index`."""
+    """A key of the log was `added` or `retired` on record, by the leaf at `index`, at `time`."""
 
     index: int
+    time: int
     key: str
     state: str
 
