@@ -215,7 +215,7 @@ def test_a_store_that_goes_on_after_a_failed_sync_as_if_nothing_was_is_caught(
     vfs: RecordingVFS, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(resync, "rewrite", lambda connection: None)
+        patch.setattr(resync, "rewrite", lambda *_: None)
         leaves = failing_once(tmp_path / "s" / "store.db", vfs)
     caught(vfs, leaves, images)
 

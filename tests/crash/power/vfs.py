@@ -1,15 +1,17 @@
 """A disk that can lose its power: records what SQLite does to files, and says what may be left.
 
 What was synced is there. Of what was not, any sectors may be: whole writes, parts of them, later
-ones without those before. A new or deleted name counts from the next sync of its folder. Shared
-memory (`-shm`) passes through to the system's own file system and is never part of an image: no
-power cut leaves any.
+ones without those before. In rough images the rest is not only as it was before: sectors are zero,
+or noise, or torn at any byte. What a write was not asked to change stays (SQLite's "powersafe
+overwrite"). A new, deleted or changed name counts from the next sync of its folder. Shared memory
+(`-shm`) passes through to the system's own file system and is never part of an image: no power cut
+leaves any.
 """
 
 import itertools
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,7 +28,10 @@ _numbers = itertools.count()
 
 
 class Event(NamedTuple):
-    """`kind` is `open`, `write`, `truncate`, `sync`, `lost`, `delete`, `names` or `note`."""
+    """`kind` is `open`, `write`, `truncate`, `sync`, `lost`, `delete`, `rename`, `names`, `note`.
+
+    Of a `rename` the note is the new name.
+    """
 
     kind: str
     name: str = ""
@@ -169,6 +174,11 @@ class Disk:
                 self._now[event.name].pending.clear()
             case "delete":
                 self._pending.append(("delete", event.name, self._now.pop(event.name)))
+            case "rename":
+                file = self._now.pop(event.name)
+                self._pending.append(("delete", event.name, file))
+                self._pending.append(("open", event.note, file))
+                self._now[event.note] = file
             case "names":
                 self._sync_names()
             case _:
@@ -184,7 +194,8 @@ class Disk:
                 names[name] = file
             elif names.get(name) is file:
                 del names[name]
-        return {name: _torn(file, dice, keep) for name, file in names.items()}
+        rough = dice.random() < 0.5
+        return {name: _torn(file, dice, keep, rough=rough) for name, file in names.items()}
 
     def _open(self, event: Event) -> None:
         file = self._now.get(event.name)
@@ -204,7 +215,7 @@ class Disk:
         self._lasting = dict(self._now)
 
 
-def _torn(file: _File, dice: random.Random, keep: float) -> bytes:
+def _torn(file: _File, dice: random.Random, keep: float, *, rough: bool) -> bytes:
     data = bytearray(file.lasting)
     for event in file.pending:
         if event.kind == "truncate" or dice.random() < 0.5:
@@ -212,10 +223,27 @@ def _torn(file: _File, dice: random.Random, keep: float) -> bytes:
                 _apply(data, event)
             continue
         for start in range(0, len(event.data), SECTOR):
-            if dice.random() < keep:
-                part = event.data[start : start + SECTOR]
+            part = event.data[start : start + SECTOR]
+            if dice.random() >= keep:
+                before = bytes(data[event.offset + start :][: len(part)]).ljust(len(part), b"\0")
+                part = dice.choice(_ROUGH)(before, part, dice) if rough else b""
+            if part:
                 _apply(data, event._replace(offset=event.offset + start, data=part))
     return bytes(data)
+
+
+# What becomes of a sector that was not written whole: given what was there, what was to be.
+_ROUGH: tuple[Callable[[bytes, bytes, random.Random], bytes], ...] = (
+    lambda before, after, dice: b"",
+    lambda before, after, dice: bytes(len(after)),
+    lambda before, after, dice: dice.randbytes(len(after)),
+    lambda before, after, dice: after[: dice.randint(1, len(after))],
+    lambda before, after, dice: _joined(before, after, dice.randint(0, len(after))),
+)
+
+
+def _joined(before: bytes, after: bytes, at: int) -> bytes:
+    return before[:at] + after[at:]
 
 
 def _apply(data: bytearray, event: Event) -> None:

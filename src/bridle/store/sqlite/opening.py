@@ -27,6 +27,11 @@ NETWORK = re.compile(
     r"|beegfs|orangefs|webdav|davfs|fuse\.(?!fuse-overlayfs|gocryptfs|ntfs|exfat|bindfs).+)"
 )
 _MAGIC = b"SQLite format 3\0"
+_LOGS = (
+    ("-journal", bytes.fromhex("d9d505f920a163d7")),
+    ("-wal", bytes.fromhex("377f0682")),
+    ("-wal", bytes.fromhex("377f0683")),
+)
 _CHECKED_BYTES = 16 << 20
 BUSY_MS = 2_000
 
@@ -146,13 +151,23 @@ def _assert_own(path: Path) -> None:
         raise of_system(problem, path) from problem
     finally:
         os.close(descriptor)
-    # A power cut in a first opening may leave zeros, and the journal that undoes them.
-    begun = not any(start) and path.with_name(path.name + "-journal").exists()
+    # A power cut may leave anything there, and beside it the log that undoes or repeats the write.
+    begun = any(
+        _start_of(path.with_name(path.name + ending)).startswith(magic) for ending, magic in _LOGS
+    )
     if not stat.S_ISREG(status.st_mode) or (start not in {b"", _MAGIC} and not begun):
         raise failure("store_foreign", f"{path} is no store of Bridle")
     if status.st_uid != os.geteuid() or status.st_mode & 0o077:
         mode = stat.S_IMODE(status.st_mode)
         raise failure("store_exposed", f"{path} has mode {mode:04o}, owner {status.st_uid}")
+
+
+def _start_of(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(16)
+    except OSError:
+        return b""
 
 
 def _prepare(connection: apsw.Connection, path: Path | None) -> apsw.Connection:
