@@ -27,7 +27,8 @@ SALT_BYTES = 32
 Opening = tuple[bytes, bytes]
 """Salt and value of one field: what opens its commitment."""
 
-_HASH = re.compile(r"[0-9a-f]{64}")
+_HASH_DIGITS = 64
+_NO_LEAF = "0" * _HASH_DIGITS
 _NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,256}")
 _MOST = 2**53 - 1
 _DIGITS = 32
@@ -152,13 +153,27 @@ def _wrong(leaf: Leaf) -> str:
         return f"version {leaf.v} is unknown"
     if not (0 <= leaf.seq <= _MOST and 0 <= leaf.time <= _MOST):
         return "seq or time is out of range"
-    if not _HASH.fullmatch(leaf.prev) or (leaf.seq == 0) != (leaf.prev == "0" * 64):
+    if not _is_hash(leaf.prev) or (leaf.seq == 0) != (leaf.prev == _NO_LEAF):
         return "prev is not the hash of a leaf before this one"
-    if not all(map(_HASH.fullmatch, leaf.commit.values())):
+    commit = leaf.commit
+    if commit and not all(map(_is_hash, commit.values())):
         return "a commitment is no HMAC-SHA256 in hexadecimal"
-    if not all(map(_is_name, (leaf.chain, *leaf.ids, *leaf.commit))):
+    if not (_is_name(leaf.chain) and _are_names(tuple(leaf.ids)) and _are_names(tuple(commit))):
         return "a name is empty, too long or holds control characters"
     return ""
+
+
+def _is_hash(text: str) -> bool:
+    try:
+        # There and back: only lower-case digits and nothing between them come back as they were.
+        return len(text) == _HASH_DIGITS and bytes.fromhex(text).hex() == text
+    except ValueError:
+        return False
+
+
+@lru_cache(maxsize=64)  # and the same few sets of them
+def _are_names(names: tuple[str, ...]) -> bool:
+    return all(map(_is_name, names))
 
 
 @lru_cache(maxsize=256)  # almost all leaves have the same dozen names
