@@ -43,7 +43,7 @@ HINTS = {
     "checkpoint_ahead": "The log was put back to an earlier state: records that were signed are "
     "gone. A backup or an export that is newer has them.",
     "checkpoint_forked": "Two histories were signed, or one was rewritten: keep both as evidence.",
-    "checkpoint_missing": "Without it whoever has only the older key cannot follow to the newer one.",
+    "checkpoint_missing": "Without it, whoever has the older key cannot follow to the newer one.",
     "tile_mismatch": _EXPORT,
     "entries_mismatch": _EXPORT,
     "file_missing": _EXPORT,

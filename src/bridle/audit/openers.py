@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from bridle.ledger.seal import Sealer
-from bridle.ledger.verify import Opener, opener_of
+from bridle.governor.ground import vault
+from bridle.ledger.seal import Keyring
+from bridle.ledger.verify import Opener
 from bridle.model.errors import StoreError
 from bridle.store import keys
 from bridle.store.base import Tx
 from bridle.store.place import Place
 
 
-def opener(_: Tx, where: Place) -> Opener | None:
+def opener(tx: Tx, where: Place) -> Opener | None:
     """Return what opens payloads; None without the key, or with one that cannot be used."""
     key = secret(where, "payload.key")
-    return None if key is None else opener_of(Sealer(key))
+    return None if key is None else vault.opener(Keyring(key), tx)
 
 
 def secret(where: Place, name: str) -> bytes | None:

@@ -62,7 +62,7 @@ def prove(
     from bridle.store.sqlite.reading import snapshot
 
     if consistency is not None and bundle is None and what is not None:
-        what, bundle = None, Path(what)
+        bundle, what = Path(what), None
     if (what is None) == (consistency is None):
         raise click.UsageError("name what to prove: a record, or --consistency OLD")
     where = choice.stored(ctx, bundle, store)
