@@ -125,7 +125,8 @@ class Worker:
         wait = 0.0
         while not self._stop.wait(wait):
             wait = self._turn()
-        self._last_turn()
+        if not self._failures:
+            self._last_turn()
         try:
             self._follower.close()
         except Exception as problem:
@@ -156,5 +157,5 @@ class Worker:
 
 def _said(problem: Exception) -> str:
     if isinstance(problem, BridleError):
-        return str(problem).replace("\n", " ")
+        return str(problem).replace("\n ", ":")
     return f"{type(problem).__name__}: {problem}"

@@ -76,7 +76,7 @@ class Emission:
 
         Raises `EmitError` for one that cannot be opened, or that is named twice.
         """
-        if len(set(targets)) != len(targets):
+        if len({each.where for each in targets}) != len(targets):
             raise EmitError("a receiver is named twice", code="emit_target", hint="Name it once.")
         for each in targets:
             _assert_outside(store, each)
