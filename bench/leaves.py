@@ -9,8 +9,10 @@ from msgspec import Struct, structs
 
 from bench import load, workload
 from bridle.governor.ground.records import Entry, Recorder, Written
+from bridle.ledger.seal import Sealer
 from bridle.ledger.tree import Frontier
 from bridle.store.base import StoredLeaf, Tx
+from bridle.store.sqlite.reading import snapshot
 
 
 class Run(Struct, frozen=True):
@@ -41,8 +43,8 @@ def governed_run(folder: Path, calls: int) -> Run:
         for _ in range(calls - 1):
             call()
         entries = asked_of(governed, call)
-        found = governed.governor.core.store.write(lambda tx: (list(tx.leaves()), tx.frontier()))
-    return Run(calls, *found, entries, folder / "leaves", root)
+    with snapshot(folder / "leaves" / "store.db") as tx:
+        return Run(calls, list(tx.leaves()), tx.frontier(), entries, folder / "leaves", root)
 
 
 def asked_of(governed: load.Governed, call: load.Call) -> list[Entry]:
@@ -51,9 +53,9 @@ def asked_of(governed: load.Governed, call: load.Call) -> list[Entry]:
     recorder = governed.governor.core.recorder
     written = recorder.write
 
-    def write(tx: Tx, time: int, entry: Entry) -> Written:
+    def write(tx: Tx, time: int, entry: Entry, sealer: Sealer | None) -> Written:
         asked.append(entry)
-        return written(tx, time, entry)
+        return written(tx, time, entry, sealer)
 
     recorder.write = write  # type: ignore[method-assign]
     try:
@@ -63,7 +65,11 @@ def asked_of(governed: load.Governed, call: load.Call) -> list[Entry]:
     return asked
 
 
-def written_again(recorder: Recorder, tx: Tx, entries: list[Entry], chain: str, time: int) -> None:
-    """Write entries once more, into a chain of their own."""
-    for entry in entries:
-        recorder.write(tx, time, structs.replace(entry, chain=chain))
+def written_again(
+    recorder: Recorder, tx: Tx, entries: list[Entry], sealer: Sealer, times: int
+) -> None:
+    """Write entries so many times more, into a chain of their own."""
+    again = [structs.replace(entry, chain="again") for entry in entries]
+    for _ in range(times):
+        for entry in again:
+            recorder.write(tx, 1, entry, sealer if entry.secret else None)

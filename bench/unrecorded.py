@@ -1,5 +1,8 @@
 """Governed calls at once with the ledger and without it: what keeping the record costs a caller.
 
+At the most callers also with nobody who signs: the publisher, which signs a checkpoint twice a
+second and puts it beside the store, is told of nothing.
+
 *Without* is the same governor on the same bundle, but that a turn of its writes no record and no
 witness of rows: no leaf, commitment, sealed payload, chain or tree. All else is left: what is asked
 is judged, rows are read, sealed and written, and each call has its two commits.
@@ -83,29 +86,39 @@ def measure(report: harness.Report, folder: Path, *, rounds: int) -> None:
     with ExitStack() as stack:
         ours = stack.enter_context(closing(load.Governed(root, folder / "with")))
         bare = stack.enter_context(closing(load.Governed(root, folder / "without")))
+        mute = stack.enter_context(closing(load.Governed(root, folder / "unsigned")))
+        mute.governor.core.appended = _nobody
         with without_ledger(bare):
             for callers in load.CALLERS:
-                _compare(report, (ours, bare), callers, rounds)
+                _compare(report, (ours, bare, mute), callers, rounds)
     report.notes.append(
         f"governed calls: {rounds} rounds of {load.ROUND} s each in turn, strict; without the "
         "ledger the same governor judges, keeps its rows and commits, and writes no record."
     )
 
 
+def _nobody() -> None:
+    """Nobody signs."""
+
+
 def _compare(
-    report: harness.Report, sides: tuple[load.Governed, load.Governed], callers: int, rounds: int
+    report: harness.Report, sides: tuple[load.Governed, ...], callers: int, rounds: int
 ) -> None:
+    most = callers == max(load.CALLERS)
+    sides = sides if most else sides[:2]
     crowds = [load.Crowd([each.caller() for _ in range(callers)]) for each in sides]
     for crowd in crowds:
         crowd.per_second(load.ROUND)
     taken = [_round(crowds, turn) for turn in range(rounds)]
-    ours, bare = (harness.percentile(each, 0.5) for each in zip(*taken, strict=True))
-    figure = harness.percentile([mine / without for mine, without in taken], 0.5)
+    ours, bare, *mute = (harness.percentile(each, 0.5) for each in zip(*taken, strict=True))
+    figure = harness.percentile([rates[0] / rates[1] for rates in taken], 0.5)
     name = f"{callers} caller{'s' * (callers > 1)}"
     report.add(f"governed calls without the ledger, {name}", "rate", bare, "calls/s")
     over = (f"governed calls without the ledger, {name}", bare)
     report.add(f"governed calls, {name}", "rate", ours, "calls/s", over)
-    if callers == max(load.CALLERS):
+    for rate in mute:
+        report.add(f"governed calls, unsigned, {name}", "rate", rate, "calls/s", over)
+    if most:
         claim = f"ledger_share_{callers}: governed calls per second over those without the ledger"
         report.claims.append(
             harness.Claim(f"{claim}, {name}", SHARE, figure, least=True, goal=True)

@@ -125,6 +125,7 @@ def test_without_the_ledger_nothing_is_recorded_and_the_rest_is_done(tmp_path: P
         grown: list[tuple[int, int]] = []
         for each in (ours, bare):
             call = each.caller()
+            call()  # makes the mission's key
             before, commits = rows(each), each.commits
             assert call() == {"booked": True, "reference": workload.ARGS["reference"]}
             assert each.commits == commits + 2
@@ -143,4 +144,10 @@ def test_every_number_of_callers_has_its_rows_and_the_most_has_a_claim(
     assert [claim.claim.split(":")[0] for claim in report.claims] == ["ledger_share_4"]
     assert report.claims[0].bound == 0.9
     assert report.claims[0].least
-    assert len(report.rows) == 4
+    assert [row.case for row in report.rows] == [
+        "governed calls without the ledger, 1 caller",
+        "governed calls, 1 caller",
+        "governed calls without the ledger, 4 callers",
+        "governed calls, 4 callers",
+        "governed calls, unsigned, 4 callers",
+    ]
