@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from auditors import logs, programs, toolchain
+from auditors.governed import Export, exported
 from auditors.logs import Log
 from auditors.programs import ABLE, Bridle, Program, Programs
 
@@ -52,3 +53,11 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Log]:
         return written[size]
 
     return of
+
+
+@pytest.fixture(scope="session")
+def governed(tmp_path_factory: pytest.TempPathFactory) -> Export:
+    """The export of a log that a governor wrote."""
+    home = tmp_path_factory.mktemp("governed")
+    home.chmod(0o700)
+    return exported(home)

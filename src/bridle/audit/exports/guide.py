@@ -7,6 +7,7 @@ and compares. Its wording is part of the format: what was once released stays re
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import resources
@@ -14,6 +15,7 @@ from importlib import resources
 from bridle.ledger.note import Key
 
 _VERSIONS = ("1",)
+_MARK = re.compile("@[A-Z]+@")
 
 
 def written(origin: str, size: int, keys: Iterable[Key], *, opened: bool) -> bytes:
@@ -28,17 +30,14 @@ def known(origin: str, size: int, keys: Iterable[Key], *, opened: bool) -> Itera
 
 
 def _filled(version: str, origin: str, size: int, keys: tuple[Key, ...], *, opened: bool) -> bytes:
-    text = _template(version)
-    # The origin last: it is free text, and nothing in it is to be filled in again.
-    for mark, value in (
-        ("@PAYLOADS@", "included" if opened else "left out"),
-        ("@SIZE@", str(size)),
-        ("@KEYS@", "\n".join(map(str, keys))),
-        ("@KEY@", str(keys[0]) if keys else ""),
-        ("@ORIGIN@", origin),
-    ):
-        text = text.replace(mark, value)
-    return text.encode()
+    filling = {
+        "@ORIGIN@": origin,
+        "@SIZE@": str(size),
+        "@PAYLOADS@": "included" if opened else "left out",
+        "@KEYS@": "\n".join(map(str, keys)),
+    }
+    # In one pass: a name is free text, and nothing in it is to be filled in again.
+    return _MARK.sub(lambda found: filling[found[0]], _template(version)).encode()
 
 
 @cache

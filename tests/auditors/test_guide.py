@@ -1,0 +1,151 @@
+"""The guide in an export: its commands do what it says, as they stand, for a stranger.
+
+Go and pip find what they would download in folders beside the tools; nothing is fetched.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from auditors import logs, toolchain
+from bridle.audit.exports import guide
+from bridle.ledger import checkpoint, note
+from bridle.ledger.checkpoint import Checkpoint
+from bridle.ledger.note import Signer
+
+pytestmark = pytest.mark.auditors
+
+BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+GO = "With the code of Go's checksum database"
+SCALES = "With tlog-scales"
+BRIDLE = "With Bridle"
+
+
+def commands(text: str) -> tuple[list[str], dict[str, list[str]]]:
+    """The commands of a guide: those to begin with, and those of each of its programs."""
+    above, *sections = re.split(r"^### ", text, flags=re.MULTILINE)
+    return BLOCK.findall(above), {each.partition("\n")[0]: BLOCK.findall(each) for each in sections}
+
+
+@pytest.fixture
+def stranger(tmp_path):
+    """The environment of somebody who has Go, Python and Bridle, and nothing of this project."""
+    shims = tmp_path / "bin"
+    shims.mkdir()
+    (shims / "bridle").write_text(f'#!/bin/sh\nexec "{sys.executable}" -P -m bridle "$@"\n')
+    (shims / "bridle").chmod(0o755)
+    (tmp_path / "tmp").mkdir()
+    environ = toolchain.environ()
+    return {
+        **environ,
+        "PATH": f"{shims}:{environ['PATH']}",
+        "TMPDIR": str(tmp_path / "tmp"),
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": (toolchain.ENVIRONMENT / "wheels").as_uri(),
+        "PIP_CONFIG_FILE": "/dev/null",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    }
+
+
+def run(folder: Path, environ: dict[str, str], section: str, *then: str) -> str:
+    """Run the commands of one program of a folder's guide, and more in the same shell."""
+    begin, programs = commands((folder / "README.md").read_text("utf-8"))
+    before = logs.files(folder)
+    ran = subprocess.run(
+        ["sh", "-e"],
+        input="\n".join([*begin, *programs[section], *then]),
+        cwd=folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert logs.files(folder) == before
+    return ran.stdout.strip().splitlines()[-1]
+
+
+def guided(folder: Path, leaves: list[bytes], signer: Signer = logs.SIGNER) -> Path:
+    """Write a log with its guide."""
+    held = logs.write(folder, leaves)
+    claimed = Checkpoint(signer.key.name, held.size, held.root)
+    logs.put(folder / "checkpoint", checkpoint.sign(claimed, [signer]))
+    text = guide.written(signer.key.name, held.size, [signer.key], opened=False)
+    logs.put(folder / "README.md", text)
+    return folder
+
+
+def verifies(folder: Path, section: str, arguments: str) -> str:
+    """The last command of a program, with other arguments."""
+    _, programs = commands((folder / "README.md").read_text("utf-8"))
+    command = programs[section][-1].strip().splitlines()[-1]
+    program, given, _ = command.partition(' "$EXPORT" keys')
+    assert given
+    return f"{program} {arguments}"
+
+
+def refuses(folder: Path, section: str, arguments: str) -> str:
+    """The same, and the shell ends if it succeeds."""
+    return f"if {verifies(folder, section, arguments)}; then exit 9; fi"
+
+
+def test_the_guide_shows_these_programs_and_no_others(governed):
+    _, programs = commands((governed.folder / "README.md").read_text("utf-8"))
+    assert [*programs] == [GO, SCALES, BRIDLE]
+
+
+@pytest.mark.parametrize("section", [GO, SCALES])
+def test_its_programs_say_what_they_have_verified(section, governed, stranger):
+    claimed = checkpoint.parse(note.parse((governed.folder / "checkpoint").read_bytes()).text)
+    root = note.encoded(claimed.root)
+    assert claimed.size == governed.size
+    said = f"{governed.size} records, root {root}, signed by {claimed.origin}"
+    assert run(governed.folder, stranger, section) == said
+
+
+@pytest.mark.parametrize("section", [GO, SCALES])
+def test_its_programs_refuse_what_was_tampered_with_rolled_back_or_forked(
+    section, stranger, tmp_path
+):
+    leaves = logs.leaves(300)
+    folder = guided(tmp_path / "export", leaves)
+    older = logs.write(tmp_path / "older", leaves[:270])
+    longer = logs.write(tmp_path / "longer", [*leaves, b"more"])
+    forked = logs.write(tmp_path / "forked", [*leaves[:7], b"another", *leaves[8:270]])
+    changed = shutil.copytree(folder, tmp_path / "changed")
+    bundle = changed / "tile/entries/001.p/44"
+    bundle.write_bytes(bundle.read_bytes()[:-1] + b"?")
+    run(
+        folder,
+        stranger,
+        section,
+        verifies(folder, section, f"\"$EXPORT\" keys '{older.folder}/checkpoint'"),
+        refuses(folder, section, f"'{changed}' keys"),
+        refuses(folder, section, f"\"$EXPORT\" keys '{forked.folder}/checkpoint'"),
+        refuses(folder, section, f"\"$EXPORT\" keys '{longer.folder}/checkpoint'"),
+        f"echo '{logs.OTHER.key}' > other",
+        refuses(folder, section, '"$EXPORT" other'),
+    )
+
+
+@pytest.mark.parametrize("section", [GO, SCALES])
+def test_a_name_of_a_log_runs_nothing_in_the_shell_of_whoever_verifies(section, stranger, tmp_path):
+    origin = "';touch${IFS}pwned;'`touch${IFS}pwned`$(touch${IFS}pwned)@KEY@\"|&<>*~\\"
+    signer = Signer(origin, bytes(range(32)))
+    folder = guided(tmp_path / "export", logs.leaves(3), signer)
+    assert run(folder, stranger, section).endswith(f"signed by {origin}")
+    assert [*tmp_path.rglob("pwned")] == []
+
+
+def test_its_go_is_formatted_as_go_is(governed, tmp_path):
+    _, programs = commands((governed.folder / "README.md").read_text("utf-8"))
+    source = re.search(r"<<'END-OF-PROGRAM'\n(.*?)END-OF-PROGRAM", programs[GO][0], re.DOTALL)[1]
+    (tmp_path / "main.go").write_text(source)
+    root = Path(toolchain.go("env", "GOROOT", at=tmp_path).strip())
+    words = [root / "bin" / "gofmt", "-l", "main.go"]
+    assert subprocess.check_output(words, cwd=tmp_path) == b""
