@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from bridle.store.base import Store, Tx
 from bridle.store.place import Place, assert_apart, overlaps, place_at, place_of
 from bridle.store.rows import BundleRow, GlobalRow
 from bridle.store.sqlite import RELAXED_MS, open_store
+
+_log = logging.getLogger("bridle.governor")
 
 
 class Site(Struct, frozen=True):
@@ -91,10 +94,12 @@ def prepare(bundle: Path, *, site: Site, embedded: bool) -> Ground:
             _assert_apart(place, root, each, site)
         core = _core(place, store, site, embedded=embedded)
         files = Files(place.checkpoint, site.copies)
-        left = assert_witnessed(core, files.noted())
+        left = assert_witnessed(core, noted := files.noted())
     except BaseException:
         store.close()
         raise
+    for path in set(files.paths) - set(noted) if left.time else ():
+        _log.warning("there is no checkpoint at %s: nothing to compare the log with", path)
     if loaded is not None:
         core.adopt(loaded)
     return Ground(

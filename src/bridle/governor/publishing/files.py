@@ -44,8 +44,6 @@ class Files:
     def noted(self) -> dict[Path, bytes]:
         """Return what they hold; those that are not there are left out. Raises `StoreError`."""
         found = {path: read(path) for path in self._paths}
-        for path in (each for each, data in found.items() if data is None):
-            _log.warning("there is no checkpoint at %s yet: nothing to compare the log with", path)
         return {path: data for path, data in found.items() if data is not None}
 
     def put(self, note: bytes) -> bool:

@@ -80,7 +80,7 @@ class Publisher:
             return kept[-1]
         root = frontier.root()
         # INVARIANT: nothing is signed that does not extend what was signed before.
-        for before in (newest, self._newest):
+        for before in {newest, self._newest}:
             _assert_extends(tx, before, frontier.size, root)
         found = keys.rows(tx)
         signers = self._held.signers([row for row in found if not row.retired])
@@ -118,10 +118,19 @@ class Publisher:
         with self._changed:
             self._since = time.monotonic()
             if self._thread is None and not self._stopped:
-                thread = threading.Thread(target=self._run, name="bridle-publisher", daemon=True)
-                thread.start()
-                self._thread = thread
+                self._start()
             self._changed.notify()
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._run, name="bridle-publisher", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as problem:
+            # The record is committed: whoever made it is not told of this. The next one tries anew.
+            _log.error("no checkpoints are signed for now: %s", problem)
+            self._since = None
+            return
+        self._thread = thread
 
     def stop(self) -> None:
         """End the thread. Harmless in a process that was forked off: it has none."""
