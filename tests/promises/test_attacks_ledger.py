@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -73,36 +74,55 @@ def books(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Books:
     return Books(tmp_path)
 
 
-def test_a_log_cut_consistently_leaves_rows_that_no_record_speaks_for(books: Books) -> None:
+def test_a_log_cut_consistently_is_shorter_than_what_was_signed(books: Books) -> None:
     size = books.verify()[1]["size"]
     books.act()
     books.cut(size)
     code, found = books.verify()
     assert code == 1
-    assert {flaw["code"] for flaw in found["findings"]} == {"row_invented"}
+    codes = {flaw["code"] for flaw in found["findings"]}
+    # Rows that no record speaks for tell of it, too.
+    assert codes == {"checkpoint_ahead", "row_invented"}
     with pytest.raises(StoreError) as refused:
         books.act()
-    assert refused.value.code == "store_tampered"
+    assert refused.value.code == "store_rolled_back"
 
 
-def test_a_store_put_back_as_a_whole_is_seen_by_the_root_noted_before_and_by_nothing_else(
-    books: Books,
-) -> None:
+def test_a_database_put_back_alone_is_older_than_the_checkpoint_beside_it(books: Books) -> None:
     earlier = books.database.read_bytes()
+    books.act()
+    books.database.write_bytes(earlier)
+    code, found = books.verify()
+    assert code == 1
+    assert [flaw["code"] for flaw in found["findings"]] == ["checkpoint_ahead"]
+    with pytest.raises(StoreError) as refused:
+        books.act()
+    assert refused.value.code == "store_rolled_back"
+
+
+def test_a_store_put_back_as_a_whole_is_seen_by_what_was_kept_elsewhere_and_by_nothing_else(
+    books: Books, tmp_path: Path
+) -> None:
+    folder = books.database.parent
+    shutil.copytree(folder, tmp_path / "earlier")
     books.act()
     code, before = books.verify()
     assert code == 0
     noted = ("--size", str(before["size"]), "--root", before["root"])
+    shutil.copy(folder / "checkpoint", tmp_path / "kept")
+    kept = ("--checkpoint", str(tmp_path / "kept"))
     books.act()
-    assert books.verify(*noted)[0] == 0  # it has grown, and still begins so
-    books.database.write_bytes(earlier)
+    assert books.verify(*noted)[0] == books.verify(*kept)[0] == 0  # it has grown, and begins so
+    shutil.rmtree(folder)
+    shutil.copytree(tmp_path / "earlier", folder)
     code, found = books.verify()
     assert (code, found["ok"]) == (0, True)  # as docs/security-model.md says
-    code, found = books.verify(*noted)
-    assert code == 1
-    assert [flaw["code"] for flaw in found["findings"]] == ["root_mismatch"]
-    books.act()
-    assert books.verify(*noted)[0] == 1
+    assert [flaw["code"] for flaw in books.verify(*noted)[1]["findings"]] == ["root_mismatch"]
+    assert [flaw["code"] for flaw in books.verify(*kept)[1]["findings"]] == ["checkpoint_ahead"]
+    while books.verify()[1]["size"] < before["size"]:
+        books.act()
+    assert [flaw["code"] for flaw in books.verify(*noted)[1]["findings"]] == ["root_mismatch"]
+    assert [flaw["code"] for flaw in books.verify(*kept)[1]["findings"]] == ["checkpoint_forked"]
 
 
 def test_a_cut_that_mends_nothing_is_seen_at_once(books: Books) -> None:
@@ -112,8 +132,11 @@ def test_a_cut_that_mends_nothing_is_seen_at_once(books: Books) -> None:
     assert {"size_mismatch", "root_mismatch"} <= {flaw["code"] for flaw in found["findings"]}
 
 
-def test_sealed_values_that_were_removed_are_counted(books: Books) -> None:
+def test_sealed_values_that_were_removed_are_missed(books: Books) -> None:
     before = books.verify()[1]["payloads"]
     books.tamper("update leaves set sealed = x'';")
-    after = books.verify()[1]["payloads"]
-    assert after == {**before, "opened": 0, "erased": before["opened"]}
+    code, found = books.verify()
+    assert code == 1
+    assert found["payloads"] == {**before, "opened": 0, "erased": before["opened"]}
+    assert {flaw["code"] for flaw in found["findings"]} == {"payload_missing"}
+    assert found["flaws"] == before["opened"]
