@@ -7,20 +7,44 @@ import pytest
 from msgspec import Struct
 
 import bridle
+from bridle.audit import proving
 from bridle.audit.exports import writing
-from bridle.ledger import trustfile
+from bridle.audit.growth import Growth
+from bridle.ledger import receipt, tiles, trustfile
 from bridle.store.place import place_of
+from bridle.store.sqlite.reading import snapshot
 from client.desk import TICKET, copied
 
 CALLS = 140
 
 
 class Export(Struct, frozen=True):
-    """An export, and the keys of its log as its operator gives them away."""
+    """An export, the store it is of, and the keys of its log as its operator gives them away."""
 
     folder: Path
+    store: Path
     keys: list[str]
     size: int
+    root: bytes
+
+    def leaves(self) -> list[bytes]:
+        """Read all records."""
+        return [
+            leaf
+            for tile in tiles.tiles_of(self.size)
+            if tile.level == 0
+            for leaf in tiles.leaves((self.folder / tile.bundle).read_bytes())
+        ]
+
+    def receipts(self) -> list[bytes]:
+        """Make the receipts of all records, from the store."""
+        with snapshot(self.store / "store.db") as tx:
+            return [receipt.render(proving.record(tx, index)) for index in range(self.size)]
+
+    def grown(self, old: int) -> Growth:
+        """Prove from the store that it has only grown."""
+        with snapshot(self.store / "store.db") as tx:
+            return proving.growth(tx, old)
 
 
 def exported(home: Path) -> Export:
@@ -29,9 +53,12 @@ def exported(home: Path) -> Export:
         patch.setenv("XDG_STATE_HOME", str(home / "state"))
         bundle = copied(home)
         act(bundle)
-        made = writing.export(place_of(bundle), home / "export")
-    trusted = trustfile.parse((home / "export" / "trust-policy").read_bytes())
-    return Export(home / "export", [str(each) for each in trusted.keys], made.size)
+        store = place_of(bundle)
+    folder = home / "export"
+    made = writing.export(store, folder)
+    trusted = trustfile.parse((folder / "trust-policy").read_bytes())
+    keys = [str(each) for each in trusted.keys]
+    return Export(folder, store.folder, keys, made.size, bytes.fromhex(made.root))
 
 
 def act(bundle: Path) -> None:
