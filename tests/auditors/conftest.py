@@ -22,6 +22,7 @@ def pytest_terminal_summary(
     if not rows:
         return
     names = {name: [do for do in ("entries", "tiles") if do in can] for name, can in ABLE.items()}
+    names["bridle"] = ["export"]
     ways = [(name, do) for name, does in names.items() for do in does]
     terminalreporter.section("tampered with, and noticed by")
     terminalreporter.line(" " * 34 + "".join(f"{name:>13}" for name, _ in ways))

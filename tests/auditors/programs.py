@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from auditors import toolchain
-from bridle.ledger import checkpoint, note, receipt, tiles
+from bridle.audit.exports import reading
+from bridle.ledger import checkpoint, note, receipt, tiles, trustfile
 from bridle.ledger.tree import consistent, frontier_of, includes, leaf_hash
 from bridle.model.errors import BridleError
 
@@ -38,7 +39,7 @@ ABLE = {
     "scitt-cose": ("entries", "prove", "grown", "inclusion", "consistency"),
     "pymerkle": ("entries", "root", "prove", "grown", "inclusion"),
     "sigstore": ("open", "inclusion", "receipt"),
-    "bridle": ("open", "entries", "inclusion", "consistency", "receipt"),
+    "bridle": ("open", "entries", "export", "inclusion", "consistency", "receipt"),
 }  # fmt: skip
 BYTES = {"data", "leaf", "root", "old_root"}
 LISTS = {"leaves", "proof", "roots", "hashes"}
@@ -128,6 +129,15 @@ def _entries(dir: str, keys: list[str]) -> Answer:  # noqa: A002 - the question'
     return {"size": claimed.size, "root": claimed.root}
 
 
+def _export(dir: str, keys: list[str]) -> Answer:  # noqa: A002 - the question's own word
+    """Verify an export, all of it, as `bridle audit verify --export` does."""
+    trust = trustfile.parse(trustfile.render(map(note.key, keys)))
+    found = reading.verify(Path(dir), trust)
+    if not (found.ok and found.word.trusted and found.word.newest):
+        raise RefusedError(", ".join(each.code for each in found.report.findings))
+    return {"size": found.word.newest.size, "root": bytes.fromhex(found.word.newest.root)}
+
+
 def _capped(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(tiles.WIDTH * (1 << 16))
@@ -166,6 +176,7 @@ def _held(holds: bool) -> Answer:
 ANSWERS: dict[str, Callable[..., Answer]] = {
     "open": _open,
     "entries": _entries,
+    "export": _export,
     "inclusion": _inclusion,
     "consistency": _consistency,
     "receipt": _receipt,

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from auditors import logs
-from auditors.logs import KEY, LARGE, Log
+from auditors.governed import Export
+from auditors.logs import KEY, LARGE
 from auditors.programs import ABLE, Programs, RefusedError
 from bridle.ledger import tiles
 from bridle.ledger.tree import leaf_hash
@@ -19,29 +20,32 @@ from bridle.ledger.tree import leaf_hash
 pytestmark = pytest.mark.auditors
 
 SIZE = 1_000
-LAST = f"{SIZE // 256:03d}.p/{SIZE % 256}"
 
 Tamper = Callable[[Path], object]
 Way = tuple[str, str]
 
 
-def bit(path: str, at: int) -> Tamper:
-    """Flip a bit of the byte `at` of a file."""
-
-    def tamper(folder: Path) -> None:
-        data = bytearray((folder / path).read_bytes())
-        data[at] ^= 2
-        (folder / path).write_bytes(data)
-
-    return tamper
+def at(folder: Path, path: str) -> Path:
+    """Find a file; `LAST` is the one that is not full, at the end of its level."""
+    level = path.removesuffix("/LAST")
+    return folder / path if level == path else next((folder / level).glob("*.p/*"))
 
 
 def rewritten(path: str, change: Callable[[bytes], bytes]) -> Tamper:
-    return lambda folder: (folder / path).write_bytes(change((folder / path).read_bytes()))
+    return lambda folder: at(folder, path).write_bytes(change(at(folder, path).read_bytes()))
+
+
+def bit(path: str, place: int) -> Tamper:
+    """Flip a bit of one byte of a file."""
+    return rewritten(path, lambda data: flipped(data, place % len(data)))
+
+
+def flipped(data: bytes, place: int) -> bytes:
+    return data[:place] + bytes([data[place] ^ 2]) + data[place + 1 :]
 
 
 def gone(path: str) -> Tamper:
-    return lambda folder: (folder / path).unlink()
+    return lambda folder: at(folder, path).unlink()
 
 
 def swapped(one: str, other: str) -> Tamper:
@@ -51,6 +55,16 @@ def swapped(one: str, other: str) -> Tamper:
         (folder / other).write_bytes(first)
 
     return tamper
+
+
+def line(number: int, change: Callable[[bytes], bytes]) -> Tamper:
+    """Change a line of the checkpoint: 1 is the size, 2 the root."""
+
+    def changed(data: bytes) -> bytes:
+        lines = data.split(b"\n")
+        return b"\n".join([*lines[:number], change(lines[number]), *lines[number + 1 :]])
+
+    return rewritten("checkpoint", changed)
 
 
 def both_swapped(folder: Path) -> None:
@@ -68,26 +82,26 @@ def forged(folder: Path) -> None:
 
 
 def signed_by_another(folder: Path) -> None:
-    shutil.rmtree(folder)
-    logs.write(folder, [*logs.leaves(SIZE - 1), b"another"], logs.OTHER)
+    shutil.rmtree(folder / "tile")
+    logs.write(folder, logs.leaves(SIZE), logs.OTHER)
 
 
 # What is done, and to which parts of the log.
 CASES: dict[str, tuple[set[str], Tamper]] = {
     "a bit of an entry": ({"entries"}, bit("tile/entries/001", 40)),
-    "a bit of the last bundle": ({"entries"}, bit(f"tile/entries/{LAST}", 40)),
+    "a bit of the last bundle": ({"entries"}, bit("tile/entries/LAST", 40)),
     "the length of an entry": ({"entries"}, bit("tile/entries/001", 1)),
     "two bundles swapped": ({"entries"}, swapped("tile/entries/000", "tile/entries/001")),
-    "a bundle missing": ({"entries"}, gone("tile/entries/002")),
-    "the last bundle missing": ({"entries"}, gone(f"tile/entries/{LAST}")),
-    "a bundle cut": ({"entries"}, rewritten("tile/entries/002", lambda data: data[:-3])),
+    "a bundle missing": ({"entries"}, gone("tile/entries/001")),
+    "the last bundle missing": ({"entries"}, gone("tile/entries/LAST")),
+    "a bundle cut": ({"entries"}, rewritten("tile/entries/001", lambda data: data[:-3])),
     "the last entry gone": (
         {"entries"},
-        rewritten(f"tile/entries/{LAST}", lambda data: tiles.entries(tiles.leaves(data)[:-1])),
+        rewritten("tile/entries/LAST", lambda data: tiles.entries(tiles.leaves(data)[:-1])),
     ),
     "an entry more at the end": (
         {"entries"},
-        rewritten(f"tile/entries/{LAST}", lambda data: data + tiles.entries([b"more"])),
+        rewritten("tile/entries/LAST", lambda data: data + tiles.entries([b"more"])),
     ),
     "an entry twice": (
         {"entries"},
@@ -95,30 +109,33 @@ CASES: dict[str, tuple[set[str], Tamper]] = {
     ),
     "two tiles swapped": ({"tiles"}, swapped("tile/0/000", "tile/0/001")),
     "a bit of a full tile": ({"tiles"}, bit("tile/0/001", 40)),
-    "a bit of the last tile": ({"tiles"}, bit(f"tile/0/{LAST}", 40)),
-    "a bit of the tile above": ({"tiles"}, bit("tile/1/000.p/3", 40)),
+    "a bit of the last tile": ({"tiles"}, bit("tile/0/LAST", 40)),
+    "a bit of the tile above": ({"tiles"}, bit("tile/1/LAST", 40)),
     "a tile cut": ({"tiles"}, rewritten("tile/0/001", lambda data: data[:-1])),
     "a tile short of a hash": ({"tiles"}, rewritten("tile/0/001", lambda data: data[:-32])),
     "a hash more at the end": (
         {"tiles"},
-        rewritten(f"tile/0/{LAST}", lambda data: data + bytes(32)),
+        rewritten("tile/0/LAST", lambda data: data + bytes(32)),
     ),
     "a tile missing": ({"tiles"}, gone("tile/0/001")),
-    "the tile above missing": ({"tiles"}, gone("tile/1/000.p/3")),
+    "the tile above missing": ({"tiles"}, gone("tile/1/LAST")),
     "bundles swapped, and their tiles": ({"entries", "tiles"}, both_swapped),
     "a leaf forged, and its hash": ({"entries", "tiles"}, forged),
     "another log by another key": ({"signature"}, signed_by_another),
     "a bit of the signature": ({"signature"}, bit("checkpoint", -30)),
-    "a bit of the signed root": ({"signature", "entries", "tiles"}, bit("checkpoint", 30)),
+    "a bit of the signed root": (
+        {"signature", "entries", "tiles"},
+        line(2, lambda root: flipped(root, 3)),
+    ),
     "a smaller size": (
         {"signature", "entries", "tiles"},
-        rewritten("checkpoint", lambda data: data.replace(b"\n1000\n", b"\n999\n")),
+        line(1, lambda size: b"%d" % (int(size) - 1)),
     ),
 }
 
 # What each way of asking looks at. pymerkle and scitt-cose know trees, not notes.
 LOOKS: dict[Way, set[str]] = {
-    ("bridle", "entries"): {"entries", "tiles", "signature"},
+    ("bridle", "export"): {"entries", "tiles", "signature"},
     ("go", "entries"): {"entries", "signature"},
     ("go", "tiles"): {"tiles", "signature"},
     ("tlog-scales", "entries"): {"entries", "tiles", "signature"},
@@ -147,45 +164,51 @@ OVERLOOKED: dict[Way, set[str]] = {
 
 def test_all_who_read_logs_are_in_the_table():
     able = {(name, do) for name, can in ABLE.items() for do in ("entries", "tiles") if do in can}
-    assert able == {*LOOKS}
+    assert {*LOOKS} == able - {("bridle", "entries")} | {("bridle", "export")}
 
 
 @pytest.fixture
-def copied(log: Callable[[int], Log], tmp_path: Path) -> Iterator[Path]:
-    """A copy of the log, to be tampered with."""
-    folder = tmp_path / "log"
-    shutil.copytree(log(SIZE).folder, folder)
+def copied(governed: Export, tmp_path: Path) -> Iterator[Path]:
+    """A copy of an export, to be tampered with."""
+    folder = tmp_path / "export"
+    shutil.copytree(governed.folder, folder)
     yield folder
     shutil.rmtree(folder)
 
 
+def test_untouched_all_find_it_good(asked, governed):
+    assert not [way for way in LOOKS if notices(asked, way, governed.folder, governed.keys)]
+
+
 @pytest.mark.parametrize("how", CASES)
-def test_bridle_notices_and_the_others_notice_what_they_look_at(how, asked, copied, pytestconfig):
+def test_bridle_notices_and_the_others_notice_what_they_look_at(
+    how, asked, governed, copied, pytestconfig
+):
     touched, tamper = CASES[how]
     tamper(copied)
-    missed = {way for way in LOOKS if not notices(asked, way, copied)}
+    missed = {way for way in LOOKS if not notices(asked, way, copied, governed.keys)}
     pytestconfig.stash[logs.TABLE][how] = missed
-    assert ("bridle", "entries") not in missed
+    assert ("bridle", "export") not in missed
     assert missed == {
         way for way, seen in LOOKS.items() if not seen & touched or how in OVERLOOKED.get(way, ())
     }
 
 
-def notices(asked: Programs, way: Way, folder: Path) -> bool:
+def notices(asked: Programs, way: Way, folder: Path, keys: list[str]) -> bool:
     name, do = way
     try:
-        asked[name].ask(do, dir=folder, keys=[KEY])
+        asked[name].ask(do, dir=folder, keys=keys)
     except RefusedError:
         return True
     return False
 
 
 @pytest.mark.parametrize("path", ["tile/0/255", "tile/1/000", "tile/1/001.p/1", "tile/2/000.p/1"])
-def test_a_bit_in_any_level_of_a_large_log_is_noticed_by_go_and_by_us(path, asked, log, tmp_path):
+def test_a_bit_at_any_level_of_a_large_log_is_noticed_by_go_and_by_us(path, asked, log, tmp_path):
     shutil.copytree(log(LARGE).folder, tmp_path / "log")
     bit(path, 17)(tmp_path / "log")
-    assert notices(asked, ("go", "tiles"), tmp_path / "log")
-    assert notices(asked, ("bridle", "entries"), tmp_path / "log")
+    assert notices(asked, ("go", "tiles"), tmp_path / "log", [KEY])
+    assert notices(asked, ("bridle", "entries"), tmp_path / "log", [KEY])
 
 
 @pytest.mark.parametrize("name", ["go", "tlog-scales"])
