@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from bridle.emit import ocsf
+from bridle.ledger import leaf
+from bridle.model.record import LeafKind
+from bridle.store.sqlite import open_store
 
 
 @pytest.fixture(scope="module")
@@ -98,10 +101,22 @@ def test_it_ends_quietly_when_nobody_reads_on(kept) -> None:
     assert process.wait(timeout=20) == 0
 
 
-def test_a_hostile_name_moves_no_cursor(kept, tmp_path: Path) -> None:
-    rows = kept("audit", "tail", bundle(kept), "--from", "0")
-    assert rows.raw.isascii()
-    assert b"\x1b" not in rows.raw
+def test_hostile_text_moves_no_cursor_and_makes_no_line(bridle_, tmp_path: Path) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir(mode=0o700)
+    store = open_store(folder / "store.db")
+    odd = "a\x1b[2J\n      0  2026-01-01T00:00:00.000Z  decision  allow \u202e"
+    body = {"effect": odd, "tool": odd, "codes": [odd], "policies": [odd]}
+    ids = {"agent": odd, "user": odd}
+    data, digest, _ = leaf.build(LeafKind.DECISION, "m\u202e", 0, bytes(32), 1, ids, body, {}, b"")
+    store.write(lambda tx: tx.append("m\u202e", 0, data, digest, b""))
+    store.close()
+    for form in ("text", "json", "ocsf", "cloudevents"):
+        ran = bridle_("audit", "tail", "--store", folder, "--as", form)
+        assert ran.code == 0, ran.err
+        assert ran.raw.isascii()
+        assert b"\x1b" not in ran.raw
+        assert ran.raw.count(b"\n") == 1
 
 
 def serve(shell, folder: Path, *options: str) -> subprocess.Popen[bytes]:

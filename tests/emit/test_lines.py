@@ -151,6 +151,8 @@ def test_no_receiver_lies_in_the_store_or_is_named_twice(store: Path, file: Path
         [target(f"ocsf:{store / 'emit' / 'x'}")],
         [target(f"ocsf:{file}")] * 2,
         [target(f"ocsf:{file}"), target(f"cloudevents:{file}")],
+        # One that can be opened, before one that cannot.
+        [target(f"ocsf:{file}"), target("ocsf:/dev/full")],
     ):
         emission = Emission()
         with pytest.raises(EmitError) as caught:

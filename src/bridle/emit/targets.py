@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -78,19 +79,25 @@ class Emission:
         """
         if len({each.where for each in targets}) != len(targets):
             raise EmitError("a receiver is named twice", code="emit_target", hint="Name it once.")
-        for each in targets:
-            _assert_outside(store, each)
-            cursor = Cursor(store / "emit", each.name)
-            follower = Follower(store / "store.db", cursor, emitter(each), each.shown)
-            self._workers.append(Worker(follower, each.shown))
-        for worker in self._workers:
+        with ExitStack() as opened:
+            followers = [opened.enter_context(closing(_follower(store, each))) for each in targets]
+            opened.pop_all()
+        for each, follower in zip(targets, followers, strict=True):
+            worker = Worker(follower, each.shown)
             worker.start()
+            self._workers.append(worker)
 
     def close(self) -> None:
         """Tell what is left and end. Close the governor first: its last record is told, too."""
         for worker in self._workers:
             worker.close()
         self._workers.clear()
+
+
+def _follower(store: Path, target: Target) -> Follower:
+    _assert_outside(store, target)
+    cursor = Cursor(store / "emit", target.name)
+    return Follower(store / "store.db", cursor, emitter(target), target.shown)
 
 
 def _assert_outside(store: Path, target: Target) -> None:

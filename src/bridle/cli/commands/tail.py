@@ -128,7 +128,7 @@ def _print(record: Record) -> None:
     leaf, ids, said = record.leaf, told.ids(record), told.body(record)
     first = next((terminal.cell(said[name]) for name in _FIRST if name in said), "")
     then = [terminal.cell(said[name]) for name in _THEN if name in said]
-    who = [ids[name] for name in ("by", "agent", "user") if name in ids][:1]
+    who = [terminal.cell(ids[name]) for name in ("by", "agent", "user") if name in ids][:1]
     parts = (
         terminal.styled(f"{record.index:>7}", dim=True),
         rfc3339(leaf.time),
