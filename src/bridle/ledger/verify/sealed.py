@@ -7,20 +7,18 @@ the leaf's commitments. What is missing or different has to be on record as eras
 from __future__ import annotations
 
 from collections.abc import Callable
-from hashlib import sha256
 from typing import TypeAlias
 
 from msgspec import Struct
 
 from bridle.ledger.errors import LedgerError
-from bridle.ledger.leaf import Opening, opens
+from bridle.ledger.leaf import Opening, opens, sealed_digest
 from bridle.ledger.seal import Sealer
 from bridle.ledger.verify.redactions import Redactions
 from bridle.ledger.verify.report import Findings, LeafRecord, Payloads
 from bridle.model.record import Leaf
 
 SAID = "sealed"
-_DIGITS = 32
 
 Opener: TypeAlias = Callable[[LeafRecord, bytes], dict[str, Opening]]
 """`opener(record, leaf hash)`: opens the payload beside a leaf, or raises `LedgerError`."""
@@ -36,7 +34,7 @@ def opener_of(sealer: Sealer) -> Opener:
 
 def digest_of(sealed: bytes) -> str:
     """Return how a leaf names the payload sealed beside it; empty for none."""
-    return sha256(sealed).hexdigest()[:_DIGITS] if sealed else ""
+    return sealed_digest(sealed) if sealed else ""
 
 
 class _Odd(Struct, frozen=True):
@@ -70,7 +68,7 @@ class SealedPayloads:
         if leaf.chain not in self._first:
             self._first[leaf.chain] = record.index
         said = leaf.body.get(SAID)
-        if said is not None and said != sha256(sealed).hexdigest()[:_DIGITS]:
+        if said is not None and said != sealed_digest(sealed):
             self._odd[record.index] = _Odd(leaf.chain, digest_of(sealed))
         if self._opener is None:
             self._unopened += 1
