@@ -27,8 +27,8 @@ SALT_BYTES = 32
 Opening = tuple[bytes, bytes]
 """Salt and value of one field: what opens its commitment."""
 
-_HASH_DIGITS = 64
-_NO_LEAF = "0" * _HASH_DIGITS
+_DIGITS_OF_HASH = 64
+_NO_LEAF = "0" * _DIGITS_OF_HASH
 _NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,256}")
 _MOST = 2**53 - 1
 _DIGITS = 32
@@ -75,8 +75,8 @@ def write(  # noqa: PLR0913, PLR0917 (the envelope has as many fields)
     back.
     """
     leaf = Leaf(VERSION, kind, chain, seq, prev.hex(), time, ids, commit, body)
-    _check(leaf)
     try:
+        _check(leaf)
         data = _encode(leaf)
     except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError) as problem:
         raise LedgerError(f"the record cannot be written: {problem}") from problem
@@ -135,40 +135,30 @@ def parse(data: bytes) -> Leaf:
         leaf = _decode(data)
         if _encode(leaf) != data:  # not as our writer writes it: then look closer
             json.loads(data, object_pairs_hook=_unique)
+        _check(leaf)
     except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as problem:
         raise LedgerError(f"not a leaf: {problem}") from problem
-    _check(leaf)
     return leaf
 
 
 def _check(leaf: Leaf) -> None:
-    wrong = _wrong(leaf)
-    if wrong:
-        raise LedgerError(f"not a leaf: {wrong}")
-
-
-def _wrong(leaf: Leaf) -> str:
-    """Name the first thing that is wrong with the envelope; empty when nothing is."""
+    """Raise `ValueError` for the first thing that is wrong with the envelope."""
+    seq, prev, commit = leaf.seq, leaf.prev, leaf.commit
     if leaf.v != VERSION:
-        return f"version {leaf.v} is unknown"
-    if not (0 <= leaf.seq <= _MOST and 0 <= leaf.time <= _MOST):
-        return "seq or time is out of range"
-    if not _is_hash(leaf.prev) or (leaf.seq == 0) != (leaf.prev == _NO_LEAF):
-        return "prev is not the hash of a leaf before this one"
-    commit = leaf.commit
+        raise ValueError(f"version {leaf.v} is unknown")
+    if not (0 <= seq <= _MOST and 0 <= leaf.time <= _MOST):
+        raise ValueError("seq or time is out of range")
+    if not _is_hash(prev) or (seq == 0) != (prev == _NO_LEAF):
+        raise ValueError("prev is not the hash of a leaf before this one")
     if commit and not all(map(_is_hash, commit.values())):
-        return "a commitment is no HMAC-SHA256 in hexadecimal"
-    if not (_is_name(leaf.chain) and _are_names(tuple(leaf.ids)) and _are_names(tuple(commit))):
-        return "a name is empty, too long or holds control characters"
-    return ""
+        raise ValueError("a commitment is no HMAC-SHA256 in hexadecimal")
+    if not (_is_name(leaf.chain) and _are_names((*leaf.ids, *commit))):
+        raise ValueError("a name is empty, too long or holds control characters")
 
 
 def _is_hash(text: str) -> bool:
-    try:
-        # There and back: only lower-case digits and nothing between them come back as they were.
-        return len(text) == _HASH_DIGITS and bytes.fromhex(text).hex() == text
-    except ValueError:
-        return False
+    """Whether it is 64 lower-case digits: only such come back as they were. Raises `ValueError`."""
+    return len(text) == _DIGITS_OF_HASH and bytes.fromhex(text).hex() == text
 
 
 @lru_cache(maxsize=64)  # and the same few sets of them
