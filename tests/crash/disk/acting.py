@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bridle.governor.governor import Governor
+from bridle.governor.ground.opening import Site
 from bridle.model import calls
 from bridle.model.calls import Caller, Failed, Judged, Opened, Released, Reply
 from bridle.model.errors import StoreError
@@ -29,6 +30,7 @@ class Told:
 
     def __init__(self) -> None:
         self.receipts: dict[int, str] = {}
+        self.strict: set[int] = set()
         self.decided = 0
         # Between which two moments each was sent and answered, in the governor's milliseconds.
         self.unrecorded: list[tuple[int, int]] = []
@@ -38,6 +40,16 @@ class Told:
         if found.index in self.receipts:
             self.wrong.append(f"two answers with the record {found.index}")
         self.receipts[found.index] = found.hash
+        if found.durability == "strict":
+            self.strict.add(found.index)
+
+    def add(self, other: "Told") -> None:
+        """What others at the same governor were told, as well."""
+        for index, found in other.receipts.items():
+            self.receipt(Receipt(index=index, hash=found))
+        self.decided += other.decided
+        self.unrecorded += other.unrecorded
+        self.wrong += other.wrong
 
 
 class Office:
@@ -60,9 +72,13 @@ class Office:
         """A strict decision and its start; whether it is on record."""
         return self._ask("note.write", text="x" * size)
 
+    def read(self) -> bool:
+        """A relaxed decision and its start; whether it is on record."""
+        return self._ask("note.read", id=1)
+
     def _decide(self, dice: random.Random) -> None:
         if dice.random() < 0.4:
-            self._ask("note.read", id=1)
+            self.read()
         else:
             self.note(dice.choice((1, 9, 3_000)))
 
@@ -134,11 +150,11 @@ def at_a_desk(path: Path, disk: Disk, *, checkpoints: bool = True) -> tuple[Offi
         raise
 
 
-def at_a_bundle(folder: Path, state: Path) -> Office:
+def at_a_bundle(folder: Path, state: Path, *, copies: tuple[Path, ...] = ()) -> Office:
     """An office as a program has it: a governor that signs, on the system's clock."""
     bundle = folder / "bundle"
     for name, text in FILES.items():
         (bundle / name).parent.mkdir(parents=True, exist_ok=True)
         (bundle / name).write_text(text)
-    governor = Governor.open(bundle, state=state, embedded=True)
+    governor = Governor.open(bundle, embedded=True, site=Site(state=state, copies=copies))
     return Office(governor, lambda: time.time_ns() // 1_000_000)

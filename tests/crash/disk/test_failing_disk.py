@@ -9,13 +9,15 @@ import random
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from bridle.governor.ground import core
 from bridle.model.errors import StoreError
 from bridle.store.sqlite import open_store
-from crash.disk.acting import FAILURES, FILES, at_a_desk
+from crash.disk.acting import FAILURES, FILES, Office, Told, at_a_desk
 from crash.disk.auditing import audit
 from crash.disk.calls import Disk, failing
 from governor.desk import START, Desk
@@ -92,6 +94,33 @@ def test_a_disk_that_fails_at_each_single_operation_loses_nothing_told(
 
 
 @pytest.mark.parametrize("how", HOWS)
+def test_callers_who_share_a_commit_that_fails_are_all_told_and_all_counted(
+    how: str, stores: Path
+) -> None:
+    with failing(how) as disk:
+        first, desk = at_a_desk(stores / "store.db", disk, checkpoints=how != "sync")
+        offices = [first, *(Office(desk.governor, desk.clock.now) for _ in range(5))]
+
+        def act(number: int) -> None:
+            dice = random.Random(number)
+            for _ in range(15):
+                offices[number].act(dice)
+
+        disk.fail(1, how, 12 if how == "sync" else 80)
+        with ThreadPoolExecutor(len(offices)) as threads:
+            list(threads.map(act, range(len(offices))))
+        disk.relieve()
+        assert first.note()
+        desk.governor.close()
+    told = Told()
+    for office in offices:
+        told.add(office.told)
+    assert len(told.unrecorded) > 0
+    audit(stores / "store.db", told)
+    verify(stores / "store.db")
+
+
+@pytest.mark.parametrize("how", HOWS)
 def test_a_store_that_could_not_be_opened_for_want_of_a_disk_opens_once_there_is_one(
     how: str, stores: Path
 ) -> None:
@@ -112,3 +141,11 @@ def test_a_store_that_could_not_be_opened_for_want_of_a_disk_opens_once_there_is
             desk.governor.close()
             verify(path)
     assert refused == failures > 0
+
+
+def test_a_governor_that_does_not_own_up_is_caught(
+    stores: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(core, "_own_up", lambda turn, lost: None)
+    with failing("full") as disk, pytest.raises(AssertionError, match="nobody owned up to"):
+        trial(stores / "trial", disk, 1, "full", _EVER)

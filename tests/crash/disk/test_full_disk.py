@@ -85,8 +85,14 @@ def test_a_full_file_system_loses_nothing_told_and_the_governor_goes_on_once_the
     for left in (0, 4_096, 9_000, 50_000, 400_000):
         ballast = filled(small, left)
         until_denied(office, dice)
+        signing = office.governor._log
+        assert signing is not None
+        signed = (small / "state" / "checkpoint").read_bytes()
+        assert not signing._publisher.publish()
+        assert (small / "state" / "checkpoint").read_bytes() == signed
         ballast.unlink()
         assert office.note(), "there is room again, and the governor does not go on"
+        assert signing._publisher.publish()
     finished(office, small / "state")
 
 
