@@ -421,8 +421,9 @@ class Desk:
         def read(turn: Any) -> list[Leaf]:
             found = [leaf.parse(stored.data) for stored in turn.tx.leaves()]
             for each in found:
-                for digests in ("rows", "sealed"):
-                    each.body.pop(digests, None)
+                each.body.pop("rows", None)
+                if each.commit:
+                    each.body.pop("sealed", None)
             return found
 
         return [each for each in self.core.write(read) if not kind or each.kind == kind]

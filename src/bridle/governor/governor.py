@@ -23,8 +23,17 @@ from bridle.governor.ground.core import Core
 from bridle.governor.ground.opening import Ground, Site, prepare
 from bridle.governor.ground.turn import Turn
 from bridle.governor.ground.watch import DiskWatch
-from bridle.governor.oversight import activation, approvals, humans, missions, operators, showing
+from bridle.governor.oversight import (
+    activation,
+    approvals,
+    humans,
+    missions,
+    operators,
+    redaction,
+    showing,
+)
 from bridle.governor.oversight.activation import By
+from bridle.governor.oversight.scrubbing import Scrubber
 from bridle.governor.publishing.keys import LogKeys
 from bridle.governor.publishing.signed_log import SignedLog, manifest_in_force
 from bridle.model import calls
@@ -75,6 +84,7 @@ class Governor:
         if self._watch is not None:
             core.differs = self._watch.differs
         self._answered = threading.Condition()
+        self._scrubber = Scrubber(core.store)
 
     @classmethod
     def open(
@@ -182,12 +192,14 @@ class Governor:
         done = self._core.write(settle)
         if done:
             self._tell()
+        self._scrubber.retry()
         return done
 
     def close(self) -> None:
         """Finish and release the store."""
         if self._log is not None:
             self._log.end()
+        self._scrubber.retry()
         self._core.store.close()
 
     # --- agents ---------------------------------------------------------------------------------
@@ -277,6 +289,8 @@ class Governor:
                 reply = self._activate(caller, call)
             case calls.RotateLogKey():
                 reply = self._rotate(caller, call)
+            case calls.Redact():
+                reply = Listing(rows=[self._redact(caller, call)])
             case calls.Status():
                 reply = Listing(rows=[self._status(caller)])
             case _:
@@ -360,6 +374,14 @@ class Governor:
 
             self._as(caller, job)
             return Listing(rows=log.rotated())
+
+    def _redact(self, caller: Caller, call: calls.Redact) -> dict[str, Any]:
+        write = partial(self._as, caller)
+        if call.preview:
+            return {**structs.asdict(redaction.preview(write, caller, call)), "scrubbed": False}
+        erased = write(partial(redaction.redact, caller=caller, call=call))
+        # Also where nothing was left to erase: an earlier erasure may have been cut off here.
+        return {**structs.asdict(erased), "scrubbed": self._scrubber.scrub()}
 
     # --- failing --------------------------------------------------------------------------------
 

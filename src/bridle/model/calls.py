@@ -157,10 +157,14 @@ class CloseSession(OperatorCall, frozen=True, kw_only=True, tag="close_session")
 
 
 class Missions(OperatorCall, frozen=True, kw_only=True, tag="missions"):
-    """List missions, newest first; with `mission`, that one with all that belongs to it."""
+    """List missions, newest first; with `mission`, that one with all that belongs to it.
+
+    `before` (a time, 0: now) lists those that started earlier only.
+    """
 
     mission: str = ""
     limit: int = 100
+    before: int = 0
 
 
 class Agents(OperatorCall, frozen=True, kw_only=True, tag="agents"):
@@ -270,13 +274,15 @@ class Redact(OperatorCall, frozen=True, kw_only=True, tag="redact"):
     """Erase sealed values for good: of a `mission` that is over, or of one `record` of the log.
 
     `fields` names those of the record (empty: all). `basis` says why, and stands on record.
-    `record` is its index, -1 where a mission is named. Answered with a listing of one row.
+    `record` is its index, -1 where a mission is named. With `preview` nothing is erased: the answer
+    says what would be. Answered with a listing of one row.
     """
 
     mission: str = ""
     record: int = -1
     fields: tuple[str, ...] = ()
     basis: str = ""
+    preview: bool = False
 
 
 class RotateLogKey(OperatorCall, frozen=True, kw_only=True, tag="rotate_log_key"):

@@ -44,6 +44,7 @@ class ReasonCode(StrEnum):
     LEASE_LAPSED = "lease_lapsed"
     NEEDS_HUMAN = "needs_human"
     RESULT_OPAQUE = "result_opaque"
+    ERASED = "erased"
     # The governor
     BUNDLE_CHANGED = "bundle_changed"
     STORE_UNAVAILABLE = "store_unavailable"

@@ -19,6 +19,8 @@ from bridle.model.record import LeafKind
 from bridle.model.verdict import Effect, Receipt, Release
 from bridle.store.rows import ActionRow, HoldRow
 
+ERASED = Reason(ReasonCode.ERASED, "what was asked here, and what came of it, has been erased")
+
 
 class Result(Struct, frozen=True):
     """A result on its way to the agent, with the approval that may let it pass."""
@@ -97,6 +99,8 @@ def redeem(at: Standing, action: ActionRow, hold: HoldRow) -> Release:
 
 def stored(at: Standing, action: ActionRow, outcome: Outcome) -> Release:
     """The same result reported twice gets the same answer; another one gets none."""
+    if is_erased(action):
+        return refused(action.id, ERASED)
     kept = at.turn.unseal(action.mission, action.id, action.sealed)
     if (outcome.output, outcome.opaque) != (kept.output, kept.opaque) and kept.release != "deny":
         text = "this attempt's result was reported before, and is another one"
@@ -109,6 +113,11 @@ def stored(at: Standing, action: ActionRow, outcome: Outcome) -> Release:
         output=kept.released or (kept.output if kept.judged else "") if effect.runs else "",
         approval=action.approval if effect is Effect.HOLD else "",
     )
+
+
+def is_erased(action: ActionRow) -> bool:
+    """Whether what an action was asked with, and what came of it, has been erased."""
+    return not action.requested
 
 
 def refused(action: str, reason: Reason) -> Release:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from msgspec import Struct, structs
 
 from bridle.governor.action import attempts, holds
+from bridle.governor.action.releases import ERASED, is_erased
 from bridle.governor.action.rulings import Asked, as_written
 from bridle.governor.action.standing import PASSING, obstacle
 from bridle.governor.ground.turn import Turn
@@ -41,6 +42,8 @@ Answer = Verdict | Refused | JudgeAgain
 
 def standing_answer(asked: Asked, row: ActionRow) -> Answer:
     """Answer a repeated call from the action's row."""
+    if is_erased(row):
+        return Refused(ERASED)
     # INVARIANT: I4 — the same id counts once, and only for the same arguments.
     if not _same(asked, row):
         text = "this step was asked for before with other arguments"
@@ -64,6 +67,8 @@ def _edited_to(turn: Turn, row: ActionRow, args: str) -> bool:
 
 def stored(turn: Turn, row: ActionRow) -> Verdict:
     """The answer for an action that has ended `ok`: its result as it was released, or why not."""
+    if is_erased(row):
+        return _verdict(row, Effect.DENY, (ERASED,))
     kept = turn.unseal(row.mission, row.id, row.sealed)
     if kept.release in (Effect.DENY, Effect.HOLD):
         effect = Effect(kept.release)

@@ -158,7 +158,9 @@ def changed(turn: Turn, row: ExceptionRow) -> bool:
 
 
 def predicate_of(turn: Turn, row: ExceptionRow) -> Predicate:
-    """Open what an exception says of the arguments."""
+    """Open what an exception says of the arguments: nothing that any fit, where it was erased."""
+    if not row.sealed:
+        return Predicate("", (), {}, "")
     return _decode(turn.vault.unseal(row.mission, row.sealed, row.id))
 
 

@@ -81,8 +81,11 @@ class Vault:
 
     def seal(self, chain: str, value: bytes, context: str) -> bytes:
         """Encrypt a value that a row of this chain keeps, bound to `context`: what it is, whose."""
-        nonce = self._chance.draw(seal.NONCE_BYTES)
-        return self.sealer(chain).seal_bytes(value, context.encode(), nonce)
+        return self.sealer(chain).seal_bytes(value, context.encode(), self.nonce())
+
+    def nonce(self) -> bytes:
+        """Return a fresh nonce."""
+        return self._chance.draw(seal.NONCE_BYTES)
 
     def unseal(self, chain: str, blob: bytes, context: str) -> bytes:
         """Decrypt what `seal` made for the same context. Raises `LedgerError`."""

@@ -28,12 +28,15 @@ from bridle.store.rows import (
 )
 
 _EVERY = 1_000_000
+_LATEST = 2**53
 
 
 def missions_of(turn: Turn, call: Missions) -> list[dict[str, Any]]:
     """All missions, newest first, or one with what it spent and what is open in it."""
     if not call.mission:
-        rows = turn.tx.find(MissionRow, newest="started", limit=_limit(call.limit))
+        below = ("started", min(call.before, _LATEST)) if call.before else None
+        limit = _limit(call.limit)
+        rows = turn.tx.find(MissionRow, newest="started", limit=limit, below=below)
         return [structs.asdict(row) for row in rows]
     mission = missions.get(turn, call.mission)
     sessions = turn.tx.find(SessionRow, mission=mission.id)
