@@ -1,11 +1,12 @@
 """The programs, each started once, and logs of the sizes at which trees and tiles change shape."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from auditors import logs, programs, toolchain
-from auditors.governed import Export, exported
+from auditors import governing, logs, programs, toolchain
+from auditors.governing import Export
 from auditors.logs import Log
 from auditors.programs import ABLE, Bridle, Program, Programs
 
@@ -59,6 +60,16 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Log]:
 @pytest.fixture(scope="session")
 def governed(tmp_path_factory: pytest.TempPathFactory) -> Export:
     """The export of a log that a governor wrote."""
-    home = tmp_path_factory.mktemp("governed")
-    home.chmod(0o700)
-    return exported(home)
+    return governing.plain(home(tmp_path_factory))
+
+
+@pytest.fixture(scope="session")
+def rotated(tmp_path_factory: pytest.TempPathFactory) -> Export:
+    """The export of a log whose key was replaced."""
+    return governing.rotated(home(tmp_path_factory))
+
+
+def home(temporary: pytest.TempPathFactory) -> Path:
+    folder = temporary.mktemp("governed")
+    folder.chmod(0o700)
+    return folder

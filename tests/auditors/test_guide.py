@@ -99,13 +99,21 @@ def test_the_guide_shows_these_programs_and_no_others(governed):
     assert [*programs] == [GO, SCALES, BRIDLE]
 
 
+@pytest.mark.parametrize("kind", ["governed", "rotated"])
 @pytest.mark.parametrize("section", [GO, SCALES])
-def test_its_programs_say_what_they_have_verified(section, governed, stranger):
-    claimed = checkpoint.parse(note.parse((governed.folder / "checkpoint").read_bytes()).text)
+def test_its_programs_say_what_they_have_verified(section, kind, stranger, request):
+    export = request.getfixturevalue(kind)
+    claimed = checkpoint.parse(note.parse((export.folder / "checkpoint").read_bytes()).text)
     root = note.encoded(claimed.root)
-    assert claimed.size == governed.size
-    said = f"{governed.size} records, root {root}, signed by {claimed.origin}"
-    assert run(governed.folder, stranger, section) == said
+    assert claimed.size == export.size
+    said = f"{export.size} records, root {root}, signed by {claimed.origin}"
+    assert run(export.folder, stranger, section) == said
+
+
+@pytest.mark.parametrize("kind", ["governed", "rotated"])
+def test_bridle_verifies_it_with_the_first_key(kind, stranger, request):
+    folder = request.getfixturevalue(kind).folder
+    assert run(folder, stranger, BRIDLE).endswith("the export verifies with your key")
 
 
 @pytest.mark.parametrize("section", [GO, SCALES])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from auditors import logs
-from auditors.governed import Export
+from auditors.governing import Export
 from auditors.logs import KEY, LARGE
 from auditors.programs import ABLE, Programs, RefusedError
 from bridle.ledger import tiles
