@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import stat
 from collections.abc import Callable
@@ -11,17 +10,20 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bridle.emit.errors import EmitError
 from bridle.emit.record import Record
 
 Render = Callable[[Record], dict[str, Any]]
 
+_encode = msgspec.json.Encoder().encode
 _FLAGS = os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 
 
-def line(event: dict[str, Any]) -> str:
-    """Return an event as one line of ASCII, safe in any pipe and on any terminal."""
-    return json.dumps(event, separators=(",", ":")) + "\n"
+def line(event: dict[str, Any]) -> bytes:
+    """Return an event as one line of UTF-8. Control characters are escaped, others are not."""
+    return _encode(event) + b"\n"
 
 
 class File:
@@ -36,7 +38,7 @@ class File:
         """Open the file. Raises `EmitError` (`emit_target`)."""
         self._path = path
         self._render = render
-        self._taken: list[str] = []
+        self._taken: list[bytes] = []
         self._descriptor, self._identity = -1, (0, 0)
         self._open()
 
@@ -48,7 +50,7 @@ class File:
         """Append what was taken and sync it. What fails half-way is written again, whole."""
         try:
             self._reopen()
-            self._write("".join(self._taken).encode())
+            self._write(b"".join(self._taken))
         except OSError as problem:
             self._shut()
             raise _failed(self._path, problem) from problem

@@ -104,7 +104,7 @@ def _api_activity(record: Record) -> dict[str, Any]:
     if error := told.text(said, "error"):
         api["response"] = {"error": error}
     found: dict[str, Any] = {
-        **_head(record, API_ACTIVITY, (_OTHER, record.leaf.kind.value), severity),
+        **_head(record, API_ACTIVITY, (_OTHER, record.leaf.kind.value), severity, ids, said),
         "actor": _actor(ids),
         "api": api,
         "src_endpoint": {"svc_name": ids.get("executor") or ids.get("by") or PRODUCT.lower()},
@@ -178,7 +178,7 @@ def _entity_management(record: Record) -> dict[str, Any]:
     activity = _VERBS.get(what, (_OTHER, what or kind.value))
     severity = _HIGH if what == "kill" else _INFORMATIONAL
     found = {
-        **_head(record, ENTITY_MANAGEMENT, activity, severity),
+        **_head(record, ENTITY_MANAGEMENT, activity, severity, ids, said),
         "entity": _entity(record, said),
         "status_id": _SUCCESS,
     }
@@ -210,14 +210,19 @@ def _base(record: Record) -> dict[str, Any]:
     what = told.text(said, "what") or record.leaf.kind.value
     degraded = record.leaf.kind is LeafKind.DEGRADED
     severity = _HIGH if degraded else _INFORMATIONAL
-    head = _head(record, BASE, (_OTHER, what), severity)
+    head = _head(record, BASE, (_OTHER, what), severity, told.ids(record), said)
     if degraded and isinstance(said.get("denied_unrecorded"), int):
         head["count"] = max(1, said["denied_unrecorded"])
     return head
 
 
-def _head(
-    record: Record, class_uid: int, activity: tuple[int, str], severity: int
+def _head(  # noqa: PLR0913, PLR0917 (what every class has)
+    record: Record,
+    class_uid: int,
+    activity: tuple[int, str],
+    severity: int,
+    ids: dict[str, str],
+    said: dict[str, Any],
 ) -> dict[str, Any]:
     from bridle import __version__
 
@@ -241,7 +246,7 @@ def _head(
         "severity_id": severity,
         "time": leaf.time,
         "metadata": metadata,
-        "unmapped": {"bridle": {**told.ids(record), "seq": leaf.seq, "record": told.body(record)}},
+        "unmapped": {"bridle": {**ids, "seq": leaf.seq, "record": said}},
     }
 
 
