@@ -13,6 +13,7 @@ from msgspec import Struct, structs
 
 from bridle.audit import openers, plainfile
 from bridle.audit.word import Given, Word, judge, size_of
+from bridle.bundle.load import digest_of
 from bridle.governor.audit.reconcile import every_difference
 from bridle.governor.audit.witness import Marker
 from bridle.ledger.errors import LedgerError
@@ -22,7 +23,7 @@ from bridle.ledger.verify import LeafRecord, Report, SealedPayloads, Verificatio
 from bridle.model.errors import StoreError
 from bridle.store.base import Tx
 from bridle.store.place import Place
-from bridle.store.rows import ROWS
+from bridle.store.rows import ROWS, BundleRow
 from bridle.store.sqlite.reading import snapshot
 
 _MOST = 1 << 20
@@ -99,6 +100,8 @@ class _Store:
         word = judge(self._given, report, self._asked.trust, passing.found)
         self._noted(report)
         rows = self._rows()
+        if rows is None:
+            self._bundles(report)
         newest = word.newest.size if word.newest is not None else 0
         return Verified(
             report=structs.replace(
@@ -169,6 +172,17 @@ class _Store:
             return None
         self._found.extend(every_difference(self._tx, Marker(key)))
         return sum(self._tx.count(kind) for kind in ROWS)
+
+    def _bundles(self, report: Report) -> None:
+        """Compare the bundles that the log names with their digests, which takes no key."""
+        for digest in report.bundles:
+            try:
+                row = self._tx.get(BundleRow, digest)
+            except StoreError:
+                row = None
+            if row is None or digest_of(row.files) != digest:
+                message = f"bundle {digest[:12]} is gone, or its files are not those of its digest"
+                self._found.add(-1, "bundle_altered", message)
 
     def _unverified(self, word: Word, rows: int | None) -> Iterator[str]:
         if not word.trusted:
