@@ -55,7 +55,11 @@ class Marker:
 
     def digest(self, row: Row) -> str:
         """Return the keyed digest of a row, but for what changes without a record."""
-        return self._keyed(b"row|" + row.TABLE.encode() + b"|" + _encode(steady(row)))
+        return self.digest_steady(steady(row))
+
+    def digest_steady(self, row: Row) -> str:
+        """Return the same of a row that is `steady` already."""
+        return self._keyed(b"row|" + row.TABLE.encode() + b"|" + _encode(row))
 
     def _keyed(self, value: bytes) -> str:
         keyed = self._hmac.copy()  # the key is scheduled once
@@ -123,10 +127,14 @@ class Witness:
 
     def taken(self) -> dict[str, str]:
         """Return what the next record has to say of rows: it is told then."""
-        names = list(self._pending)[:MOST]
-        rows = {name: self._pending.pop(name) for name in names}
+        rows = self._pending
+        if len(rows) > MOST:
+            rows = {name: rows.pop(name) for name in list(rows)[:MOST]}
+        else:
+            self._pending = {}
         self._told |= rows
-        return {name: self._marker.digest(row) if row else "" for name, row in rows.items()}
+        digest = self._marker.digest_steady
+        return {name: digest(row) if row is not None else "" for name, row in rows.items()}
 
     def find(self, kind: type[R], **how: Any) -> list[R]:
         """See `bridle.store.base.Tx.find`."""

@@ -46,21 +46,26 @@ def _fits(value: Any, longest: int, items: int) -> bool:
         return len(value) <= longest and value.isascii()
     if isinstance(value, dict):
         mapping: dict[Any, Any] = value  # pyright: ignore[reportUnknownVariableType]
-        named = set(map(type, mapping)) <= {str} and _all_fit(mapping, longest, items)
-        return named and _all_fit(mapping.values(), longest, items)
+        for key in mapping:
+            if type(key) is not str or len(key) > longest or not key.isascii():
+                return False
+        return _all_fit(mapping.values(), longest, items)
     if isinstance(value, list | tuple):
         return _all_fit(value, longest, items)  # pyright: ignore[reportUnknownArgumentType]
     return True
 
 
 def _all_fit(values: Collection[Any], longest: int, items: int) -> bool:
+    if len(values) > items:
+        return False
     for each in values:
-        if type(each) is str:  # most are: no call for each of them
+        kind = type(each)
+        if kind is str:  # most are: no call for each of them
             if len(each) > longest or not each.isascii():
                 return False
-        elif not _fits(each, longest, items):
+        elif kind is not int and kind is not bool and not _fits(each, longest, items):
             return False
-    return len(values) <= items
+    return True
 
 
 def _cut(value: Any, longest: int, items: int) -> Any:
