@@ -17,6 +17,7 @@ of every leaf, which is no tree, stands beside them.
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import tempfile
 from collections.abc import Callable
@@ -30,6 +31,8 @@ import apsw
 
 from bench import harness, leaves, peer_worker, peers, unrecorded
 from bench.leaves import Run
+from bridle.audit import places, stores
+from bridle.audit.exports import reading, writing
 from bridle.governor.ground.chance import SystemChance
 from bridle.governor.ground.records import Recorder
 from bridle.ledger import checkpoint, receipt, tiles, tree
@@ -38,7 +41,7 @@ from bridle.ledger.note import Signer
 from bridle.ledger.receipt import Receipt
 from bridle.ledger.seal import Sealer
 from bridle.ledger.tree import Frontier, leaf_hash
-from bridle.ledger.verify import verify_log
+from bridle.ledger.verify import Report, verify_log
 from bridle.store.base import StoredLeaf, Tx
 from bridle.store.sqlite import open_store
 
@@ -241,6 +244,36 @@ def _spread(prover: Prover, size: int) -> Callable[[], bytes]:
     return call
 
 
+# --- from outside ---------------------------------------------------------------------------------
+
+
+def audits(report: harness.Report, run: Run, folder: Path, *, seconds: float) -> None:
+    """Time what an auditor does with the store of the run, by the functions behind the commands."""
+    where, number = places.place(None, run.folder), itertools.count()
+
+    def export() -> Path:
+        out = folder / f"export-{next(number)}"
+        writing.export(where, out)
+        return out
+
+    kept = export()
+    _assert_sound(stores.verify(where).report, run)
+    _assert_sound(reading.verify(kept).report, run)
+    calls: dict[str, Callable[[], object]] = {
+        "audit verify, the store": lambda: stores.verify(where),
+        "audit export, no payloads": export,
+        "audit verify --export": lambda: reading.verify(kept),
+    }
+    taken = harness.interleave(calls, seconds=seconds, warm=1, least=3)
+    for name, samples in taken.items():
+        report.add(name, "p50", harness.percentile(samples, 0.5) / run.records, "us/record")
+
+
+def _assert_sound(found: Report, run: Run) -> None:
+    if not found.ok or found.size != run.records:
+        raise LedgerError(f"{found.size} records; {found.findings[:3]}")
+
+
 # --- bytes ----------------------------------------------------------------------------------------
 
 _SIZES = (
@@ -309,6 +342,7 @@ def measure(*, quick: bool) -> harness.Report:
         hashing(report, run, seconds=3 if quick else 30)
         records(report, run, seconds=1 if quick else 10)
         receipts(report, seconds=2 if quick else 20)
+        audits(report, run, folder, seconds=3 if quick else 30)
         sizes(report, run)
         others(report, folder, entries=500 if quick else 5_000)
         unrecorded.measure(report, folder, rounds=8 if quick else 40)

@@ -79,6 +79,19 @@ def test_receipts_hold_and_read_few_hashes(monkeypatch: pytest.MonkeyPatch) -> N
     assert [claim.claim.split(":")[0] for claim in report.claims] == ["ledger_receipt"]
 
 
+def test_the_store_and_its_export_are_verified_before_they_are_timed(
+    run: Run, tmp_path: Path
+) -> None:
+    report = harness.Report("sample", {})
+    ledger.audits(report, run, tmp_path, seconds=0)
+    assert [case for case, _ in rows_of(report)] == [
+        "audit verify, the store",
+        "audit export, no payloads",
+        "audit verify --export",
+    ]
+    assert (tmp_path / "export-0" / "checkpoint").is_file()
+
+
 def test_sizes_are_those_of_the_store_on_disk(run: Run) -> None:
     report = harness.Report("sample", {})
     ledger.sizes(report, run)
