@@ -40,6 +40,11 @@ class Export(Struct, frozen=True):
             for leaf in tiles.leaves((self.folder / tile.bundle).read_bytes())
         ]
 
+    def opened(self, folder: Path) -> Path:
+        """Export the log once more, with payloads."""
+        printed("export", "--payloads", "--out", str(folder), str(self.bundle))
+        return folder
+
     def prove(self, *words: str) -> bytes:
         """Have `bridle audit prove` write a proof."""
         return printed("prove", *words, str(self.bundle))

@@ -3,6 +3,7 @@
 Go and pip find what they would download in folders beside the tools; nothing is fetched.
 """
 
+import json
 import re
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INSTALL = re.compile(r"python3 -m venv venv\nvenv/bin/pip install .+")
 GO = "With the code of Go's checksum database"
 SCALES = "With tlog-scales"
+SEALED = "What was sealed"
 BRIDLE = "With Bridle"
 
 
@@ -110,7 +112,7 @@ def refuses(folder: Path, section: str, arguments: str) -> str:
 
 def test_the_guide_shows_these_programs_and_no_others(governed):
     _, programs = commands((governed.folder / "README.md").read_text("utf-8"))
-    assert [*programs] == [GO, SCALES, BRIDLE]
+    assert [*programs] == [GO, SCALES, SEALED, BRIDLE]
 
 
 @pytest.mark.parametrize("section", [GO, SCALES])
@@ -134,6 +136,30 @@ def said(export):
 def test_bridle_verifies_it_with_the_first_key(kind, stranger, request):
     folder = request.getfixturevalue(kind).folder
     assert run(folder, stranger, BRIDLE).endswith("the export verifies with your key")
+
+
+def test_every_value_that_was_sealed_is_compared_with_its_record(governed, stranger, tmp_path):
+    folder = governed.opened(tmp_path / "opened")
+    lines = {path: path.read_bytes().splitlines() for path in folder.rglob("*.jsonl")}
+    count = sum(len(json.loads(line)["fields"]) for each in lines.values() for line in each)
+    assert count > governed.size / 4
+    assert (
+        run(folder, stranger, SEALED)
+        == f"{count} values are those recorded, 0 are left out or erased"
+    )
+    path, held = next(iter(lines.items()))
+    for old, new in ((b'"salt":"', b'"salt":"00'), (b'"value":"', b'"value":" ')):
+        path.write_bytes(b"\n".join([held[0].replace(old, new, 1), *held[1:]]))
+        with pytest.raises(AssertionError, match="is not what was recorded"):
+            run(folder, stranger, SEALED)
+    path.write_bytes(b"\n".join(held[1:]))
+    assert not run(folder, stranger, SEALED).endswith(" 0 are left out or erased")
+
+
+def test_where_payloads_are_left_out_it_says_so(governed, stranger):
+    count = sum(len(json.loads(leaf)["commit"]) for leaf in governed.leaves())
+    said = f"0 values are those recorded, {count} are left out or erased"
+    assert run(governed.folder, stranger, SEALED) == said
 
 
 @pytest.mark.parametrize("section", [GO, SCALES])
