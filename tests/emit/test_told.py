@@ -14,10 +14,13 @@ from emit.odd import record
 
 def test_the_life_holds_every_mark_in_its_sealed_values(life, records: list[Record]) -> None:
     kinds = {each.leaf.kind for each in records}
-    rare = {LeafKind.DELEGATION, LeafKind.REVOCATION, LeafKind.REDACTION, LeafKind.LOG}
+    rare = {LeafKind.DELEGATION, LeafKind.REVOCATION, LeafKind.LOG}
     assert set(LeafKind) - kinds <= rare
     sealed = {name for each in records for name in each.leaf.commit}
     assert {"prompt", "args", "modified", "released", "output", "message", "reason"} <= sealed
+    bases = [each.leaf.body["basis"] for each in records if each.leaf.kind is LeafKind.REDACTION]
+    assert len(bases) == 2
+    assert all(MARK in basis for basis in bases)
 
 
 def test_no_event_holds_arguments_results_prompts_or_words_of_humans(
