@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
+from bridle.client import erasing
 from bridle.client.agent import Agent
 from bridle.client.attempt.arguments import to_text
 from bridle.client.mission import Mission, Session
@@ -22,12 +23,13 @@ from bridle.model.calls import (
     Listing,
     Missions,
     Opened,
+    Redact,
     StartMission,
     Status,
     Terms,
     Unkill,
 )
-from bridle.model.errors import NotFoundError
+from bridle.model.errors import NotFoundError, UsageError
 
 
 class Bridle:
@@ -132,6 +134,37 @@ class Bridle:
         if not digest:
             digest = str(self.status()["on_disk"])
         return self.done(Activate(digest=digest, as_user=as_user))
+
+    def redact(  # noqa: PLR0913 - all but one by name
+        self,
+        mission: str = "",
+        *,
+        basis: str,
+        user: str = "",
+        record: int = -1,
+        fields: Iterable[str] = (),
+        preview: bool = False,
+        as_user: str = "",
+    ) -> list[dict[str, Any]]:
+        """Erase sealed values for good, on record, and return what was erased, a row for each.
+
+        Of a `mission` that is over, of every such mission of a `user`, or of one `record` (its
+        index in the log), all of it or some `fields`. `basis` says why, in clear text. With
+        `preview` nothing is erased. Rows of a user's missions that cannot be erased yet have
+        `refused`. Where `scrubbed` is false, something read the store's files: the governor tries
+        again until no older copy is left in them.
+        """
+        if sum((bool(mission), bool(user), record >= 0)) != 1:
+            raise UsageError("name a mission, a user or a record to erase")
+        call = Redact(
+            mission=mission,
+            record=record,
+            fields=tuple(fields),
+            basis=basis,
+            preview=preview,
+            as_user=as_user,
+        )
+        return erasing.redact(self.rows, call, user)
 
     def status(self) -> dict[str, Any]:
         """The governor's state: active bundle, kills, what waits, size of the ledger."""

@@ -381,7 +381,8 @@ class Governor:
             return {**structs.asdict(redaction.preview(write, caller, call)), "scrubbed": False}
         erased = write(partial(redaction.redact, caller=caller, call=call))
         # Also where nothing was left to erase: an earlier erasure may have been cut off here.
-        return {**structs.asdict(erased), "scrubbed": self._scrubber.scrub()}
+        scrubbed = self._scrubber.scrub() if call.scrub else self._scrubber.later()
+        return {**structs.asdict(erased), "scrubbed": scrubbed}
 
     # --- failing --------------------------------------------------------------------------------
 

@@ -275,7 +275,8 @@ class Redact(OperatorCall, frozen=True, kw_only=True, tag="redact"):
 
     `fields` names those of the record (empty: all). `basis` says why, and stands on record.
     `record` is its index, -1 where a mission is named. With `preview` nothing is erased: the answer
-    says what would be. Answered with a listing of one row.
+    says what would be. Without `scrub` the store's files are scrubbed a little later, not before
+    the answer: for all but the last of many. Answered with a listing of one row.
     """
 
     mission: str = ""
@@ -283,6 +284,7 @@ class Redact(OperatorCall, frozen=True, kw_only=True, tag="redact"):
     fields: tuple[str, ...] = ()
     basis: str = ""
     preview: bool = False
+    scrub: bool = True
 
 
 class RotateLogKey(OperatorCall, frozen=True, kw_only=True, tag="rotate_log_key"):

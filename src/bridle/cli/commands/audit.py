@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bridle.cli import choice, terminal
+from bridle.cli.commands.erasure import redact, retention
 from bridle.cli.commands.log_keys import keys, rotate_key
 from bridle.cli.commands.proving import prove
 from bridle.cli.commands.tail import tail
@@ -278,5 +279,5 @@ def _fields(found: object) -> dict[str, object]:
     return dict(to_builtins(found))
 
 
-for each in (prove, tail, keys, rotate_key):
+for each in (prove, redact, retention, tail, keys, rotate_key):
     audit.add_command(each)

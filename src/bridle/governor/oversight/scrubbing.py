@@ -15,21 +15,28 @@ class Scrubber:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._due = False
+        self._due = self._begun = False
 
     def scrub(self) -> bool:
         """Scrub after an erasure was committed. Returns whether no older copy is left."""
-        return self._scrub(again=False)
+        self._begun = False
+        return self._scrub()
+
+    def later(self) -> bool:
+        """Have the next `retry` scrub. Returns False: nothing was done yet."""
+        self._due, self._begun = True, False
+        return False
 
     def retry(self) -> None:
-        """Go on where something was left."""
+        """Do, or go on with, what is due."""
         if self._due:
-            self._scrub(again=True)
+            self._scrub()
 
-    def _scrub(self, *, again: bool) -> bool:
+    def _scrub(self) -> bool:
+        again, self._begun = self._begun, True
         try:
             self._due = not self._store.scrub(again=again)
         except StoreError as problem:
             _log.warning("what was erased is not yet gone from the store's files: %s", problem)
-            self._due = True
+            self._due, self._begun = True, again
         return not self._due
