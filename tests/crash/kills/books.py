@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from crash import signed
 from crash.kills.journal import read
 from crash.kills.office import may_repeat, tool_of
 
@@ -27,6 +28,10 @@ class Books:
         lines = [line for path in sorted(folder.glob("*.journal")) for line in read(path)]
         self.told = [line for line in lines if line["what"] == "told"]
         self.ended = [line for line in lines if line["what"] == "ended"]
+        # Every checkpoint that anybody has seen, in files or in the store.
+        self.seen = [line["note"].encode() for line in lines if line["what"] == "seen"]
+        self.gone = [line for line in lines if line["what"] == "seen" and not line["note"]]
+        self.files = [store.with_name("checkpoint"), folder / "checkpoint.copy"]
         self.listed = json.loads((folder / "listed").read_text())
         with closing(sqlite3.connect(store)) as database:
             self._read(database)
@@ -39,11 +44,16 @@ class Books:
         self.raw = database.execute(
             'SELECT "index", "chain", "seq", "data", "hash" FROM "leaves" ORDER BY "index"'
         ).fetchall()
+        self.sealed = [
+            bool(sealed)
+            for (sealed,) in database.execute('SELECT "sealed" FROM "leaves" ORDER BY "index"')
+        ]
+        self.seen += [note for (note,) in database.execute('SELECT "note" FROM "checkpoints"')]
         self.log = database.execute('SELECT "size", "hashes" FROM "log"').fetchone()
         self.heads = dict(database.execute('SELECT "chain", "seq" FROM "chains"').fetchall())
         self.rows = {
             table: [json.loads(doc) for (doc,) in database.execute(f'SELECT "doc" FROM "{table}"')]
-            for table in ("actions", "attempts", "holds", "budgets")
+            for table in ("actions", "attempts", "holds", "budgets", "log_keys")
         }
         self.leaves = [json.loads(data) for _, _, _, data, _ in self.raw]
         self.whole = database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
@@ -56,7 +66,7 @@ class Books:
 def check(folder: Path, store: Path) -> dict[str, Any]:
     """Return what is wrong, and how much was seen."""
     books = Books(folder, store)
-    for look in (_log, _receipts, _starts, _effects, _ends, _surfaced, _charges, _holds, _humans):
+    for look in _LOOKS:
         look(books)
     seen = Counter(leaf["kind"] for leaf in books.leaves)
     return {
@@ -69,6 +79,13 @@ def check(folder: Path, store: Path) -> dict[str, Any]:
             "unknown": len(books.listed["unknown"]),
             "repeated": sum(n - 1 for n in Counter(e["key"] for e in books.world).values()),
             "steps": len({line["key"] for line in books.ended}),
+            "checkpoints": len(set(books.seen)),
+            "erased": seen["redaction"],
+            "interrupted": sum(
+                leaf["kind"] == "degraded" and leaf["body"].get("what") == "interrupted"
+                for leaf in books.leaves
+            ),
+            "keys": len(books.rows["log_keys"]),
             "human": len([x for x in books.human if x["what"] in ("settled", "approved")]),
         },
     }
@@ -277,3 +294,42 @@ def _humans(books: Books) -> None:
     settled = {line["attempt"] for line in books.human if line["what"] == "settled"}
     books.say("settled and lost", settled - set(by_human))
     books.say("settled twice", [attempt for attempt, n in by_human.items() if n > 1])
+
+
+def _signed(books: Books) -> None:
+    """No two checkpoints contradict one another: all that anybody saw are of this log's past."""
+    books.say("a checkpoint was taken away", books.gone)
+    files = [file.read_bytes() for file in books.files]
+    leaves = [row[3] for row in books.raw]
+    wrong = signed.contradictions(leaves, [*filter(None, books.seen), *files])
+    books.say("a signed checkpoint is contradicted", wrong[:3])
+    books.say("how governors ended", signed.unbalanced(books.leaves)[:3])
+    sizes = [signed.read(note, signed.keys_on_record(books.leaves)).size for note in files]
+    books.say("closed, and not all of it is signed", sizes != [len(leaves)] * 2 and sizes)
+
+
+def _keys(books: Books) -> None:
+    """Whoever was told that a key signs, or no more, was told the truth."""
+    rows = {row["id"]: row for row in books.rows["log_keys"]}
+    told = {key for line in books.human if line["what"] == "signs" for key in line["keys"]}
+    retired = {line["key"] for line in books.human if line["what"] == "retired"}
+    books.say("keys lost", told - set(rows))
+    books.say("keys that sign again", [key for key in retired if not rows[key]["retired"]])
+
+
+def _erased(books: Books) -> None:
+    """What a human was told is erased is gone; nothing is gone by halves, or without a record."""
+    missions = {line["mission"] for line in books.human if line["what"] == "redacted"}
+    below = {
+        leaf["chain"]: leaf["body"]["below"] for leaf in books.leaves if leaf["kind"] == "redaction"
+    }
+    books.say("erased, and not on record", missions - set(below))
+    for index, leaf in enumerate(books.leaves):
+        if leaf["commit"] and books.sealed[index] == (index < below.get(leaf["chain"], 0)):
+            books.say("erased by halves", (leaf["chain"], index))
+
+
+_LOOKS = (
+    *(_log, _receipts, _starts, _effects, _ends, _surfaced, _charges, _holds, _humans),
+    *(_signed, _keys, _erased),
+)

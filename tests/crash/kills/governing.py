@@ -19,6 +19,12 @@ from msgspec import structs
 from bridle.cli import main
 from bridle.client.transport.frames import Frames
 from bridle.governor.action import attempts, repeats
+from bridle.governor.oversight import redaction
+from bridle.governor.publishing import records
+from bridle.governor.publishing.files import Files
+from bridle.governor.publishing.keys import LogKeys
+from bridle.governor.publishing.publisher import Publisher
+from bridle.governor.publishing.signed_log import SignedLog
 from bridle.model.action import ActionState, AttemptState
 from bridle.store.rows import ActionRow
 from bridle.store.sqlite import SqliteStore
@@ -29,21 +35,35 @@ POINTS = (
     *("commit:before", "commit:after", "reply:before", "reply:half", "reply:after"),
     *("wal:half", "wal:after", "wal:synced", "db:half", "db:after", "db:synced"),
 )
+# Places that a governor comes to seldom: around a signature, its way into the file, the end, a
+# change of keys, an erasure.
+SIGNING = (
+    *("sign:before", "sign:after", "put:before", "put:after", "rename:before", "rename:after"),
+    *("key:before", "key:after", "sweep:before", "sweep:after"),
+    *("redact:before", "redact:after", "scrub:before", "scrub:after"),
+)
+ENDING = ("end:before", "end:after", "closed:before", "closed:after")
 _KEPT: list[object] = []
 
 
-def govern(bundle: Path, doom: Doom, mutant: str) -> None:
+def govern(bundle: Path, doom: Doom, mutant: str, copy: Path) -> None:
     """Serve until killed."""
     _doom_files(doom)
     _doom_commits(doom)
     _doom_replies(doom)
+    for owner, name, point in _SELDOM:
+        _doom_around(owner, name, point, doom)
     if mutant:
         MUTANTS[mutant]()
-    sys.argv = ["bridle", "serve", str(bundle), "--json"]
+    sys.argv = ["bridle", "serve", str(bundle), "--json", "--checkpoint-copy", str(copy)]
     main()
 
 
 def random_doom(dice: random.Random) -> Doom:
+    """A place to die at. Of those seldom come to, any but those of the end, which have to be asked
+    for."""
+    if dice.random() < 0.4:
+        return Doom(dice.choice(SIGNING), dice.randint(1, 3))
     point = dice.choice(POINTS)
     # The database is written at a checkpoint only, and at the opening.
     return Doom(point, dice.randint(1, 4 if point.startswith("db") else 40))
@@ -106,6 +126,31 @@ def _doom_replies(doom: Doom) -> None:
         doom.at("reply:after")
 
     Frames.send = doomed
+
+
+_SELDOM: tuple[tuple[Any, str, str], ...] = (
+    (Publisher, "sign", "sign"),
+    (Files, "put", "put"),
+    (Path, "replace", "rename"),
+    (LogKeys, "make", "key"),
+    (LogKeys, "forget", "sweep"),
+    (redaction, "redact", "redact"),
+    (SqliteStore, "scrub", "scrub"),
+    (SignedLog, "end", "end"),
+    (records, "closed", "closed"),
+)
+
+
+def _doom_around(owner: Any, name: str, point: str, doom: Doom) -> None:
+    ordinary = getattr(owner, name)
+
+    def doomed(*args: Any, **more: Any) -> Any:
+        doom.at(f"{point}:before")
+        result = ordinary(*args, **more)
+        doom.at(f"{point}:after")
+        return result
+
+    setattr(owner, name, doomed)
 
 
 # --- mutants: each breaks one promise ------------------------------------------------------------
@@ -193,6 +238,7 @@ MUTANTS: dict[str, Callable[[], None]] = {
 }
 
 
-def by_command(bundle: Path) -> None:
+def by_command(bundle: Path, copy: Path) -> None:
     """Become the command that operators use."""
-    os.execv(sys.executable, [sys.executable, "-P", "-m", "bridle", "serve", str(bundle), "--json"])
+    command = [sys.executable, "-P", "-m", "bridle", "serve", str(bundle), "--json"]
+    os.execv(sys.executable, [*command, "--checkpoint-copy", str(copy)])

@@ -11,7 +11,7 @@ from typing import Any
 
 from bridle.client.bridle import Bridle
 from bridle.client.transport.unix import UnixChannel
-from bridle.model.calls import Attempts, Settle
+from bridle.model.calls import Attempts, MissionVerb, Redact, RotateLogKey, Settle
 from bridle.model.errors import BridleError
 from bridle.model.outcome import Outcome, OutcomeKind
 from crash.kills.journal import Journal, read
@@ -33,6 +33,10 @@ def human(folder: Path, socket: str) -> None:
                     _settle(folder, governor, journal, dice, row)
             for row in governor.approvals():
                 _answer(governor, journal, dice, row)
+            if dice.random() < 0.1:
+                _erase(governor, journal)
+            if dice.random() < 0.05:
+                _change_keys(governor, journal)
         except BridleError:
             pass  # the governor is dead, or has moved on: look again
         time.sleep(_PAUSE)
@@ -66,3 +70,21 @@ def _answer(governor: Bridle, journal: Journal, dice: random.Random, row: dict[s
         journal.write("denying", **told)
         status = governor.deny(row["id"], as_user="ben", digest=row["digest"])
         journal.write("denied", status=status, **told)
+
+
+def _erase(governor: Bridle, journal: Journal) -> None:
+    """Start a mission, end it, and have everything that it kept erased."""
+    mission = governor.start_mission("office", user="ana", prompt="erase me")
+    governor.done(MissionVerb(mission=mission.id, verb="close"))
+    journal.write("redacting", mission=mission.id)
+    governor.rows(Redact(mission=mission.id, basis="the user asked for it", as_user="ana"))
+    journal.write("redacted", mission=mission.id)
+
+
+def _change_keys(governor: Bridle, journal: Journal) -> None:
+    """Have one more key sign the log, or one less where there are several."""
+    rows = governor.rows(RotateLogKey(as_user="ana"))
+    journal.write("signs", keys=[row["id"] for row in rows if row["state"] == "signs"])
+    while len(signing := [row["id"] for row in rows if row["state"] == "signs"]) > 1:
+        rows = governor.rows(RotateLogKey(as_user="ana", retire=signing[0]))
+        journal.write("retired", key=signing[0])

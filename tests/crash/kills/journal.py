@@ -7,6 +7,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+# What a process says last that dies where it was meant to.
+DIED = "died at"
+
 
 class Journal:
     """Lines that are on the disk when `write` returns. Each has its time, one clock for all."""
@@ -37,6 +40,7 @@ class Doom:
     def at(self, point: str) -> None:
         """Die here if this is the point. Nothing of the process runs after it."""
         if self.is_at(point):
+            os.write(2, f"{DIED} {point}\n".encode())
             die()
 
     def is_at(self, point: str) -> bool:

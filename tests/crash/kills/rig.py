@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ from bridle.model.errors import UnreachableError
 from bridle.store.place import place_of
 from crash.kills import acting, books, governing, office
 from crash.kills.human import human
-from crash.kills.journal import Doom
+from crash.kills.journal import DIED, Doom
+from crash.kills.watching import watch
 
 # Seconds: the longest life of a victim once it is up; within which those die that never get up; how
 # long the end of a trial may take.
@@ -32,6 +34,8 @@ _LIFE = {"governor": 0.3, "client": 0.3, "worker": 0.4}
 _BEGINNING = 0.1
 _END, _MUTANT_END = 60.0, 3.0
 _BY_COMMAND = 8  # every so many governors are started by the command itself
+_ASKED = 0.15  # this part of the governors is asked to end, and may die of it
+_ENDING = 5.0
 
 
 class Part:
@@ -42,6 +46,8 @@ class Part:
         self.pid, self.until = 0, 0.0
         # Seconds it lives once it has said that it is up, and where it says so.
         self.life, self.word = 0.0, -1
+        # Whether it is asked to end when its time is up, and whether it was.
+        self.mercy = self.asked = False
 
 
 class Rig:
@@ -52,7 +58,9 @@ class Rig:
         self.victims = tuple(_LIFE) if victim == "all" else (victim,)
         self.dice = random.Random(f"{victim}/{seed}")
         self.bundle = office.make(folder)
+        self.copy = folder / "checkpoint.copy"
         self.parts: list[Part] = []
+        self.ends = 0
         self.kills = dict.fromkeys(self.victims, 0)
         self.wrong: list[str] = []
         self.errors = (folder / "errors").open("ab", buffering=0)
@@ -101,8 +109,9 @@ class Rig:
                     handle = mission.session("porter", executor="worker")
                     own = {**porter, "handle": handle}
                     self._actor(kind, f"{kind}{number}", body, own)
-        socket = str(place.operator_socket)
+        socket, files = str(place.operator_socket), (place.checkpoint, self.copy)
         self.parts.append(Part("human", "human", lambda _: human(self.folder, socket)))
+        self.parts.append(Part("watcher", "watcher", lambda _: watch(self.folder, files)))
 
     def _actor(self, kind: str, name: str, body: Callable[..., None], seat: dict[str, str]) -> None:
         self.parts.append(Part(kind, name, lambda doom: body(self.folder, name, seat, doom)))
@@ -134,6 +143,8 @@ class Rig:
             os.dup2(self.errors.fileno(), 2)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
             part.body(doom)
+        except SystemExit as end:
+            os._exit(end.code if isinstance(end.code, int) else 0)
         except BaseException:
             traceback.print_exc()
             os._exit(70)
@@ -142,6 +153,7 @@ class Rig:
     def _doom(self, part: Part) -> Doom:
         """Choose where it dies; whoever does not get there dies at some moment anyway."""
         longest = _LIFE[part.kind]
+        part.asked, part.mercy = False, part.kind == "governor" and self.dice.random() < _ASKED
         part.life, part.until = self.dice.uniform(0.0, longest), time.monotonic() + _END
         chance = self.dice.random()
         if chance < 0.1:  # not even up
@@ -149,14 +161,16 @@ class Rig:
         if chance < 0.4:
             return Doom()
         part.life = 1.5 * longest
+        if part.mercy:
+            return Doom(self.dice.choice(governing.ENDING), 1)
         if part.kind == "governor":
             return governing.random_doom(self.dice)
         return Doom(self.dice.choice(acting.POINTS[part.kind]), self.dice.randint(1, 5))
 
     def _govern(self, doom: Doom) -> None:
         if not self.mutant and self.kills.get("governor", 0) % _BY_COMMAND == 1:
-            governing.by_command(self.bundle)
-        governing.govern(self.bundle, doom, self.mutant)
+            governing.by_command(self.bundle, self.copy)
+        governing.govern(self.bundle, doom, self.mutant, self.copy)
 
     def _turn(self, *, killing: bool) -> None:
         """Wait a moment for a death, and see to whose time is up."""
@@ -167,10 +181,17 @@ class Rig:
             if part.life and self._is_up(part):
                 part.until, part.life = min(part.until, time.monotonic() + part.life), 0.0
             if killing and part.kind in self.victims and time.monotonic() >= part.until:
-                os.kill(part.pid, signal.SIGKILL)
+                self._end(part)
             pid, status = os.waitpid(part.pid, os.WNOHANG)
             if pid:
                 self._ended(part, os.waitstatus_to_exitcode(status), killing=killing)
+
+    def _end(self, part: Part) -> None:
+        if part.mercy:
+            part.mercy, part.asked, part.until = False, True, time.monotonic() + _ENDING
+            os.kill(part.pid, signal.SIGTERM)
+        else:
+            os.kill(part.pid, signal.SIGKILL)
 
     def _is_up(self, part: Part) -> bool:
         try:
@@ -184,6 +205,9 @@ class Rig:
         if code == -signal.SIGKILL and part.kind in self.victims:
             self.kills[part.kind] += 1
             self._start(part, doomed=killing)
+        elif part.asked and code in (0, -signal.SIGTERM):
+            self.ends += code == 0
+            self._start(part, doomed=killing)
         elif code or killing:
             self.wrong.append(f"{part.name} ended by itself: {code}")
 
@@ -191,7 +215,7 @@ class Rig:
 def last_look(rig: Rig) -> None:
     """Start the governor by its command, with nothing mended, and ask what humans would ask."""
     command = [sys.executable, "-P", "-m", "bridle"]
-    serve = [*command, "serve", str(rig.bundle), "--json"]
+    serve = [*command, "serve", str(rig.bundle), "--json", "--checkpoint-copy", str(rig.copy)]
     with subprocess.Popen(serve, stdout=subprocess.PIPE) as served:
         assert served.stdout is not None
         said = json.loads(served.stdout.readline() or "{}")
@@ -217,6 +241,13 @@ def last_look(rig: Rig) -> None:
         rig.wrong.append(f"the ledger does not verify: {verify.stdout}{verify.stderr}")
 
 
+def deaths(errors: Path) -> dict[str, int]:
+    """How many died at which of the chosen places."""
+    lines = errors.read_text(errors="replace").splitlines()
+    found = [line.removeprefix(DIED).strip() for line in lines if line.startswith(DIED)]
+    return dict(sorted(Counter(found).items()))
+
+
 def main(folder: Path, victim: str, kills: int, seed: int, mutant: str) -> dict[str, Any]:
     os.environ["XDG_STATE_HOME"] = str(folder / "state")
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
@@ -228,6 +259,8 @@ def main(folder: Path, victim: str, kills: int, seed: int, mutant: str) -> dict[
     found = books.check(folder, place_of(rig.bundle).database) if not rig.wrong or mutant else {}
     return {
         "kills": rig.kills,
+        "ends": rig.ends,
+        "died": deaths(folder / "errors"),
         "seconds": [round(killing, 1), round(time.monotonic() - began, 1)],
         "wrong": [*rig.wrong, *found.get("wrong", [])],
         "seen": found.get("seen", {}),
