@@ -138,6 +138,15 @@ def test_bridle_verifies_it_with_the_first_key(kind, stranger, request):
     assert run(folder, stranger, BRIDLE).endswith("the export verifies with your key")
 
 
+def test_the_page_for_auditors_shows_the_same_commands(governed):
+    page = toolchain.HERE.parents[1] / "docs" / "audit.md"
+    shown = BLOCK.findall(page.read_text("utf-8"))
+    mine, theirs = str(governed.keys[0]), re.search(r"KEYS'\n(.+)\n", shown[0])[1]
+    guide_shows = BLOCK.findall((governed.folder / "README.md").read_text("utf-8"))
+    assert len(guide_shows) == 5
+    assert [each.replace(mine, theirs) for each in guide_shows] == shown[:5]
+
+
 def test_every_value_that_was_sealed_is_compared_with_its_record(governed, stranger, tmp_path):
     folder = governed.opened(tmp_path / "opened")
     lines = {path: path.read_bytes().splitlines() for path in folder.rglob("*.jsonl")}
