@@ -96,6 +96,9 @@ class Publisher:
 
         Returns whether it lies everywhere now; where it does not, that is tried again.
         """
+        if os.getpid() != self._process:
+            # Neither the store nor the locks of this are the child's.
+            return False
         with self._publishing:
             # Whatever is appended from here on asks for the next one.
             self._since = None
@@ -113,7 +116,7 @@ class Publisher:
 
     def appended(self) -> None:
         """Note that the log has grown."""
-        if self._since is not None:
+        if self._since is not None or self._stopped:
             return
         with self._changed:
             self._since = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -38,6 +39,7 @@ class SignedLog:
         self._core = core
         self._held = held
         self._publisher = Publisher(core, held, files)
+        self._process = os.getpid()
         self._open = False
 
     def prepare(self, manifest: Manifest) -> LogKeyRow | None:
@@ -76,7 +78,7 @@ class SignedLog:
     def end(self) -> None:
         """Record and sign that the governor ends in order, as far as the store lets it."""
         self._publisher.stop()
-        if not self._open:
+        if not self._open or os.getpid() != self._process:
             return
         self._open = False
 
