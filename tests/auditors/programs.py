@@ -1,8 +1,9 @@
 """The programs that check Bridle's ledger, and Bridle itself, behind one way to ask.
 
-Each can do some of: `open` a checkpoint, recompute a log's root from `entries`, read its `tiles`,
-`prove` leaves, prove how it has `grown`, check an `inclusion`, a `consistency`, a `receipt`, and
-`write` a log. Bytes go in and come out as bytes, whatever is spoken underneath.
+Each can do some of: `open` a checkpoint, or any `note`; recompute a log's root from its `entries`,
+read its `tiles`, `prove` leaves, prove how it has `grown`; check an `inclusion`, a `consistency`, a
+`receipt`, a whole `export`; `write` a log. Bytes go in and come out as bytes, whatever is spoken
+underneath.
 """
 
 import base64
@@ -29,8 +30,8 @@ COMMANDS = {
 }
 ABLE = {
     "go": (
-        "open", "entries", "tiles", "prove", "grown", "inclusion", "consistency", "receipt",
-        "write", "key", "sign",
+        "open", "note", "entries", "tiles", "prove", "grown", "inclusion", "consistency",
+        "receipt", "write", "key", "sign",
     ),
     "tlog-scales": (
         "open", "entries", "tiles", "prove", "grown", "inclusion", "consistency", "receipt",
@@ -39,7 +40,7 @@ ABLE = {
     "scitt-cose": ("entries", "prove", "grown", "inclusion", "consistency"),
     "pymerkle": ("entries", "root", "prove", "grown", "inclusion"),
     "sigstore": ("open", "inclusion", "receipt"),
-    "bridle": ("open", "entries", "export", "inclusion", "consistency", "receipt"),
+    "bridle": ("open", "note", "entries", "export", "inclusion", "consistency", "receipt"),
 }  # fmt: skip
 BYTES = {"data", "leaf", "root", "old_root"}
 LISTS = {"leaves", "proof", "roots", "hashes"}
@@ -110,6 +111,12 @@ def _open(data: bytes, keys: list[str]) -> Answer:
     }
 
 
+def _note(data: bytes, keys: list[str]) -> Answer:
+    found = note.parse(data)
+    signed = note.verify(found, map(note.key, keys))
+    return {"text": found.text, "signed": [each.name for each in signed]}
+
+
 def _entries(dir: str, keys: list[str]) -> Answer:  # noqa: A002 - the question's own word
     """Recompute the root from the entries, and every tile from them."""
     claimed = checkpoint.read(Path(dir, "checkpoint").read_bytes(), map(note.key, keys)).checkpoint
@@ -175,6 +182,7 @@ def _held(holds: bool) -> Answer:
 
 ANSWERS: dict[str, Callable[..., Answer]] = {
     "open": _open,
+    "note": _note,
     "entries": _entries,
     "export": _export,
     "inclusion": _inclusion,

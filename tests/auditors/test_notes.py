@@ -1,6 +1,7 @@
 """Keys, notes, checkpoints and cosignatures: ours opened by others, and theirs by us."""
 
 import base64
+import random
 
 import pytest
 
@@ -159,3 +160,69 @@ def opens(program, data):
     except RefusedError:
         return False
     return True
+
+
+PIECES = (
+    "log.example/bridle/1", "5", "AAECAwQF=", "", "", "a b", "\u00a0", "\u2028", "\u0085", "é",
+    "e\u0301", "\U0001f600", "\ufeff", "\x7f", "\t", "\r", "\x00", "— log.example/bridle/1 AAAA", "\ufffd",
+)  # fmt: skip
+NAMES = (ORIGIN, "w", "a+b", "a b", "a\u00a0b", "a\u2003b", "\ufeffa", "a\x7f", "é", "", "a\x85")
+CHANGES = (
+    b"\n",
+    b"\n\n",
+    b"\r",
+    b" ",
+    b"\xe2\x80\x94",
+    b"\xe2\x80\x94 ",
+    b"=",
+    b"+",
+    b"\xff",
+    b"\x00",
+    b"A",
+    b"",
+)
+
+
+def some_note(chance: random.Random) -> bytes:
+    """A note of odd pieces, signed for what it is, and then perhaps cut or changed."""
+    text = "\n".join(chance.choices(PIECES, k=chance.randrange(5))) + "\n" * chance.randrange(3)
+    lines = []
+    for _ in range(chance.choice((1, 1, 2, 3))):
+        name = chance.choice(NAMES) if chance.random() < 0.4 else ORIGIN
+        payload = SIGNER.raw(text.encode()) if name == ORIGIN else b"x" * chance.randrange(6)
+        lines.append(f"— {name} {note.encoded(SIGNER.key.id + payload)}\n".encode())
+    data = text.encode() + b"\n" + b"".join(lines)
+    for _ in range(chance.choice((0, 0, 0, 1, 2))):
+        at = chance.randrange(len(data) + 1)
+        data = data[:at] + chance.choice(CHANGES) + data[at + chance.randrange(3) :]
+    return data
+
+
+def opened(program, data):
+    try:
+        return program.ask("note", data=data, keys=[KEY])["text"]
+    except RefusedError:
+        return None
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_note_says_the_same_to_go_and_to_us_or_we_refuse_it(seed, asked, count):
+    chance = random.Random(seed)
+    both = 0
+    for _ in range(count(500, 20_000)):
+        data = some_note(chance)
+        ours, theirs = opened(asked["bridle"], data), opened(asked["go"], data)
+        both += ours is not None
+        if ours != theirs:
+            assert ours is None, data
+            assert is_stricter(data), data
+    assert both > 20
+
+
+def is_stricter(data: bytes) -> bool:
+    """Whether a note is one that we refuse on purpose: a signature twice, or odd base64."""
+    lines = data.decode().rpartition("\n\n")[2].splitlines()
+    values = [line.split(" ")[-1] for line in lines]
+    canonical = all(note.encoded(base64.b64decode(each)) == each for each in values)
+    ours = [line for line in lines if line.startswith(f"— {ORIGIN} ")]
+    return len(ours) > 1 or not canonical

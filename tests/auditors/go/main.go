@@ -33,6 +33,7 @@ type answer map[string]any
 
 var answers = map[string]func(request) (answer, error){
 	"open":        open,
+	"note":        open,
 	"key":         key,
 	"sign":        sign,
 	"entries":     entries,
