@@ -32,7 +32,8 @@ class Books:
         self.seen = [line["note"].encode() for line in lines if line["what"] == "seen"]
         self.gone = [line for line in lines if line["what"] == "seen" and not line["note"]]
         self.files = [store.with_name("checkpoint"), folder / "checkpoint.copy"]
-        self.listed = json.loads((folder / "listed").read_text())
+        listed = folder / "listed"  # by a governor, if one still opens the store
+        self.listed = json.loads(listed.read_text() if listed.exists() else "{}")
         with closing(sqlite3.connect(store)) as database:
             self._read(database)
         # By attempt, the body of its last outcome; empty where there is none.
@@ -76,7 +77,7 @@ def check(folder: Path, store: Path) -> dict[str, Any]:
             "started": seen["started"],
             "told": len(books.told),
             "effects": len(books.world),
-            "unknown": len(books.listed["unknown"]),
+            "unknown": len(books.listed.get("unknown", [])),
             "repeated": sum(n - 1 for n in Counter(e["key"] for e in books.world).values()),
             "steps": len({line["key"] for line in books.ended}),
             "checkpoints": len(set(books.seen)),
@@ -236,8 +237,8 @@ def _surfaced(books: Books) -> None:
     silent = {
         attempt for attempt, body in books.last.items() if not body or body["kind"] == "unknown"
     }
-    books.say("unknown, but not listed", silent ^ set(books.listed["unknown"]))
-    books.say("still running", books.listed["started"])
+    books.say("unknown, but not listed", silent ^ set(books.listed.get("unknown", [])))
+    books.say("still running", books.listed.get("started", []))
 
 
 def _charges(books: Books) -> None:
@@ -304,8 +305,9 @@ def _signed(books: Books) -> None:
     wrong = signed.contradictions(leaves, [*filter(None, books.seen), *files])
     books.say("a signed checkpoint is contradicted", wrong[:3])
     books.say("how governors ended", signed.unbalanced(books.leaves)[:3])
-    sizes = [signed.read(note, signed.keys_on_record(books.leaves)).size for note in files]
-    books.say("closed, and not all of it is signed", sizes != [len(leaves)] * 2 and sizes)
+    if not wrong:
+        sizes = [signed.read(note, signed.keys_on_record(books.leaves)).size for note in files]
+        books.say("closed, and not all of it is signed", sizes != [len(leaves)] * 2 and sizes)
 
 
 def _keys(books: Books) -> None:

@@ -63,7 +63,7 @@ def random_doom(dice: random.Random) -> Doom:
     """A place to die at. Of those seldom come to, any but those of the end, which have to be asked
     for."""
     if dice.random() < 0.4:
-        return Doom(dice.choice(SIGNING), dice.randint(1, 3))
+        return Doom(dice.choice(SIGNING), dice.randint(1, 2))
     point = dice.choice(POINTS)
     # The database is written at a checkpoint only, and at the opening.
     return Doom(point, dice.randint(1, 4 if point.startswith("db") else 40))
@@ -229,12 +229,33 @@ def _gives_back_what_may_be_spent() -> None:
     attempts.lapse = lapse
 
 
+def _lets_a_checkpoint_out_before_its_commit() -> None:
+    """And is killed in between, now and then."""
+    ordinary = Publisher.sign
+
+    def sign(self: Publisher, tx: Any) -> bytes:
+        note = ordinary(self, tx)
+        self._files.put(note)
+        if random.random() < 0.2:
+            die()
+        return note
+
+    Publisher.sign = sign
+
+
+def _does_not_own_up_to_an_end() -> None:
+    """A governor that was killed leaves no trace."""
+    records.interrupted = lambda turn, since, relaxed_ms: None
+
+
 MUTANTS: dict[str, Callable[[], None]] = {
     "answers before the commit": _answers_before_the_commit,
     "starts without a record": _starts_without_a_record,
     "runs again after a lapse": _runs_again_after_a_lapse,
     "starts what runs": _starts_what_runs,
     "gives back what may be spent": _gives_back_what_may_be_spent,
+    "lets a checkpoint out before its commit": _lets_a_checkpoint_out_before_its_commit,
+    "does not own up to an end": _does_not_own_up_to_an_end,
 }
 
 

@@ -8,6 +8,7 @@ a promise each: the same books show it.
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,7 @@ def test_killed_many_times_nothing_is_lost_doubled_or_run_twice(
         for number in range(count(200, 1_000) // _BATCH)
     ]
     print(victim, json.dumps([{**each["kills"], **each["seen"]} for each in done]))
+    print("died at", dict(sum((Counter(each["died"]) for each in done), Counter())))
     # Deaths between start and report were among them, and surfaced.
     assert sum(each["seen"]["unknown"] for each in done) > 0
 
@@ -79,6 +81,8 @@ def test_all_killed_at_the_same_time_nothing_is_lost_doubled_or_run_twice(
         ("runs again after a lapse", "client", 25, "run twice without a human"),
         ("starts what runs", "client", 15, "two live starts"),
         ("gives back what may be spent", "client", 40, "charges"),
+        ("lets a checkpoint out before its commit", "governor", 40, "governor ended by itself"),
+        ("does not own up to an end", "governor", 3, "how governors ended"),
     ],
 )
 def test_a_governor_that_breaks_a_promise_is_caught(
