@@ -164,7 +164,8 @@ def opens(program, data):
 
 PIECES = (
     "log.example/bridle/1", "5", "AAECAwQF=", "", "", "a b", "\u00a0", "\u2028", "\u0085", "é",
-    "e\u0301", "\U0001f600", "\ufeff", "\x7f", "\t", "\r", "\x00", "— log.example/bridle/1 AAAA", "\ufffd",
+    "e\u0301", "\U0001f600", "\ufeff", "\ufffd", "\x7f", "\t", "\r", "\x00",
+    "— log.example/bridle/1 AAAA",
 )  # fmt: skip
 NAMES = (ORIGIN, "w", "a+b", "a b", "a\u00a0b", "a\u2003b", "\ufeffa", "a\x7f", "é", "", "a\x85")
 CHANGES = (
