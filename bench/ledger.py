@@ -346,7 +346,7 @@ def measure(*, quick: bool) -> harness.Report:
         audits(report, run, folder, seconds=3 if quick else 30)
         sizes(report, run)
         others(report, folder, entries=500 if quick else 5_000)
-        unrecorded.measure(report, folder, rounds=8 if quick else 40)
+        unrecorded.measure(report, folder, rounds=6 if quick else 40)
     return report
 
 
