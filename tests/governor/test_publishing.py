@@ -405,7 +405,8 @@ if child == 0:
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 logged.act()
 logged.governor.close()
-print(logged.signed().size == len(logged.data()), [b["what"] for b in logged.bodies()].count("closed"))
+ends = [body["what"] for body in logged.bodies()].count("closed")
+print(logged.signed().size == len(logged.data()), ends)
 """
 
 
