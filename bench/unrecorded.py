@@ -10,6 +10,7 @@ is judged, rows are read, sealed and written, and each call has its two commits.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -109,13 +110,17 @@ def _compare(
     crowds = [load.Crowd([each.caller() for _ in range(callers)]) for each in sides]
     for crowd in crowds:
         crowd.per_second(load.ROUND)
-    taken = [_round(crowds, turn) for turn in range(rounds)]
+    both = [_round(crowds, turn) for turn in range(rounds)]
+    taken = [rates for rates, _ in both]
     ours, bare, *mute = (harness.percentile(each, 0.5) for each in zip(*taken, strict=True))
+    spent = [harness.percentile(e, 0.5) for e in zip(*(s for _, s in both), strict=True)]
     figure = harness.percentile([rates[0] / rates[1] for rates in taken], 0.5)
     name = f"{callers} caller{'s' * (callers > 1)}"
     report.add(f"governed calls without the ledger, {name}", "rate", bare, "calls/s")
     over = (f"governed calls without the ledger, {name}", bare)
     report.add(f"governed calls, {name}", "rate", ours, "calls/s", over)
+    report.add(over[0], "processor", spent[1], "us/call")
+    report.add(f"governed calls, {name}", "processor", spent[0], "us/call", (over[0], spent[1]))
     for rate in mute:
         report.add(f"governed calls, unsigned, {name}", "rate", rate, "calls/s", over)
     if most:
@@ -125,10 +130,16 @@ def _compare(
         )
 
 
-def _round(crowds: list[load.Crowd], turn: int) -> list[float]:
-    """Return the rates of one round of each; who goes first takes turns too."""
-    taken = [0.0] * len(crowds)
+def _round(crowds: list[load.Crowd], turn: int) -> tuple[list[float], list[float]]:
+    """Return the rates of one round of each, and the microseconds of processor time of a call.
+
+    Who goes first takes turns too.
+    """
+    rates, spent = [0.0] * len(crowds), [0.0] * len(crowds)
     for number in range(len(crowds)):
         at = (number + turn) % len(crowds)
-        taken[at] = crowds[at].per_second(load.ROUND)
-    return taken
+        crowd = crowds[at]
+        done, began = crowd.done, time.process_time()
+        rates[at] = crowd.per_second(load.ROUND)
+        spent[at] = (time.process_time() - began) / (crowd.done - done) * 1e6
+    return rates, spent
