@@ -17,6 +17,7 @@ from bridle.governor.ground.chance import SystemChance
 from bridle.governor.ground.clock import VirtualClock
 from bridle.governor.ground.core import Core, Keys, Setting
 from bridle.model import calls
+from bridle.model.outcome import Outcome, OutcomeKind
 from bridle.store.sqlite import open_store
 from governor.desk import HOUR, Desk, said
 
@@ -89,3 +90,23 @@ def test_what_was_spent_stays_spent_and_what_was_lost_becomes_known(upgraded: De
     assert KNOWN["un"] in {row["id"] for row in upgraded.rows(calls.Attempts())}
     left = budgets()
     assert (left["calls"], left["money"]) == ("5", "40"), "the verdict that lapsed has paid nothing"
+
+
+def test_what_lies_under_the_key_of_the_whole_store_is_erased_as_well(upgraded: Desk) -> None:
+    mission = KNOWN["mission"]
+    upgraded.done(calls.MissionVerb(mission=mission, verb="close", as_user="ana"))
+    upgraded.later(HOUR)
+    for attempt in upgraded.rows(calls.Attempts()):
+        ended = Outcome(OutcomeKind.ERROR)
+        upgraded.done(calls.Settle(attempt=attempt["id"], outcome=ended, as_user="ana"))
+    erasing = calls.Redact(mission=mission, basis="request 17", as_user="ana")
+    index = next(n for n, each in enumerate(upgraded.leaves()) if len(each.commit) > 1)
+    field = min(upgraded.opened_leaf(index))
+    one = calls.Redact(record=index, fields=(field,), basis="request 17", as_user="ana")
+    assert upgraded.rows(one)[0]["records"] == 1
+    assert upgraded.opened_leaf(index), "what is left of it is sealed under a key of the mission"
+    upgraded.verified()
+    assert upgraded.rows(erasing)[0]["records"] > 3
+    left = upgraded.core.write(lambda turn: [x for x in turn.tx.leaves() if x.chain == mission])
+    assert not any(each.sealed for each in left)
+    upgraded.verified()
