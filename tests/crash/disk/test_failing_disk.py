@@ -85,7 +85,7 @@ def test_a_disk_that_fails_at_each_single_operation_loses_nothing_told(
 ) -> None:
     trials = denied = 0
     with failing(how) as disk:
-        for after in range(0, 12 if how == "sync" else 150, count(3, 1)):
+        for after in range(0, 12 if how == "sync" else 150, count(5, 1)):
             for times in (1, 3, _EVER):
                 trials += 1
                 denied += trial(stores / f"{after}-{times}", disk, after, how, times)

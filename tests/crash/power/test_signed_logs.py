@@ -41,7 +41,7 @@ def test_governors_that_sign_and_change_keys_stand_by_every_checkpoint_after_man
     images: Path, tmp_path: Path, count: Callable[[int, int], int]
 ) -> None:
     events = signing.work(tmp_path, steps=count(9, 30), seed=2, lives=3)
-    wanted = count(150, 1_000)
+    wanted = count(100, 1_000)
     assert cut(events, some(events, wanted, 2), images, signing.judge(tmp_path)) == wanted
 
 
@@ -86,7 +86,7 @@ def test_logs_that_lost_what_they_had_synced_are_never_gone_on_with_as_if_they_w
     images: Path, tmp_path: Path, count: Callable[[int, int], int]
 ) -> None:
     events = signing.work(tmp_path, steps=9, seed=4, lives=3)
-    found = rot(events, count(100, 1_000), images, tmp_path, file=True)
+    found = rot(events, count(60, 1_000), images, tmp_path, file=True)
     print({code: found.count(code) for code in sorted(set(found))})
     assert set(found) <= REFUSALS | {""}
     assert "store_rolled_back" in found
