@@ -327,3 +327,43 @@ def test_a_preview_tells_the_same_and_erases_nothing(desk: Desk) -> None:
     assert {**seen, "leaf": 0, "scrubbed": True} == {**done, "leaf": 0}
     assert refused(desk, record=0, preview=True) == "nothing_sealed"
     assert json.dumps(done)
+
+
+# --- keys -----------------------------------------------------------------------------------------
+
+
+def test_each_mission_seals_under_a_key_of_its_own_and_each_record_names_its_payload() -> None:
+    desk = Desk()
+    first, second = desk.start_mission(prompt="one"), desk.start_mission(prompt="two")
+
+    def look(turn: Any) -> list[PayloadKeyRow]:
+        return [turn.tx.get(PayloadKeyRow, mission) for mission in (first, second)]
+
+    one, two = desk.core.write(look)
+    assert one.sealed != two.sealed
+    said = [each for each in stored(desk) if each.sealed]
+    assert [each.sealed[1:9] for each in said] == [
+        desk.core.keyring.sealer(row.chain, row.sealed).key_id for row in (one, two)
+    ]
+    for each in said:
+        assert leaf.parse(each.data).body["sealed"] == leaf.sealed_digest(each.sealed)
+
+
+def test_the_record_that_seals_first_speaks_for_the_key_it_was_sealed_under() -> None:
+    desk = Desk()
+    mission = desk.start_mission(prompt="one")
+    [record] = [leaf.parse(each.data) for each in stored(desk) if each.chain == mission]
+    assert f"payload_keys/{mission}" in record.body["rows"]
+
+
+def test_a_mission_whose_key_was_taken_away_opens_nothing_and_lets_nobody_approve(desk: Desk) -> None:
+    """Whoever deletes the row of a key makes nothing readable, and nothing run."""
+    open_ = desk.start_mission()
+    session = desk.session(mission=open_)
+    held = desk.decide("safe.open", "s1", id=1, session=session)
+    assert held.effect == "hold"
+    desk.core.store.write(lambda tx: tx.delete(PayloadKeyRow, open_))
+    reply = desk.ask(calls.Approvals(approval=held.approval))
+    assert isinstance(reply, calls.Failed)
+    vote = calls.Answer(approval=held.approval, approve=True, as_user="ben")
+    assert isinstance(desk.ask(vote), calls.Failed)

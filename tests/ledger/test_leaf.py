@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridle.ledger.errors import LedgerError
-from bridle.ledger.leaf import MAX_BYTES, build, commitment, opens, parse
+from bridle.ledger.leaf import MAX_BYTES, build, commitment, opens, parse, sealed_digest
 from bridle.ledger.tree import leaf_hash
 from bridle.model.record import LeafKind
 
@@ -191,3 +191,7 @@ def test_a_changed_byte_is_refused_or_read_never_worse(data: st.DataObject) -> N
     except LedgerError:
         return
     assert msgspec.json.decode(bytes(leaf))["seq"] == found.seq
+
+
+def test_a_leaf_names_what_lies_sealed_beside_it_by_the_first_half_of_its_digest() -> None:
+    assert sealed_digest(b"abc") == "ba7816bf8f01cfea414140de5dae2223"

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridle.ledger import seal
 from bridle.ledger.errors import LedgerError
-from bridle.ledger.seal import Sealer
+from bridle.ledger.seal import Keyring, Sealer
 
 KEY = os.urandom(32)
 OPENINGS = {"args": (os.urandom(32), b'{"id":7}'), "reason": (os.urandom(32), b"")}
@@ -74,3 +75,48 @@ def test_a_key_of_another_length_is_refused(length: int) -> None:
 def test_a_nonce_of_another_length_is_refused(length: int) -> None:
     with pytest.raises(LedgerError):
         Sealer(KEY).seal_bytes(b"x", b"", bytes(length))
+
+
+# --- keys of chains -------------------------------------------------------------------------------
+
+
+def wrapped(ring: Keyring, chain: str, key: bytes = b"k" * 32) -> bytes:
+    return ring.wrap(chain, key, os.urandom(12))
+
+
+def test_what_a_chain_sealed_opens_with_its_sealed_key_in_its_place_only() -> None:
+    ring = Keyring(KEY)
+    key = wrapped(ring, "m1")
+    blob = ring.sealer("m1", key).seal(OPENINGS, seal.place("m1", 4), os.urandom(12))
+    assert Keyring(KEY).open(blob, ("m1", 4), HASH, key) == OPENINGS
+    for at in (("m1", 5), ("m2", 4), ("m1\n4", 4)):
+        with pytest.raises(LedgerError):
+            ring.open(blob, at, HASH, key)
+
+
+def test_the_sealed_key_of_one_chain_is_worth_nothing_for_another() -> None:
+    ring = Keyring(KEY)
+    with pytest.raises(LedgerError):
+        ring.sealer("m2", wrapped(ring, "m1"))
+    with pytest.raises(LedgerError):
+        Keyring(os.urandom(32)).sealer("m1", wrapped(ring, "m1"))
+
+
+def test_without_its_sealed_key_nothing_of_a_chain_opens() -> None:
+    ring = Keyring(KEY)
+    key = wrapped(ring, "m1")
+    blob = ring.sealer("m1", key).seal(OPENINGS, seal.place("m1", 0), os.urandom(12))
+    value = ring.sealer("m1", key).seal_bytes(b"x", b"a", os.urandom(12))
+    for other in (b"", wrapped(ring, "m1", os.urandom(32)), key[:-1]):
+        with pytest.raises(LedgerError):
+            ring.open(blob, ("m1", 0), HASH, other)
+        with pytest.raises(LedgerError):
+            ring.open_bytes(value, b"a", "m1", other)
+
+
+def test_what_was_sealed_before_chains_had_keys_still_opens() -> None:
+    ring = Keyring(KEY)
+    blob = Sealer(KEY).seal(OPENINGS, HASH, os.urandom(12))
+    value = Sealer(KEY).seal_bytes(b"x", b"act_1", os.urandom(12))
+    assert ring.open(blob, ("m1", 3), HASH, b"") == OPENINGS
+    assert ring.open_bytes(value, b"act_1", "m1", wrapped(ring, "m1")) == b"x"
