@@ -83,6 +83,8 @@ def test_on_a_full_disk_every_action_is_denied_and_nothing_is_half_done(kept: De
     [leaf] = kept.leaves("degraded")
     assert leaf.chain == "system"
     assert leaf.body["denied_unrecorded"] >= lost
+    assert leaf.body["codes"] == {"store_full": leaf.body["denied_unrecorded"]}
+    assert leaf.body["since"] <= leaf.body["until"] <= leaf.time
     assert kept.act("note.read", "again", id=1).attempt
     assert len(kept.leaves("degraded")) == 1
     kept.verified()
@@ -190,6 +192,26 @@ def test_a_failure_that_cannot_be_recorded_is_counted(kept: Desk):
     kept.done(calls.Kill(scope="all", as_user="ana"))
     [leaf] = kept.leaves("degraded")
     assert leaf.body["denied_unrecorded"] == 1
+    assert sum(leaf.body["codes"].values()) == 1
+
+
+def test_a_gap_of_denials_is_recorded_from_its_first_to_its_last_and_by_its_causes(kept: Desk):
+    kept.session()
+    start = kept.clock.now()
+    connection(kept).set_commit_hook(lambda: True)
+    for number in range(3):
+        kept.act("note.read", f"a{number}", id=1)
+        kept.clock.move_to(kept.clock.now() + 1_000)
+    connection(kept).set_commit_hook(None)
+    kept.core.count_lost("store_full")
+    kept.clock.move_to(kept.clock.now() + 5_000)
+    kept.done(calls.Kill(scope="all", as_user="ana"))
+    [leaf] = kept.leaves("degraded")
+    causes = leaf.body["codes"]
+    assert causes.pop("store_full") == 1
+    assert list(causes.values()) == [3]
+    assert leaf.body["denied_unrecorded"] == 4
+    assert (leaf.body["since"], leaf.body["until"]) == (start, start + 3_000)
 
 
 def test_a_count_of_lost_denials_is_not_lost_by_a_job_that_fails(kept: Desk):

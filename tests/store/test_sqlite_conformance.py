@@ -9,10 +9,11 @@ import pytest
 from bridle.store.base import Store
 from bridle.store.sqlite import SqliteStore, open_store
 
-pytest.register_assert_rewrite("store.conformance")
+pytest.register_assert_rewrite("store.conformance", "store.log_conformance")
 
 from store.conformance import *  # noqa: E402, F403
 from store.conformance import Driver  # noqa: E402
+from store.log_conformance import *  # noqa: E402, F403
 
 
 class SqliteDriver:
