@@ -40,6 +40,8 @@ _FINAL = {"forbidden", "approval_denied", "result_opaque"}
 _PAUSE = 0.01
 # Jobs that a platform has in its queue before it waits for the worker.
 _WAITING = 6
+# Steps that a client has begun and not ended before it begins no more.
+_MOST_OPEN = 30
 
 
 class RefusedEffectError(Exception):
@@ -143,7 +145,8 @@ def client(folder: Path, name: str, seat: dict[str, str], doom: Doom) -> None:
         still = [key for key in known if key not in actor.ended]
         if not still and actor.draining():
             return
-        if not actor.draining() and (len(still) < 4 or actor.dice.random() < 0.3):
+        more = len(still) < 4 or (len(still) < _MOST_OPEN and actor.dice.random() < 0.3)
+        if more and not actor.draining():
             key = f"{name}-{len(known)}"
             actor.journal.write("plan", key=key)
             known.append(key)

@@ -33,13 +33,16 @@ def human(folder: Path, socket: str) -> None:
                     _settle(folder, governor, journal, dice, row)
             for row in governor.approvals():
                 _answer(governor, journal, dice, row)
-            if dice.random() < 0.1:
+            if (folder / "drain").exists():
+                continue  # the end of a trial has enough to do
+            if dice.random() < 0.08:
                 _erase(governor, journal)
             if dice.random() < 0.05:
                 _change_keys(governor, journal)
         except BridleError:
             pass  # the governor is dead, or has moved on: look again
-        time.sleep(_PAUSE)
+        finally:
+            time.sleep(_PAUSE)
 
 
 def _settle(

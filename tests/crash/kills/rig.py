@@ -32,7 +32,7 @@ from crash.kills.watching import watch
 # long the end of a trial may take.
 _LIFE = {"governor": 0.3, "client": 0.3, "worker": 0.4}
 _BEGINNING = 0.1
-_END, _MUTANT_END = 60.0, 3.0
+_END, _MUTANT_END = 120.0, 3.0
 _BY_COMMAND = 8  # every so many governors are started by the command itself
 _ASKED = 0.15  # this part of the governors is asked to end, and may die of it
 _ENDING = 5.0
