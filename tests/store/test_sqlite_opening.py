@@ -15,8 +15,11 @@ import apsw
 import msgspec
 import pytest
 
+from bridle.ledger.tiles import root_reader
+from bridle.ledger.tree import frontier_of, leaf_hash
 from bridle.model.errors import StoreError
 from bridle.store import failures
+from bridle.store.base import Tx
 from bridle.store.rows import ROWS, ActionRow, AttemptRow, GlobalRow, Row
 from bridle.store.sqlite import open_store, opening
 from bridle.store.sqlite.tables import table
@@ -420,3 +423,27 @@ def test_a_migration_that_fails_leaves_the_store_as_it_was(
 def test_every_code_has_a_way_out() -> None:
     assert all(failures.HINTS.values())
     assert set(failures.CODES_OF_ERRNO.values()) <= failures.HINTS.keys()
+
+
+@pytest.mark.parametrize("size", [0, 255, 256, 600, pytest.param(71_000, marks=pytest.mark.slow)])
+def test_hashes_of_tiles_are_filled_in_where_they_were_not_kept(path: Path, size: int) -> None:
+    """As a store is that was made before there were any."""
+    digests = [leaf_hash(b"%d" % number) for number in range(size)]
+
+    def grow(tx: Tx) -> None:
+        for number in range(size):
+            tx.append("m", number, b"%d" % number, digests[number], b"")
+
+    def kept(tx: Tx) -> list[list[bytes]]:
+        return [tx.hashes(level, 0, 1 << 40) for level in (1, 2, 3)]
+
+    store = open_store(path)
+    store.write(grow)
+    whole = store.write(kept)
+    assert [len(each) for each in whole] == [size >> 8, size >> 16, 0]
+    store._connection.execute("DELETE FROM subtrees WHERE number % 2 = 0")
+    store.close()
+    again = open_store(path)
+    assert again.write(kept) == whole
+    assert again.write(lambda tx: root_reader(tx.hashes)(0, size)) == frontier_of(digests).root()
+    again.close()
