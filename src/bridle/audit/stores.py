@@ -22,6 +22,7 @@ from bridle.ledger.trustfile import Trust
 from bridle.ledger.verify import LeafRecord, Report, SealedPayloads, Verification
 from bridle.model.errors import StoreError
 from bridle.store.base import Tx
+from bridle.store.failures import failure
 from bridle.store.place import Place
 from bridle.store.rows import ROWS, BundleRow
 from bridle.store.sqlite.reading import snapshot
@@ -70,8 +71,12 @@ def verify(where: Place, asked: Asked | None = None) -> Verified:
     # Read before the snapshot: a governor that serves writes the file after its commit, so what it
     # speaks for is in the snapshot.
     beside = _file(where.checkpoint)
-    with snapshot(where.database) as tx:
-        return _Store(tx, where, asked, beside).verify()
+    try:
+        with snapshot(where.database) as tx:
+            return _Store(tx, where, asked, beside).verify()
+    except (TypeError, ValueError, AttributeError, OverflowError) as problem:
+        # Damaged pages yield values of other types than their columns can hold.
+        raise failure("store_corrupt", f"{where.database} is damaged: {problem}") from problem
 
 
 class _Store:

@@ -204,6 +204,7 @@ class SqliteTx:
             yield from map(rows.filed, page)
             if len(page) < PAGE:
                 return
+            _assert_after(page[-1][0], after)
             after = page[-1][0]
 
     def head(self, chain: str) -> ChainHead:
@@ -220,6 +221,7 @@ class SqliteTx:
             self._check()
             page = self._execute(sql, (after,)).fetchall()
             for chain, seq, digest in page:
+                _assert_after(chain, after)
                 after = chain
                 yield chain, ChainHead(seq, digest)
 
@@ -248,6 +250,7 @@ class SqliteTx:
                 return
             for leaf in page:
                 yield StoredLeaf(*leaf)
+            _assert_after(page[-1][0], at - 1)
             at = page[-1][0] + 1
 
     def hashes(self, level: int, start: int, end: int) -> list[bytes]:
@@ -299,6 +302,12 @@ class SqliteTx:
         """Write something, so that the commit has a reason to sync."""
         self._check()
         self._execute(_TOUCH)
+
+
+def _assert_after(found: str | int, before: str | int) -> None:
+    """Refuse a page that does not lead on: a damaged index would be read round and round."""
+    if type(found) is not type(before) or not found > before:  # type: ignore[operator]
+        raise failure("store_corrupt", "a table of the store is not in its own order")
 
 
 class Batch:
