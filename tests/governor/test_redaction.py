@@ -356,7 +356,7 @@ def test_the_record_that_seals_first_speaks_for_the_key_it_was_sealed_under() ->
     assert f"payload_keys/{mission}" in record.body["rows"]
 
 
-def test_a_mission_whose_key_was_taken_away_opens_nothing_and_lets_nobody_approve(desk: Desk) -> None:
+def test_a_mission_whose_key_was_taken_away_opens_nothing_and_allows_nothing(desk: Desk) -> None:
     """Whoever deletes the row of a key makes nothing readable, and nothing run."""
     open_ = desk.start_mission()
     session = desk.session(mission=open_)

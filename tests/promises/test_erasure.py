@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 import bridle
-from bridle.audit.exports import writing
+from bridle.audit.exports import reading, writing
 from bridle.audit.places import place
 from bridle.audit.stores import Asked, verify
 from bridle.governor.governor import Governor
@@ -30,7 +30,7 @@ from bridle.store.rows import ROWS, PayloadKeyRow
 from bridle.store.sqlite.reading import snapshot
 from governor.desk import FILES
 
-MARK = "Xq7"
+MARK = "Xq7-marked"
 """Stands in everything that is to be erased."""
 _WINDOW = 16
 HUMAN = Caller(operator=True, method="embedded", uid=os.geteuid())
@@ -167,6 +167,8 @@ def test_an_erased_mission_leaves_no_byte_in_any_file_or_export(store: Store) ->
     writing.export(place(None, store.state), store.folder / "export", opened=True)
     store.erased()
     store.verified()
+    found = reading.verify(store.folder / "export")
+    assert found.ok, found
 
 
 def test_all_that_a_users_missions_said_can_be_erased_at_once(store: Store) -> None:
@@ -292,6 +294,8 @@ def test_killed_anywhere_an_erasure_is_whole_or_nothing_and_a_repeat_completes_i
         ends.add(len(done))
         store.verified()
         with bridle.open(store.bundle, embedded=True) as governor:
+            if done:
+                store.erased()  # nobody has to know that it was cut off
             governor.redact(store.mission, basis="request 17", as_user="ana")
             store.erased()
         assert len(store.redactions()) == 1

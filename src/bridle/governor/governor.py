@@ -128,6 +128,9 @@ class Governor:
         bundle = None if self._core.write(lambda turn: turn.globals.active) else source()
         if bundle is not None:
             self._core.adopt(bundle)
+        left = self._ground.left if self._ground is not None else None
+        if left is not None and left.running and self._core.write(redaction.unfinished):
+            self._scrubber.later()
         if self._log is not None and self._ground is not None:
             self._begin_logged(self._log, self._ground.left, bundle)
         elif bundle is not None:

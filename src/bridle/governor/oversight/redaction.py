@@ -32,6 +32,9 @@ from bridle.store.rows import ActionRow, AttemptRow, ExceptionRow, HoldRow, Miss
 LONGEST_BASIS = 200
 
 _EVERY = 1_000_000
+_PAGE = 256
+# How leaves of these kinds begin, as they are written.
+_REDACTION, _LOG = (f'{{"v":{leaf.VERSION},"kind":"{k}"'.encode() for k in ("redaction", "log"))
 _OVER = (MissionStatus.CLOSED, MissionStatus.EXPIRED)
 # What a vote names that was for something else than the hold was about in the end.
 _OTHER = "other"
@@ -97,6 +100,26 @@ def preview(
         return write(undone)
     except _UndoneError as found:
         return structs.replace(found.erasure, leaf=-1)
+
+
+def unfinished(turn: Turn) -> bool:
+    """Whether the governor before this one erased something: it may not have scrubbed after it.
+
+    To be asked before this governor has put its own beginning on record.
+    """
+    end = turn.tx.frontier().size
+    while end > 0:
+        start = max(0, end - _PAGE)
+        for stored in reversed(list(turn.tx.leaves(start, end))):
+            if stored.data.startswith(_REDACTION):
+                return True
+            if (
+                stored.data.startswith(_LOG)
+                and leaf.parse(stored.data).body.get("what") == "opened"
+            ):
+                return False
+        end = start
+    return False
 
 
 def _basis(text: str) -> str:
