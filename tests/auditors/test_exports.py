@@ -5,6 +5,7 @@ import pytest
 from auditors.programs import ABLE, RefusedError
 from bridle.audit import growth
 from bridle.ledger import checkpoint, note
+from bridle.ledger.note import Signer
 
 pytestmark = pytest.mark.auditors
 
@@ -103,4 +104,20 @@ def test_what_both_keys_signed_is_a_beginning_of_what_the_new_one_signed(name, a
     sizes = [each.size for each in found]
     grown = asked[name].ask("grown", dir=rotated.folder, keys=[new], indices=sizes)
     assert grown["roots"] == [each.root for each in found]
-    asked["bridle"].ask("export", dir=rotated.folder, keys=[rotated.keys[0]])
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_bridle_follows_keys_from_the_first_to_the_last_and_back(number, asked, rotated):
+    asked["bridle"].ask("export", dir=rotated.folder, keys=[rotated.keys[number]])
+    for path in (rotated.folder / "checkpoints").iterdir():
+        changed = path.read_bytes()
+        path.write_bytes(changed[:-3] + b"A" + changed[-2:])
+        with pytest.raises(RefusedError):
+            asked["bridle"].ask("export", dir=rotated.folder, keys=[rotated.keys[number]])
+        path.write_bytes(changed)
+
+
+def test_a_key_of_nobody_verifies_nothing(asked, rotated):
+    stranger = Signer(note.key(rotated.keys[0]).name, bytes(32))
+    with pytest.raises(RefusedError, match="checkpoint_unsigned"):
+        asked["bridle"].ask("export", dir=rotated.folder, keys=[str(stranger.key)])

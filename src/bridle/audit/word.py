@@ -2,7 +2,8 @@
 
 The keys an auditor brings are believed; a key that the log adds on record below a checkpoint which
 a believed key signed is believed from then on, and one that it retires no longer. So an auditor
-with the first key follows any number of rotations, without asking anybody.
+with the first key follows any number of rotations, without asking anybody; one with the newest key
+has its word on which keys were in force before.
 """
 
 from __future__ import annotations
@@ -115,6 +116,7 @@ class _Judging:
         self._trust = trust
         self._found = found
         self._believed: set[Key] = set(trust.keys) if trust is not None else set()
+        self._earlier: list[tuple[Given, tuple[Key, ...]]] = []
         self._newest: Signed | None = None
         self._checked = 0
         self._witnessed = -1
@@ -130,13 +132,16 @@ class _Judging:
         if not self._agrees(given, said):
             return
         force = in_force(self._report.keys, said.size)
+        if self._trust is not None and force and self._believed.isdisjoint(force):
+            self._earlier.append((given, force))
+            return
         signed = self._signed(given, force)
-        if not signed:
+        if not signed or not self._complete(given, force):
             return
-        if given.own and not _signed_by_all(given, force):
-            why = "is not signed by each key in force, in order, and nobody else"
-            self._flaw("checkpoint_invalid", f"{given.name} {why}")
-            return
+        # What a believed key signed tells which keys were in force before it, too.
+        for before, then in self._earlier:
+            _ = self._by(before, then) and self._complete(before, then)
+        self._earlier.clear()
         self._believed.update(force)
         self._origin = said.origin
         self._newest = Signed(said.size, said.root.hex(), tuple(map(str, signed)))
@@ -154,12 +159,23 @@ class _Judging:
 
     def _signed(self, given: Given, force: tuple[Key, ...]) -> tuple[Key, ...]:
         believed = force if self._trust is None else [k for k in force if k in self._believed]
+        return self._by(given, tuple(believed))
+
+    def _by(self, given: Given, keys: tuple[Key, ...]) -> tuple[Key, ...]:
+        """Return who of `keys` signed it; a flaw where nobody did."""
         try:
-            return checkpoint.read(given.data, believed).keys
+            return checkpoint.read(given.data, keys).keys
         except LedgerError as problem:
-            why = problem.message if believed or not force else "the log has none of your keys"
-            self._flaw("checkpoint_unsigned", f"{given.name}: {why}")
+            self._flaw("checkpoint_unsigned", f"{given.name}: {problem.message}")
             return ()
+
+    def _complete(self, given: Given, force: tuple[Key, ...]) -> bool:
+        """Whether one of the log's own has the lines of all keys in force; a flaw where not."""
+        if not given.own or _signed_by_all(given, force):
+            return True
+        why = "is not signed by each key in force, in order, and nobody else"
+        self._flaw("checkpoint_invalid", f"{given.name} {why}")
+        return False
 
     def _witness(self, given: Given, said: Checkpoint) -> None:
         if self._trust is None or self._trust.quorum is None:
@@ -183,6 +199,8 @@ class _Judging:
             begun, some = change.index, True
 
     def word(self) -> Word:
+        for given, _ in self._earlier:
+            self._flaw("checkpoint_unsigned", f"{given.name}: the log has none of your keys")
         if self._trust is not None and self._newest is None and not self._checked:
             self._flaw("checkpoint_unsigned", "there is no checkpoint: nothing of it is signed")
         asked = self._trust is not None and self._trust.quorum is not None
