@@ -2,6 +2,7 @@
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -195,3 +196,19 @@ def test_a_changed_byte_is_refused_or_read_never_worse(data: st.DataObject) -> N
 
 def test_a_leaf_names_what_lies_sealed_beside_it_by_the_first_half_of_its_digest() -> None:
     assert sealed_digest(b"abc") == "ba7816bf8f01cfea414140de5dae2223"
+
+
+def test_leaves_that_many_threads_read_at_once_are_each_read_as_their_own_bytes() -> None:
+    good = [envelope(ids={"session": "s" * (1 + number)}) for number in range(8)]
+    twice = [data.replace(b'"session":', b'"session":"x","session":', 1) for data in good]
+
+    def reading(number: int) -> set[str]:
+        found: set[str] = set()
+        for _ in range(200):
+            found.add(parse(good[number]).ids["session"])
+            with pytest.raises(LedgerError):
+                parse(twice[number])
+        return found
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(reading, range(8))) == [{"s" * (1 + n)} for n in range(8)]

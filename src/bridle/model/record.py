@@ -30,12 +30,13 @@ class LeafKind(StrEnum):
 SYSTEM_CHAIN = "system"
 
 
-class Leaf(Struct, frozen=True, forbid_unknown_fields=True):
+class Leaf(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """One record: `{v, kind, chain, seq, prev, time, ids, commit, body}`.
 
     `chain` is a mission id or `system`; `seq` counts its leaves from 0 and `prev` is the hex leaf
     hash of the one before (64 zeros at seq 0). `time` is in milliseconds since the epoch. `commit`
-    holds HMAC-SHA256 commitments (hex) of the fields whose values lie sealed beside the leaf.
+    holds HMAC-SHA256 commitments (hex) of the fields whose values lie sealed beside the leaf. It
+    holds what JSON can say and so never itself: the garbage collector need not look for that.
     """
 
     v: int
