@@ -230,6 +230,14 @@ def test_what_a_row_keeps_of_a_record_goes_with_it(desk: Desk) -> None:
     assert said(desk.act("note.read", "r1", id=7)) == ("deny", ["erased"])
 
 
+def test_what_an_exception_keeps_goes_with_the_record_that_granted_it(desk: Desk) -> None:
+    index = next(n for n, each in enumerate(desk.leaves()) if "predicate" in each.commit)
+    assert redact(desk, record=index)["rows"] == 1
+    [exception] = desk.rows(calls.Exceptions(all=True))
+    assert exception["args"] == ""
+    desk.verified()
+
+
 def test_a_record_of_no_mission_can_be_erased_by_itself_only() -> None:
     desk = Desk()
     desk.done(calls.Kill(scope="tool", subject="note.read", reason="ana said so", as_user="ben"))

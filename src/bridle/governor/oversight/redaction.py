@@ -80,6 +80,13 @@ def redact(turn: Turn, caller: Caller, call: Redact) -> Erasure:
     return _record(turn, act, call)
 
 
+class _About(Struct, frozen=True):
+    """Actions and an exception, by their ids."""
+
+    actions: frozenset[str]
+    exception: str
+
+
 class _UndoneError(Exception):
     """Takes back all that a preview did, and carries what it was."""
 
@@ -158,7 +165,7 @@ def _record(turn: Turn, act: _Act, call: Redact) -> Erasure:
     _assert_fields(found, call.fields)
     sealed, gone = _without(turn, stored, found, call.fields)
     records = int(sealed != stored.sealed)
-    rows = _strip(turn, found.chain, _actions(turn, found)) if mission is not None else 0
+    rows = _strip(turn, found.chain, _about(turn, found)) if mission is not None else 0
     erasure = Erasure(record=call.record, records=records, rows=rows, fields=gone)
     if not (records or rows):
         return erasure
@@ -221,23 +228,24 @@ def _assert_fields(found: Leaf, fields: Collection[str]) -> None:
         )
 
 
-def _actions(turn: Turn, found: Leaf) -> frozenset[str]:
-    """The action that a record speaks of: its rows keep what the record keeps."""
+def _about(turn: Turn, found: Leaf) -> _About:
+    """What a record speaks of: its rows keep what the record keeps."""
     name = found.ids.get("action")
     rows = turn.tx.find(ActionRow, mission=found.chain, limit=_EVERY) if name else []
-    return frozenset(row.id for row in rows if turn.pseudonym(row.id) == name)
+    actions = frozenset(row.id for row in rows if turn.pseudonym(row.id) == name)
+    return _About(actions, found.ids.get("exception", ""))
 
 
-def _strip(turn: Turn, mission: str, actions: frozenset[str] | None = None) -> int:
-    """Have the rows of a mission (or of these actions in it) keep no value; return how many did."""
+def _strip(turn: Turn, mission: str, about: _About | None = None) -> int:
+    """Have the rows of a mission (or about something in it) keep no value; return how many did."""
     kept = turn.tx.find(ActionRow, mission=mission, limit=_EVERY)
     asked = turn.tx.find(HoldRow, mission=mission, limit=_EVERY)
     excepted = turn.tx.find(ExceptionRow, mission=mission, limit=_EVERY)
-    if actions is not None:
-        kept = [row for row in kept if row.id in actions]
-        asked = [row for row in asked if row.action in actions]
+    if about is not None:
+        kept = [row for row in kept if row.id in about.actions]
+        asked = [row for row in asked if row.action in about.actions]
         approvals = {row.id for row in asked}
-        excepted = [row for row in excepted if row.approval in approvals]
+        excepted = [r for r in excepted if r.approval in approvals or r.id == about.exception]
     changed = sum(_put(turn, row, _bare_action(row)) for row in kept)
     changed += sum(_put_hold(turn, row) for row in asked)
     return changed + sum(_put(turn, row, structs.replace(row, sealed=b"")) for row in excepted)
