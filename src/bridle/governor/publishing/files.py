@@ -8,83 +8,73 @@ never written over.
 from __future__ import annotations
 
 import logging
-import os
-import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from bridle.governor.publishing.copies import Copy, each_of, read
 from bridle.ledger import checkpoint
 from bridle.ledger.checkpoint import Checkpoint
 from bridle.ledger.errors import LedgerError
-from bridle.ledger.note import MOST_BYTES, Key
-from bridle.model.errors import StoreError
+from bridle.ledger.note import Key
 from bridle.store import folders
 from bridle.store.failures import failure
 
 _log = logging.getLogger("bridle.governor")
 
-# Anyone may read a copy: it says how many records there are, and a hash.
-_PUBLIC = 0o644
-
 
 class Files:
-    """The file beside the store, and copies. `put` is for one thread at a time."""
+    """The file beside the store, and copies. For one thread at a time."""
 
     def __init__(self, own: Path, copies: Sequence[Path] = ()) -> None:
         self._own = own
-        self._paths = (own, *(each for each in copies if each != own))
-        self._put: dict[Path, bytes] = {}
-        self._failing: set[Path] = set()
+        self._copies = [Copy(each) for each in dict.fromkeys(copies) if each != own]
+        self._put = b""
+        self._failing = False
 
     @property
     def paths(self) -> tuple[Path, ...]:
         """All of them, the one beside the store first."""
-        return self._paths
+        return (self._own, *(each.path for each in self._copies))
 
     def noted(self) -> dict[Path, bytes]:
-        """Return what they hold; those that are not there are left out. Raises `StoreError`."""
-        found = {path: read(path) for path in self._paths}
-        return {path: data for path, data in found.items() if data is not None}
+        """Return what they hold; those that are not there are left out. Raises `StoreError`.
+
+        Whoever asks makes sure that the log holds it before anything is put.
+        """
+        found = {path: data for path in self.paths if (data := read(path)) is not None}
+        for copy in self._copies:
+            copy.known(found.get(copy.path, b""))
+        return found
+
+    def strange(self) -> dict[Path, bytes]:
+        """Return what copies hold by now that this governor did not put there."""
+        each_of(self._copies, lambda copy: copy.ask(None))
+        return {copy.path: data for copy in self._copies if (data := copy.strange())}
+
+    def accept(self, path: Path) -> None:
+        """Have a copy that holds something strange be replaced: the log holds it too."""
+        for copy in self._copies:
+            if copy.path == path and (data := copy.strange()):
+                copy.known(data)
 
     def put(self, note: bytes) -> bool:
         """Replace each file by this note. Returns whether all hold it now."""
-        for path in self._paths:
-            if self._put.get(path) != note:
-                self._replace(path, note)
-        return all(self._put.get(path) == note for path in self._paths)
+        if self._put != note:
+            self._replace(note)
+        each_of([each for each in self._copies if each.holds != note], lambda copy: copy.ask(note))
+        return self._put == note and all(each.holds == note for each in self._copies)
 
-    def _replace(self, path: Path, note: bytes) -> None:
+    def _replace(self, note: bytes) -> None:
         try:
-            folders.replace(path, note, mode=0o600 if path == self._own else _PUBLIC)
+            folders.replace(self._own, note)
         except OSError as problem:
-            if path not in self._failing:
-                _log.error("the checkpoint cannot be put at %s: %s", path, problem.strerror)
-            self._failing.add(path)
+            if not self._failing:
+                _log.error("the checkpoint cannot be put at %s: %s", self._own, problem.strerror)
+            self._failing = True
             return
-        if path in self._failing:
-            _log.warning("the checkpoint is put at %s again", path)
-        self._failing.discard(path)
-        self._put[path] = note
-
-
-def read(path: Path) -> bytes | None:
-    """Return what a file holds, None where there is none. Raises `StoreError`."""
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-    try:
-        descriptor = os.open(path, flags)
-    except FileNotFoundError:
-        return None
-    except OSError as problem:
-        raise _unusable(path, problem.strerror or str(problem)) from problem
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise _unusable(path, "it is no plain file")
-        with os.fdopen(os.dup(descriptor), "rb") as file:
-            return file.read(MOST_BYTES + 1)
-    except OSError as problem:
-        raise _unusable(path, problem.strerror or str(problem)) from problem
-    finally:
-        os.close(descriptor)
+        if self._failing:
+            _log.warning("the checkpoint is put at %s again", self._own)
+        self._failing, self._put = False, note
 
 
 def signed(path: Path, data: bytes, keys: Iterable[Key]) -> Checkpoint:
@@ -95,11 +85,3 @@ def signed(path: Path, data: bytes, keys: Iterable[Key]) -> Checkpoint:
         raise failure(
             "store_tampered", f"{path} is no checkpoint of this log: {problem.message}"
         ) from problem
-
-
-def _unusable(path: Path, why: str) -> StoreError:
-    return StoreError(
-        f"the checkpoint at {path} cannot be read: {why}",
-        code="checkpoint_unreadable",
-        hint="Mend it, or name another file with --checkpoint-copy.",
-    )

@@ -20,13 +20,16 @@ from bridle.store.failures import of_system
 from bridle.store.rows import LogKeyRow
 
 _FILE = re.compile(r"log-[0-9a-f]{8}\.key")
+# What a crash leaves of making one (`bridle.store.keys`): it holds the same seed.
+_DRAFT = re.compile(r"\.log-[0-9a-f]{8}\.key\.")
 _ODD = re.compile(r"[^A-Za-z0-9._-]+")
 _LONGEST = 64
+_EVERY = 1_000_000
 
 
 def rows(tx: Tx) -> list[LogKeyRow]:
     """All keys of the log, in order of adding."""
-    return sorted(tx.find(LogKeyRow), key=lambda row: (row.added, row.id))
+    return sorted(tx.find(LogKeyRow, limit=_EVERY), key=lambda row: (row.added, row.id))
 
 
 def verifiers(tx: Tx) -> list[Key]:
@@ -97,8 +100,8 @@ class LogKeys:
         self._held = {key: each for key, each in self._held.items() if self.path(key).name in kept}
         gone = [
             each
-            for each in self._folder.glob("log-*.key")
-            if _FILE.fullmatch(each.name) and each.name not in kept
+            for each in self._folder.iterdir()
+            if each.name not in kept and (_FILE.fullmatch(each.name) or _DRAFT.match(each.name))
         ]
         for each in gone:
             each.unlink()

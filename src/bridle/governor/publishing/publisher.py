@@ -12,8 +12,9 @@ A log never signs two checkpoints of which one is not the other's past. What kee
 - One governor per store: the lock is held from before the keys are read until after the last
   signature. Copies of a store that have its keys are kept apart by what they left elsewhere: at
   opening the log must hold every checkpoint that lies beside the store and in copies of it
-  (`bridle.governor.publishing.recovery`). So a store that was put back is refused, unless all that
-  was put back with it: which is why a copy belongs where no backup of the store reaches.
+  (`bridle.governor.audit.opening`), and before each signature every one that somebody else has put
+  into a copy. So a store that was put back is refused, unless all that was put back with it: which
+  is why a copy belongs where no backup of the store reaches.
 
 The same text gives the same signature, so that nothing is lost where one is made twice. Disks that
 say that they have written what they have not are outside all of this.
@@ -25,6 +26,9 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
 
 from bridle.governor.ground.core import Core
 from bridle.governor.publishing import keys
@@ -32,6 +36,7 @@ from bridle.governor.publishing.files import Files
 from bridle.governor.publishing.keys import LogKeys
 from bridle.ledger import checkpoint, tiles
 from bridle.ledger.checkpoint import Checkpoint
+from bridle.ledger.errors import LedgerError
 from bridle.ledger.note import parse
 from bridle.ledger.tree import EMPTY_ROOT
 from bridle.model.errors import BridleError
@@ -103,6 +108,7 @@ class Publisher:
             # Whatever is appended from here on asks for the next one.
             self._since = None
             try:
+                self._examine()
                 note = self._core.store.write(self.sign)
                 self._newest = _read(note)
                 done = self._files.put(note)
@@ -113,6 +119,17 @@ class Publisher:
         if not done:
             self.appended()
         return done
+
+    def examine(self) -> None:
+        """Raise `StoreError` where a copy shows that another governor signs this log, too."""
+        with self._publishing:
+            self._examine()
+
+    def _examine(self) -> None:
+        strange = self._files.strange()
+        held = self._core.store.write(partial(_held_of, strange=strange)) if strange else []
+        for path in held:
+            self._files.accept(path)
 
     def appended(self) -> None:
         """Note that the log has grown."""
@@ -173,6 +190,20 @@ class Publisher:
 
 def _read(note: bytes) -> Checkpoint:
     return checkpoint.parse(parse(note).text)
+
+
+def _held_of(tx: Tx, strange: Mapping[Path, bytes]) -> list[Path]:
+    """Return where checkpoints of this log lie. Raises `StoreError` if it does not hold one."""
+    verifiers, frontier, found = keys.verifiers(tx), tx.frontier(), list[Path]()
+    for path, data in strange.items():
+        try:
+            signed = checkpoint.read(data, verifiers).checkpoint
+        except LedgerError:
+            continue  # nobody with a key of this log wrote it: it is left alone
+        # INVARIANT: I7 — where the same key signed another log, this one is not gone on with.
+        _assert_extends(tx, signed, frontier.size, frontier.root())
+        found.append(path)
+    return found
 
 
 def _ids(note: bytes) -> set[bytes]:

@@ -87,6 +87,7 @@ class SignedLog:
             self._publisher.sign(turn.tx)
 
         try:
+            self._publisher.examine()
             self._core.end(last)
             self._publisher.publish()
         except BridleError as problem:
@@ -116,6 +117,7 @@ class SignedLog:
 
     def make(self) -> LogKeyRow:
         """Make a key that `add` can put to use."""
+        self._publisher.examine()
         taken, name = self._core.write(
             lambda turn: ({row.id for row in keys.rows(turn.tx)}, keys.origin(turn.tx))
         )
