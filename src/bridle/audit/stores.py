@@ -180,14 +180,16 @@ class _Store:
 
     def _bundles(self, report: Report) -> None:
         """Compare the bundles that the log names with their digests, which takes no key."""
-        for digest in report.bundles:
-            try:
-                row = self._tx.get(BundleRow, digest)
-            except StoreError:
-                row = None
-            if row is None or digest_of(row.files) != digest:
-                message = f"bundle {digest[:12]} is gone, or its files are not those of its digest"
+        missing = set(report.bundles)
+        for filed in self._tx.every(BundleRow):
+            row = filed.row
+            if isinstance(row, BundleRow) and filed.true and digest_of(row.files) == filed.key:
+                missing.discard(filed.key)
+            else:
+                message = f"the files of bundle {filed.key[:12]!r} are not those of its digest"
                 self._found.add(-1, "bundle_altered", message)
+        for digest in missing:
+            self._found.add(-1, "bundle_altered", f"bundle {digest[:12]} is not there")
 
     def _unverified(self, word: Word, rows: int | None) -> Iterator[str]:
         if not word.trusted:

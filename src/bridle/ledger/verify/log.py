@@ -100,7 +100,7 @@ class Verification:
         self._link(index, leaf, digest)
         if kind in _TELLING:
             self._hear(index, leaf)
-        if leaf.commit or record.sealed:
+        if leaf.commit or record.sealed != b"":
             self._beside.take(record, leaf, digest, self.found)
 
     def _append(self, digest: bytes) -> None:

@@ -59,7 +59,7 @@ class SealedPayloads:
         """Look at what lies beside a leaf."""
         sealed, commit = record.sealed, leaf.commit
         if not commit:
-            if sealed:
+            if sealed != b"":
                 found.add(record.index, "payload_changed", "a payload lies where none was sealed")
             return
         if not sealed:
