@@ -52,7 +52,7 @@ def candidates(tx: Tx, where: Place, what: str, kind: str = "") -> list[Candidat
     a thousand. Raises `NotFoundError`.
     """
     found: list[Candidate] = []
-    for leaf in _leaves(tx, where, what):
+    for leaf in _leaves(tx, where, what) if what else ():
         candidate = _candidate(leaf)
         if not kind or candidate.kind == kind:
             found.append(candidate)
