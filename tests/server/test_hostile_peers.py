@@ -167,6 +167,8 @@ OPERATOR_CALLS = [
     calls.Settle(attempt="att", outcome=calls.Outcome(kind="ok")),
     calls.Attempts(),
     calls.Activate(digest="d"),
+    calls.Redact(record=1, basis="b"),
+    calls.RotateLogKey(),
     calls.Status(),
 ]
 
