@@ -158,20 +158,21 @@ def _said(leaves: Iterable[StoredLeaf], asked: set[str] | None) -> Said:
     Of all rows; or of those asked for, all of some kinds, and what the ledger leaves open.
     """
     always = tuple(f"{kind.TABLE}/" for kind in _WHOLE)
-    said = Said()
+    said, records, log = Said(), 0, LeafKind.LOG.value
     for stored in leaves:
-        said.records += 1
+        records += 1
         try:
             leaf = _decode(stored.data)
         except (msgspec.MsgspecError, ValueError):
             # No leaf of ours: verifying the ledger names it.
             continue
-        said.time = leaf.time
-        if leaf.kind == LeafKind.LOG and leaf.body.what in _RUNNING:
-            said.running = _RUNNING[leaf.body.what]
-        if leaf.body.rows:
+        said.time, body = leaf.time, leaf.body
+        if leaf.kind == log and body.what in _RUNNING:
+            said.running = _RUNNING[body.what]
+        if body.rows:
             said.witnessed = True
             _add(said.last, leaf, stored.index, asked, always)
+    said.records = records
     return said
 
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
-from bridle.ledger.tiles import BITS
-from bridle.ledger.tree import folded, node_hash
-from bridle.store.base import ChainHead, Frontier, StoredLeaf, Tx
+from bridle.ledger.tiles import BITS, WIDTH
+from bridle.ledger.tree import folded, frontier_of
+from bridle.store.base import Frontier, StoredLeaf, Tx
 
 _LEVELS = 8
 """Levels of tiles: a log of more than 256^8 leaves has no index."""
+
+_NONE = (-1, b"")
 
 
 class Recount:
@@ -27,27 +29,42 @@ class Recount:
     def __init__(self, tx: Tx, sizes: Iterable[int] = ()) -> None:
         self._tx = tx
         self._wanted = frozenset(sizes)
-        self._full: list[bytes] = []
-        self._heads: dict[str, ChainHead] = {}
+        # For each level of tiles, the hashes of the one that is not full.
+        self._open: list[list[bytes]] = [[]]
+        self._heads: dict[str, tuple[int, bytes]] = {}
         self.size = 0
         self.roots: dict[int, bytes] = {}
         self.differences: list[str] = []
 
     def over(self, leaves: Iterable[StoredLeaf]) -> Iterator[StoredLeaf]:
         """Yield leaves, in order of index, as they are counted."""
-        if 0 in self._wanted:
+        # One way through all that was ever recorded: what is in this loop is what opening costs.
+        heads, tile, wanted, size = self._heads, self._open[0], self._wanted, 0
+        if 0 in wanted:
             self.roots[0] = folded(())
         for leaf in leaves:
-            self._take(leaf)
+            digest, chain, seq = sha256(b"\x00" + leaf.data).digest(), leaf.chain, leaf.seq
+            if digest != leaf.hash or leaf.index != size:
+                self._differs(f"record {leaf.index} is not what its hash says, or out of place")
+            if seq != heads.get(chain, _NONE)[0] + 1:
+                self._differs(f"record {leaf.index} does not follow in the chain {chain!r}")
+            heads[chain] = seq, digest
+            tile.append(digest)
+            size += 1
+            if len(tile) == WIDTH:
+                self._fill(size)
+            if size in wanted:
+                self.roots[size] = folded(self._full())
             yield leaf
+        self.size = size
 
     def finish(self) -> None:
         """Compare the whole, once all leaves have been taken."""
-        found = Frontier(self.size, tuple(self._full))
+        found = Frontier(self.size, self._full())
         if found != self._tx.frontier():
             self._differs(f"the {self.size} records do not hash to the root that is kept")
         for chain, head in self._tx.heads():
-            if self._heads.pop(chain, None) != head:
+            if self._heads.pop(chain, None) != (head.seq, head.hash):
                 self._differs(f"the chain {chain!r} does not end as is kept of it")
         if self._heads:
             self._differs(f"of {len(self._heads)} chains nothing is kept")
@@ -55,27 +72,21 @@ class Recount:
             if self._tx.hashes(level, self.size >> (BITS * level), 1 << 62):
                 self._differs(f"level {level} of the tiles has hashes of no records")
 
-    def _take(self, leaf: StoredLeaf) -> None:
-        digest = sha256(b"\x00" + leaf.data).digest()
-        if digest != leaf.hash or leaf.index != self.size:
-            self._differs(f"record {leaf.index} is not what its hash says, or out of place")
-        before = self._heads.get(leaf.chain)
-        if leaf.seq != (before.seq + 1 if before is not None else 0):
-            self._differs(f"record {leaf.index} does not follow in the chain {leaf.chain!r}")
-        self._heads[leaf.chain] = ChainHead(leaf.seq, digest)
-        self._append(digest)
+    def _full(self) -> tuple[bytes, ...]:
+        """Roots of the full subtrees, largest first."""
+        return tuple(each for tile in reversed(self._open) for each in frontier_of(tile).hashes)
 
-    def _append(self, digest: bytes) -> None:
-        full, size, height = self._full, self.size, 0
-        while size & 1:
-            digest = node_hash(full.pop(), digest)
-            size, height = size >> 1, height + 1
-            if not height % BITS:
-                self._compare(height // BITS, self.size >> height, digest)
-        full.append(digest)
-        self.size += 1
-        if self.size in self._wanted:
-            self.roots[self.size] = folded(full)
+    def _fill(self, size: int) -> None:
+        """Hash the tiles that are full at this size into the levels above."""
+        level = 0
+        while len(tile := self._open[level]) == WIDTH:
+            root = _root(tile)
+            tile.clear()
+            level += 1
+            if level == len(self._open):
+                self._open.append([])
+            self._open[level].append(root)
+            self._compare(level, (size >> (BITS * level)) - 1, root)
 
     def _compare(self, level: int, number: int, digest: bytes) -> None:
         if self._tx.hashes(level, number, number + 1) != [digest]:
@@ -85,3 +96,14 @@ class Recount:
 
     def _differs(self, message: str) -> None:
         self.differences.append(message)
+
+
+def _root(tile: list[bytes]) -> bytes:
+    """Return the root of a full tile."""
+    row = tile
+    while len(row) > 1:
+        row = [
+            sha256(b"\x01" + left + right).digest()
+            for left, right in zip(row[::2], row[1::2], strict=True)
+        ]
+    return row[0]
