@@ -1,5 +1,6 @@
 """A store is opened as it was left, or refused: what was signed is never gone back behind."""
 
+import json
 import os
 import shutil
 import signal
@@ -396,4 +397,34 @@ def test_two_governors_never_sign_for_one_store(tmp_path: Path) -> None:
     assert problem.value.code == "store_locked"
     assert logged.file.read_bytes() == before
     assert len(logged.kept()) == 1
+    logged.governor.close()
+
+
+KEPT = Path(__file__).parents[1] / "data" / "store-0.1"
+
+
+def test_a_store_of_an_earlier_release_is_signed_from_its_next_opening_on(tmp_path: Path) -> None:
+    known = json.loads((KEPT / "known.json").read_text("utf-8"))
+    logged = Logged(tmp_path, start=False)
+    logged.state.mkdir(mode=0o700)
+    logged.place.keys.mkdir(mode=0o700)
+    for name in ("payload", "digest"):
+        path = logged.place.keys / f"{name}.key"
+        path.touch(0o600)
+        path.write_bytes(bytes.fromhex(known[f"{name}_key"]))
+    logged.place.database.touch(0o600)
+    logged.edit((KEPT / "store.sql").read_text("utf-8"))
+    with sqlite3.connect(logged.place.database) as store:
+        (doc,) = store.execute("select doc from bundles").fetchone()
+        (before,) = store.execute("select count(*) from leaves").fetchone()
+    store.close()
+    logged.write(json.loads(doc)["files"])
+    logged.start()
+    assert logged.holds(logged.signed())
+    assert logged.signed().size > before
+    first, second = logged.bodies()[-2:]
+    assert (first["what"], first["state"], second["what"]) == ("key", "added", "opened")
+    assert logged.bodies("degraded") == []
+    logged.again()
+    assert logged.holds(logged.signed())
     logged.governor.close()
