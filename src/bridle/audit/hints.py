@@ -55,6 +55,7 @@ HINTS = {
     "row_invented": _ROW,
     "row_misfiled": _ROW,
     "note_unverified": _KEY,
+    "note_invalid": "It is no signed note: it was changed or cut off on its way.",
     "quorum_missed": "Ask the log's operator for a checkpoint that those witnesses cosigned.",
     "receipt_unproven": "It proves nothing: ask for it anew, and keep this one.",
     "receipt_invalid": "It was changed or cut off on its way: ask for it anew.",
