@@ -17,9 +17,6 @@ from bridle.ledger.verify import Findings, LeafRecord, Payloads
 from bridle.ledger.verify.redactions import Redactions
 from bridle.model.record import Leaf
 
-MOST_LINE = 1 << 26
-"""Longest line that is read, in bytes."""
-
 
 class _Field(Struct, frozen=True, forbid_unknown_fields=True):
     salt: str
