@@ -2,7 +2,6 @@
 
 import json
 import random
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -157,4 +156,4 @@ def at_a_bundle(folder: Path, state: Path, *, copies: tuple[Path, ...] = ()) -> 
         (bundle / name).parent.mkdir(parents=True, exist_ok=True)
         (bundle / name).write_text(text)
     governor = Governor.open(bundle, embedded=True, site=Site(state=state, copies=copies))
-    return Office(governor, lambda: time.time_ns() // 1_000_000)
+    return Office(governor, governor.core.clock.now)
