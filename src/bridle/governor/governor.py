@@ -14,7 +14,7 @@ from msgspec import structs
 
 from bridle.bundle.bundle import Bundle
 from bridle.bundle.load import load
-from bridle.governor import refusals
+from bridle.governor import desk, refusals
 from bridle.governor.action import attempts, holds, outcomes, path, standing
 from bridle.governor.approval import answers, exceptions
 from bridle.governor.audit.opening import Left
@@ -23,21 +23,13 @@ from bridle.governor.ground.core import Core
 from bridle.governor.ground.opening import Ground, Site, prepare
 from bridle.governor.ground.turn import Turn
 from bridle.governor.ground.watch import DiskWatch
-from bridle.governor.oversight import (
-    activation,
-    approvals,
-    humans,
-    missions,
-    operators,
-    redaction,
-    showing,
-)
+from bridle.governor.oversight import activation, approvals, missions, redaction, showing
 from bridle.governor.oversight.activation import By
 from bridle.governor.oversight.scrubbing import Scrubber
 from bridle.governor.publishing.keys import LogKeys
 from bridle.governor.publishing.signed_log import SignedLog, manifest_in_force
 from bridle.model import calls
-from bridle.model.calls import Caller, Failed, Judged, Listing, Opened, Released, Reply
+from bridle.model.calls import Caller, Failed, Judged, Listing, Released, Reply
 from bridle.model.errors import BridleError, RefusedError, StoreError
 from bridle.model.reason import Reason, ReasonCode
 from bridle.model.verdict import Release, Verdict
@@ -48,25 +40,6 @@ _log = logging.getLogger("bridle.governor")
 T = TypeVar("T")
 
 _LONGEST_WAIT_MS = 20_000
-
-# What a workload may ask that speaks for users it has authenticated (`may_assert_user`).
-_ASSERTIONS = calls.StartMission | calls.AddPrompt | calls.OpenSession
-
-_ACTS: dict[type[calls.Call], Callable[..., Any]] = {
-    calls.AddPrompt: missions.add_prompt,
-    calls.CloseSession: missions.close_session,
-    calls.Unkill: operators.unkill,
-    calls.IdentityVerb: operators.identity,
-    calls.Settle: operators.settle,
-    calls.EndException: approvals.end,
-}
-_SHOWN: dict[type[calls.Call], Callable[..., list[dict[str, Any]]]] = {
-    calls.Missions: showing.missions_of,
-    calls.Agents: showing.identities,
-    calls.Approvals: showing.approvals,
-    calls.Exceptions: showing.excepted,
-    calls.Attempts: showing.attempts,
-}
 
 
 class Governor:
@@ -85,6 +58,9 @@ class Governor:
             core.differs = self._watch.differs
         self._answered = threading.Condition()
         self._scrubber = Scrubber(core.store)
+        self._desk = desk.Desk(
+            desk.Office(core, self._scrubber, self._tell, ground, self._watch, self._log)
+        )
 
     @classmethod
     def open(
@@ -183,7 +159,7 @@ class Governor:
             return refusals.no(call, Reason(ReasonCode.MALFORMED, "an id in this call is no text"))
         if isinstance(call, calls.AgentCall):
             return self._agent(caller, call)
-        return self._operator(caller, call)
+        return self._desk.answer(caller, call)
 
     def tick(self) -> int:
         """Settle what time has settled: leases, holds, missions. Returns how many."""
@@ -266,126 +242,6 @@ class Governor:
                 if row["status"] != holds.PENDING or left <= 0:
                     return Listing(rows=[row])
                 self._answered.wait(left)
-
-    # --- operators ------------------------------------------------------------------------------
-
-    def _operator(self, caller: Caller, call: calls.Call) -> Reply:
-        if not caller.operator and not (caller.workload and isinstance(call, _ASSERTIONS)):
-            raise refusals.operator_only()
-        write = partial(self._as, caller)
-        match call:
-            case calls.StartMission():
-                mission = write(partial(missions.start, caller=caller, call=call))
-                reply: Reply = Opened(id=mission.id)
-            case calls.OpenSession():
-                handle = write(partial(missions.open_session, caller=caller, call=call))
-                reply = Opened(id=handle)
-            case calls.MissionVerb():
-                changed = write(partial(missions.change, caller=caller, call=call))
-                reply = calls.Done(note=changed.status)
-            case calls.Answer():
-                hold = write(partial(approvals.answer, caller=caller, call=call))
-                reply = calls.Done(note=hold.status)
-            case calls.Kill():
-                reply = Listing(rows=write(partial(operators.kill, caller=caller, call=call)))
-            case calls.Activate():
-                reply = self._activate(caller, call)
-            case calls.RotateLogKey():
-                reply = self._rotate(caller, call)
-            case calls.Redact():
-                reply = Listing(rows=[self._redact(caller, call)])
-            case calls.Status():
-                reply = Listing(rows=[self._status(caller)])
-            case _:
-                return self._plainly(caller, call)
-        # Each of these may have settled a hold that somebody waits for.
-        self._tell()
-        return reply
-
-    def _as(self, caller: Caller, job: Callable[[Turn], T]) -> T:
-        """Run an operator's job, if what the connection proved still counts at that moment."""
-
-        def proved(turn: Turn) -> T:
-            # INVARIANT: I9 — a key that the bundle no longer names, or whose owner was suspended,
-            # opens nothing from that commit on.
-            proven.require(turn, caller)
-            return job(turn)
-
-        return self._core.write(proved, caller=caller)
-
-    def _plainly(self, caller: Caller, call: calls.Call) -> Reply:
-        """Answer what needs nothing but a turn of its own."""
-        act, show = _ACTS.get(type(call)), _SHOWN.get(type(call))
-        if act is not None:
-            self._as(caller, partial(act, caller=caller, call=call))
-            self._tell()
-            return calls.Done()
-        if show is not None:
-            return Listing(rows=self._as(caller, partial(show, call=call)))
-        raise refusals.unknown(call)
-
-    def _status(self, caller: Caller) -> dict[str, Any]:
-        row = self._as(caller, showing.overview)
-        if self._watch is None or self._ground is None:
-            return {**row, "bundle": "", "on_disk": row["active"], "changed": False}
-        digest = self._watch.digest()
-        changed = digest != row["active"]
-        return {**row, "bundle": str(self._ground.root), "on_disk": digest, "changed": changed}
-
-    def _activate(self, caller: Caller, call: calls.Activate) -> Reply:
-        if self._ground is None:
-            raise RefusedError("this governor has no bundle on disk", code="no_bundle")
-        # Before the scenarios run: they are work, and this caller may not be entitled to it.
-        self._as(caller, lambda turn: humans.operator(turn, caller, call.as_user))
-        bundle = load(self._ground.root)
-        if bundle.digest != call.digest:
-            raise RefusedError(
-                "the bundle on disk is not the one you were shown",
-                code="digest_differs",
-                hint="run `bridle check` again and activate what it shows",
-            )
-        self._ground.assert_apart(bundle)
-        activation.require_passing(bundle)
-        self._core.adopt(bundle)
-
-        def job(turn: Turn) -> None:
-            # Who may activate is what the bundle in force says, not the new one.
-            who = humans.operator(turn, caller, call.as_user)
-            activation.activate(turn, bundle, By(user=who, method=caller.method))
-
-        self._as(caller, job)
-        if self._watch is not None:
-            self._watch.digest()
-        return calls.Done(note=bundle.digest)
-
-    def _rotate(self, caller: Caller, call: calls.RotateLogKey) -> Reply:
-        log = self._log
-        if log is None:
-            raise RefusedError("the log of this governor is not signed", code="no_log")
-        # Before a key is made: this caller may not be entitled to it.
-        self._as(caller, lambda turn: humans.operator(turn, caller, call.as_user))
-        with log.rotating:
-            made = None if call.retire else log.make()
-
-            def job(turn: Turn) -> None:
-                who = humans.operator(turn, caller, call.as_user)
-                by = {"by": who, "method": caller.method}
-                if made is not None:
-                    log.add(turn, made, by)
-                else:
-                    log.retire(turn, call.retire, by)
-
-            self._as(caller, job)
-            return Listing(rows=log.rotated())
-
-    def _redact(self, caller: Caller, call: calls.Redact) -> dict[str, Any]:
-        write = partial(self._as, caller)
-        if call.preview:
-            return {**structs.asdict(redaction.preview(write, caller, call)), "scrubbed": False}
-        erased = write(partial(redaction.redact, caller=caller, call=call))
-        # Also where nothing was left to erase: an earlier erasure may have been cut off here.
-        scrubbed = self._scrubber.scrub() if call.scrub else self._scrubber.later()
-        return {**structs.asdict(erased), "scrubbed": scrubbed}
 
     # --- failing --------------------------------------------------------------------------------
 
