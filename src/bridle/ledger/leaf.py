@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from bridle.ledger.errors import LedgerError
+from bridle.ledger.mac import hmac_sha256
 from bridle.ledger.tree import leaf_hash
 from bridle.model.record import Leaf, LeafKind
 
@@ -115,7 +116,7 @@ def sealed_digest(sealed: bytes) -> str:
 
 def commitment(name: str, salt: bytes, value: bytes) -> bytes:
     """Commit to a named value: HMAC-SHA256 keyed by the salt over name, a zero byte, value."""
-    return hmac.digest(salt, name.encode() + b"\x00" + value, "sha256")
+    return hmac_sha256(salt, name.encode() + b"\x00" + value)
 
 
 def opens(leaf: Leaf, name: str, opening: Opening) -> bool:

@@ -8,7 +8,6 @@ changed by something else than a governor.
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -16,6 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import structs
 
+from bridle.ledger.mac import Mac
 from bridle.model.errors import UsageError
 from bridle.store.base import ChainHead, Filed, Frontier, StoredLeaf, Tx
 from bridle.store.rows import ActionRow, Row
@@ -34,7 +34,7 @@ class Marker:
     """Names rows in the ledger and digests what they hold, under the store's digest key."""
 
     def __init__(self, secret: bytes) -> None:
-        self._hmac = hmac.new(secret, digestmod="sha256")
+        self._mac = Mac(secret)
         # Every record of an action names it, and every record that speaks for its row.
         self._named = lru_cache(maxsize=256)(self._name_of)
 
@@ -62,9 +62,7 @@ class Marker:
         return self._keyed(b"row|" + row.TABLE.encode() + b"|" + _encode(row))
 
     def _keyed(self, value: bytes) -> str:
-        keyed = self._hmac.copy()  # the key is scheduled once
-        keyed.update(value)
-        return keyed.hexdigest()[:_DIGITS]
+        return self._mac.hex(value)[:_DIGITS]
 
 
 def steady(row: R) -> R:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import os
 import threading
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from bridle.governor.ground.clock import Clock
 from bridle.governor.ground.records import Entry, Recorder
 from bridle.governor.ground.turn import Turn
 from bridle.governor.ground.vault import Vault
+from bridle.ledger.mac import Mac
 from bridle.ledger.seal import Keyring
 from bridle.model.calls import Caller
 from bridle.model.errors import StoreError
@@ -91,7 +91,7 @@ class Core:
         self.own_uids = frozenset({-1, 0, os.geteuid(), *setting.operators})
         self.differs: Callable[[str], bool] = lambda _active: False
         self._chance = chance
-        self._hmac = hmac.new(keys.digest, digestmod="sha256")
+        self._mac = Mac(keys.digest)
         self.marker = Marker(keys.digest)
         self._engines: dict[str, Engine] = {}
         self._latest = ""
@@ -115,9 +115,7 @@ class Core:
 
     def keyed(self, text: str) -> str:
         """Return the HMAC (hex) of `text` under the store's key: safe to keep, useless to guess."""
-        keyed = self._hmac.copy()  # the key is scheduled once
-        keyed.update(text.encode("utf-8", "surrogatepass"))
-        return keyed.hexdigest()
+        return self._mac.hex(text.encode("utf-8", "surrogatepass"))
 
     @staticmethod
     def handle_hash(handle: str) -> str:
