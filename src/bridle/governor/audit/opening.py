@@ -17,9 +17,10 @@ from bridle.governor.ground.core import Core, tampered
 from bridle.governor.ground.turn import Turn
 from bridle.governor.publishing import files, keys
 from bridle.governor.publishing.recount import Recount
-from bridle.ledger import checkpoint
+from bridle.ledger import checkpoint, note
 from bridle.ledger.checkpoint import Checkpoint
 from bridle.ledger.errors import LedgerError
+from bridle.ledger.note import Key
 from bridle.store.base import Tx
 from bridle.store.failures import failure
 from bridle.store.rows import ROWS
@@ -59,6 +60,9 @@ def _inspect(turn: Turn, noted: Mapping[Path, bytes]) -> Said:
     _assert_holds(recount, signed)
     for flaw in flaws:
         _log.error("leaf %d: %s [%s]", flaw.index, flaw.message, flaw.code)
+    # Without this, a log that somebody made anew would pass for one of release 0.1.
+    if signed and not said.witnessed:
+        raise tampered("this log is signed, and no record of it speaks for a row")
     if flaws:
         raise tampered(f"{len(flaws)} rows are not what the ledger says: {flaws[0].message}")
     return said
@@ -66,13 +70,26 @@ def _inspect(turn: Turn, noted: Mapping[Path, bytes]) -> Said:
 
 def _signed(tx: Tx, noted: Mapping[Path, bytes]) -> dict[str, Checkpoint]:
     """Every checkpoint that is known, by where it was found. Each is by a key of this log."""
+    notes = tx.checkpoints()
     try:
-        verifiers = keys.verifiers(tx)
-        kept = [checkpoint.read(note, verifiers).checkpoint for note in tx.checkpoints()]
+        verifiers = {key.id: key for key in keys.verifiers(tx)}
+        kept = [checkpoint.read(each, _named(each, verifiers)).checkpoint for each in notes]
     except LedgerError as problem:
         raise tampered(f"a checkpoint or key in the store is none: {problem.message}") from problem
+    # INVARIANT: a log is signed in the very transaction that gives it its first key.
+    if bool(notes) != bool(verifiers):
+        raise tampered("there are keys without a checkpoint, or checkpoints without a key")
     found = {f"checkpoint {each.size} of the store": each for each in kept}
-    return found | {str(path): files.signed(path, data, verifiers) for path, data in noted.items()}
+    all_of_them = verifiers.values()
+    return found | {
+        str(path): files.signed(path, data, all_of_them) for path, data in noted.items()
+    }
+
+
+def _named(data: bytes, verifiers: Mapping[bytes, Key]) -> list[Key]:
+    """Return those of the keys whose IDs stand in a note: few, of however many there are."""
+    lines = {line.id for line in note.parse(data).signatures}
+    return [verifiers[each] for each in lines if each in verifiers]
 
 
 def _assert_holds(recount: Recount, signed: Mapping[str, Checkpoint]) -> None:

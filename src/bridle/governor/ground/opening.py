@@ -19,6 +19,7 @@ from bridle.ledger import leaf
 from bridle.model.errors import BundleError, StoreError
 from bridle.store import keys
 from bridle.store.base import Store, Tx
+from bridle.store.failures import failure
 from bridle.store.place import Place, assert_apart, overlaps, place_at, place_of
 from bridle.store.rows import BundleRow, GlobalRow
 from bridle.store.sqlite import RELAXED_MS, open_store
@@ -147,6 +148,13 @@ def _assert_apart(place: Place, root: Path, bundle: Bundle, site: Site) -> None:
             code="place_exposed",
             hint="name a file elsewhere with --checkpoint-copy",
         )
+    # Whoever puts the folder back puts it back, too; and some names there are not ours to give.
+    for copy, folder in overlaps(site.copies, [str(place.folder), str(root)]):
+        raise StoreError(
+            f"the copy {copy} of the checkpoint lies in {folder}",
+            code="place_invalid",
+            hint="name a file elsewhere with --checkpoint-copy, best on another disk",
+        )
 
 
 def _core(place: Place, store: Store, site: Site, *, embedded: bool) -> Core:
@@ -168,5 +176,5 @@ def _latest_time(tx: Tx) -> int:
     size = tx.frontier().size
     last = next(iter(tx.leaves(size - 1)), None) if size else None
     if size and last is None:
-        raise StoreError("the last record is missing", code="store_corrupt")
+        raise failure("store_corrupt", "the last record is missing")
     return leaf.parse(last.data).time if last is not None else 0

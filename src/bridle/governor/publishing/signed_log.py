@@ -26,6 +26,9 @@ from bridle.store.rows import BundleRow, LogKeyRow
 
 _log = logging.getLogger("bridle.governor")
 
+MOST_KEYS = 8
+"""How many keys may sign at once: readers bound how many signatures they look at."""
+
 
 class SignedLog:
     """What a governor does for its log beside appending to it.
@@ -118,9 +121,14 @@ class SignedLog:
     def make(self) -> LogKeyRow:
         """Make a key that `add` can put to use."""
         self._publisher.examine()
-        taken, name = self._core.write(
-            lambda turn: ({row.id for row in keys.rows(turn.tx)}, keys.origin(turn.tx))
-        )
+        found, name = self._core.write(lambda turn: (keys.rows(turn.tx), keys.origin(turn.tx)))
+        if sum(not row.retired for row in found) >= MOST_KEYS:
+            raise RefusedError(
+                f"{MOST_KEYS} keys sign this log already",
+                code="too_many_keys",
+                hint="retire one first: `bridle audit rotate-key --retire ID`",
+            )
+        taken = {row.id for row in found}
         return _row(self._held.make(name, taken).key, self._core.clock.now())
 
     def rotated(self) -> list[dict[str, Any]]:

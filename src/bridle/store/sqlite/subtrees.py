@@ -12,6 +12,7 @@ import apsw
 
 from bridle.ledger.tiles import BITS, WIDTH
 from bridle.ledger.tree import frontier_of
+from bridle.store.failures import failure
 from bridle.store.sqlite.statements import execute_of
 
 _HASHES = 'SELECT "hash" FROM "leaves" ORDER BY "index"'
@@ -39,7 +40,9 @@ def fill(connection: apsw.Connection) -> int:
 def _counts(connection: apsw.Connection) -> Iterator[tuple[int, int]]:
     """For each level of tiles: how many hashes it should have, and how many it has."""
     execute = execute_of(connection)
-    size, level = int(execute('SELECT "size" FROM "log"').get), 1
+    size, level = execute('SELECT "size" FROM "log"').get, 1
+    if size is None or size < 0:
+        raise failure("store_corrupt", f"the log has {size} records")
     while wanted := size >> (BITS * level):
         counted = execute('SELECT count(*) FROM "subtrees" WHERE "level" = ?', (level,)).get
         yield wanted, int(counted)

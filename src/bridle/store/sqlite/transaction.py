@@ -68,8 +68,8 @@ class Log:
     def frontier(self) -> Frontier:
         """Return the frontier, this transaction's leaves included."""
         if self._frontier is None:
-            size, hashes = self._execute('SELECT "size", "hashes" FROM "log"').get
-            if len(hashes) != size.bit_count() * _HASH:
+            size, hashes = self._execute('SELECT "size", "hashes" FROM "log"').get or (-1, b"")
+            if size < 0 or len(hashes) != size.bit_count() * _HASH:
                 raise failure("store_corrupt", "the frontier of the log does not match its size")
             parts = struct.unpack(f"{_HASH}s" * size.bit_count(), hashes)
             self._frontier = self._stored = Frontier(size, parts)
