@@ -148,8 +148,17 @@ def _assert_apart(place: Place, root: Path, bundle: Bundle, site: Site) -> None:
             code="place_exposed",
             hint="name a file elsewhere with --checkpoint-copy",
         )
-    # Whoever puts the folder back puts it back, too; and some names there are not ours to give.
-    for copy, folder in overlaps(site.copies, [str(place.folder), str(root)]):
+    for copy in site.copies:
+        _assert_elsewhere(copy, place, root)
+
+
+def _assert_elsewhere(copy: Path, place: Place, root: Path) -> None:
+    """Refuse a copy in the store's own folder, or the bundle's.
+
+    Whoever puts the store's back puts it back too, and some names there are not ours to give.
+    """
+    where = Path(os.path.realpath(copy.parent))
+    for folder in {place.folder, root} & {where, *where.parents}:
         raise StoreError(
             f"the copy {copy} of the checkpoint lies in {folder}",
             code="place_invalid",
