@@ -39,6 +39,20 @@ def chosen(ctx: click.Context, param: click.Parameter, value: Path | None) -> Pa
     raise click.BadParameter(f"{folder} {what}: {_WAY_OUT}.", ctx, param)
 
 
+def of_store(function: Function) -> Function:
+    """Add the optional argument BUNDLE, or --store instead: see `stored`."""
+    bundle = click.argument(
+        "bundle", required=False, envvar="BRIDLE_BUNDLE", type=click.Path(path_type=Path)
+    )
+    store = click.option(
+        "--store",
+        type=click.Path(path_type=Path, file_okay=False),
+        metavar="DIR",
+        help="The store in this folder instead of a bundle's.",
+    )
+    return bundle(store(function))
+
+
 def stored(ctx: click.Context, bundle: Path | None, store: Path | None) -> Place:
     """Return the store that an offline command means: the one in a folder, or a bundle's."""
     from bridle.audit import places

@@ -25,13 +25,6 @@ _LEAF_BYTES = 65_535
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
-_BUNDLE = click.argument(
-    "bundle", required=False, type=click.Path(path_type=Path), envvar="BRIDLE_BUNDLE"
-)
-_STORE = click.option(
-    "--store", type=_FOLDER, metavar="DIR", help="The store in this folder instead of a bundle's."
-)
-
 
 @click.group(cls=Group)
 def audit() -> None:
@@ -39,8 +32,7 @@ def audit() -> None:
 
 
 @audit.command("verify")
-@_BUNDLE
-@_STORE
+@choice.of_store
 @click.option("--export", type=_FOLDER, metavar="DIR", help="Verify an export instead.")
 @click.option("--receipt", type=_FILE, metavar="FILE", help="Verify the receipt of a record.")
 @click.option("--leaf", type=_FILE, metavar="FILE", help="The record, if a receipt has it not.")
@@ -227,8 +219,7 @@ def _failed(problem: LedgerError, what: str, *, as_json: bool) -> bool:
 
 
 @audit.command("export")
-@_BUNDLE
-@_STORE
+@choice.of_store
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Where it goes."
 )

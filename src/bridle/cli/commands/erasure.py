@@ -109,13 +109,7 @@ def _tell(erased: list[dict[str, Any]], left: list[dict[str, Any]], *, scrubbed:
 
 
 @click.command("retention", cls=Command)
-@click.argument("bundle", required=False, type=click.Path(path_type=Path), envvar="BRIDLE_BUNDLE")
-@click.option(
-    "--store",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="The store in this folder instead of a bundle's.",
-)
+@choice.of_store
 @click.option(
     "--older-than",
     type=click.IntRange(min=0),

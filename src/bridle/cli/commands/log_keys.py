@@ -16,13 +16,7 @@ _COLUMNS = ("id", "state", "added", "retired")
 
 
 @click.command("keys", cls=Command)
-@click.argument("bundle", required=False, type=click.Path(path_type=Path), envvar="BRIDLE_BUNDLE")
-@click.option(
-    "--store",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="List the keys of the store in this folder instead of a bundle's.",
-)
+@choice.of_store
 @choice.as_json
 @click.pass_context
 def keys(ctx: click.Context, bundle: Path | None, store: Path | None, as_json: bool) -> None:
@@ -31,13 +25,10 @@ def keys(ctx: click.Context, bundle: Path | None, store: Path | None, as_json: b
     Works whether a governor serves the store or not. Hand the keys to auditors by a way of their
     own: whoever could write the store could name others here.
     """
-    from bridle.audit.places import place
     from bridle.governor.publishing.signed_log import listed
     from bridle.store.sqlite.reading import snapshot
 
-    if store is None:
-        bundle = choice.chosen(ctx, ctx.command.params[0], bundle)
-    with snapshot(place(bundle, store).database) as tx:
+    with snapshot(choice.stored(ctx, bundle, store).database) as tx:
         rows = listed(tx)
     _show(rows, as_json=as_json)
 

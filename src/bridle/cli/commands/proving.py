@@ -21,13 +21,7 @@ _NOTE_BYTES = 1 << 20
 
 @click.command("prove", cls=Command)
 @click.argument("what", required=False)
-@click.argument("bundle", required=False, type=click.Path(path_type=Path), envvar="BRIDLE_BUNDLE")
-@click.option(
-    "--store",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="The store in this folder instead of a bundle's.",
-)
+@choice.of_store
 @click.option("--kind", default="", help="Only records of this kind, such as `decision`.")
 @click.option(
     "--consistency",

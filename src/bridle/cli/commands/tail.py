@@ -26,13 +26,7 @@ _THEN = ("tool", "scope", "template", "id", "error", "codes", "policies", "why")
 
 
 @click.command("tail", cls=Command)
-@click.argument("bundle", required=False, type=click.Path(path_type=Path), envvar="BRIDLE_BUNDLE")
-@click.option(
-    "--store",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="Read the store in this folder instead of a bundle's.",
-)
+@choice.of_store
 @click.option("--follow", is_flag=True, help="Go on with what is recorded from now on.")
 @click.option("--from", "first", type=click.IntRange(min=0), metavar="INDEX", help="Begin there.")
 @click.option(
@@ -66,14 +60,11 @@ def tail(  # noqa: PLR0917 - click passes them by name
     Works whether a governor serves the store or not, and writes nothing. It shows; `bridle audit
     verify` is what checks.
     """
-    from bridle.audit.places import place
     from bridle.emit import reading
 
     if first is not None and last is not None:
         raise click.UsageError("--from and --last exclude each other")
-    if store is None:
-        bundle = choice.chosen(ctx, ctx.command.params[0], bundle)
-    database = place(bundle, store).database
+    database = choice.stored(ctx, bundle, store).database
     if first is None:
         newest = _NEWEST if last is None else last
         first = max(0, reading.size(database) - newest)
