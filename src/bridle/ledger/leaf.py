@@ -34,6 +34,7 @@ _NO_LEAF = "0" * _DIGITS_OF_HASH
 _NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,256}")
 _MOST = 2**53 - 1
 _DIGITS = 32
+_NO_PREV = "prev is not the hash of a leaf before this one"
 
 _encode = msgspec.json.Encoder().encode
 _encode_into = msgspec.json.Encoder().encode_into
@@ -45,7 +46,7 @@ def openings_of(fields: dict[str, bytes], salts: bytes) -> dict[str, Opening]:
 
     Raises `LedgerError` for a name that no leaf takes.
     """
-    if not all(map(_is_name, fields)):
+    if not _are_names(tuple(fields)):
         raise LedgerError("the name of a field is empty, too long or holds control characters")
     if len(salts) != SALT_BYTES * len(fields):
         raise LedgerError(f"{len(fields)} fields need {SALT_BYTES} random bytes each")
@@ -139,6 +140,7 @@ def parse(data: bytes) -> Leaf:
         if not _as_written(leaf, data):  # then look closer
             json.loads(data, object_pairs_hook=_unique)
         _check(leaf)
+        _check_digits(leaf.prev)
     except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as problem:
         raise LedgerError(f"not a leaf: {problem}") from problem
     return leaf
@@ -162,18 +164,24 @@ def _as_written(leaf: Leaf, data: bytes) -> bool:
 
 
 def _check(leaf: Leaf) -> None:
-    """Raise `ValueError` for the first thing that is wrong with the envelope."""
+    """Raise `ValueError` for the first thing wrong with the envelope, but for digits of `prev`."""
     seq, prev, commit = leaf.seq, leaf.prev, leaf.commit
     if leaf.v != VERSION:
         raise ValueError(f"version {leaf.v} is unknown")
     if not (0 <= seq <= _MOST and 0 <= leaf.time <= _MOST):
         raise ValueError("seq or time is out of range")
-    if not _is_hash(prev) or (seq == 0) != (prev == _NO_LEAF):
-        raise ValueError("prev is not the hash of a leaf before this one")
+    if len(prev) != _DIGITS_OF_HASH or (seq == 0) != (prev == _NO_LEAF):
+        raise ValueError(_NO_PREV)
     if commit and not all(map(_is_hash, commit.values())):
         raise ValueError("a commitment is no HMAC-SHA256 in hexadecimal")
     if not (_is_name(leaf.chain) and _are_names((*leaf.ids, *commit))):
         raise ValueError("a name is empty, too long or holds control characters")
+
+
+def _check_digits(prev: str) -> None:
+    """Raise `ValueError` where `prev` is no hash: what we write is made from one."""
+    if not _is_hash(prev):
+        raise ValueError(_NO_PREV)
 
 
 def _is_hash(text: str) -> bool:

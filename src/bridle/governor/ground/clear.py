@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Any
 
 _LONGEST = 256
@@ -46,20 +47,24 @@ def _fits(value: Any, longest: int, items: int) -> bool:
         return len(value) <= longest and value.isascii()
     if isinstance(value, dict):
         mapping: dict[Any, Any] = value  # pyright: ignore[reportUnknownVariableType]
-        for key in mapping:
-            if type(key) is not str or len(key) > longest or not key.isascii():
-                return False
+        if len(mapping) > items or not _names_fit(tuple(mapping), longest):
+            return False
         return _all_fit(mapping.values(), longest, items)
     if isinstance(value, list | tuple):
         return _all_fit(value, longest, items)  # pyright: ignore[reportUnknownArgumentType]
     return True
 
 
+@lru_cache(maxsize=64)  # almost all records have one of a few sets of names
+def _names_fit(names: tuple[Any, ...], longest: int) -> bool:
+    return all(type(name) is str and len(name) <= longest and name.isascii() for name in names)
+
+
 def _all_fit(values: Collection[Any], longest: int, items: int) -> bool:
     if len(values) > items:
         return False
     for each in values:
-        kind = type(each)
+        kind: type[Any] = type(each)
         if kind is str:  # most are: no call for each of them
             if len(each) > longest or not each.isascii():
                 return False
