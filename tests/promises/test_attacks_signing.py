@@ -8,16 +8,19 @@ from pathlib import Path
 
 import pytest
 
+from bridle.governor.governor import Governor
+from bridle.governor.ground.opening import Site
 from bridle.governor.ground.turn import Turn
 from bridle.governor.publishing import copies
 from bridle.governor.publishing.signed_log import MOST_KEYS
 from bridle.ledger.note import Signer
 from bridle.model import calls
-from bridle.model.calls import Listing
+from bridle.model.calls import Failed, Listing
 from bridle.model.errors import StoreError
 from bridle.store import folders
 from bridle.store.rows import LogKeyRow
-from governor.signing import ORIGIN, Logged
+from governor.desk import FILES
+from governor.signing import NAMED, ORIGIN, Logged
 
 
 @pytest.fixture
@@ -163,6 +166,35 @@ def test_a_copy_among_the_stores_own_files_is_refused(tmp_path: Path) -> None:
         logged.copies = (inside,)
         assert refused(logged) == "place_invalid"
         assert not inside.exists()
+
+
+@pytest.mark.parametrize("option", ["copies", "told"])
+@pytest.mark.parametrize("path", ["notes/file", "link/file", "notes/deep/er"])
+def test_what_is_put_where_a_tool_writes_is_refused_also_by_a_new_bundle(
+    tmp_path: Path, option: str, path: str
+) -> None:
+    """A tool could take records out of it that others are told of, or put some in."""
+    (tmp_path / "notes" / "deep").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "notes")
+    systems = FILES["systems.toml"].replace(
+        "[systems.notes]\n", f'[systems.notes]\nwrites = ["{tmp_path}/notes"]\n'
+    )
+    logged = Logged(tmp_path / "first")
+    logged.governor.close()
+    site = Site(
+        state=logged.state,
+        copies=(tmp_path / path,) if option == "copies" else (),
+        told=(tmp_path / path,) if option == "told" else (),
+    )
+    logged.governor = Governor.open(logged.root, site=site, embedded=True)
+    logged.write({**NAMED, "systems.toml": systems})
+    reply = logged.activate()
+    assert isinstance(reply, Failed)
+    assert reply.code == "place_exposed"
+    logged.governor.close()
+    with pytest.raises(StoreError) as problem:
+        Governor.open(logged.root, site=site, embedded=True)
+    assert problem.value.code == "place_exposed"
 
 
 # --- keys ---------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from types import FrameType
 
 from msgspec import Struct
 
-from bridle.emit.targets import Emission, Target
+from bridle.emit.targets import FORMATS, Emission, Target
 from bridle.governor.ground.opening import Site
 from bridle.model.errors import RefusedError, StoreError
 from bridle.server import confine, installing
@@ -86,6 +86,7 @@ def _serve_as(root: Path, settings: Settings) -> None:
         operators=tuple(each.uid for each in operators),
         agents_apart=bool(settings.agents_group),
         copies=copies,
+        told=_files(settings.emit),
     )
     # The lock on the runtime folder is held by the open file until this process ends.
     _run(root, site, settings, opened=installed.doors)
@@ -103,6 +104,7 @@ def _serve_own(root: Path, settings: Settings) -> None:
         runtime=settings.runtime,
         agents_apart=apart,
         copies=_resolved(settings.copies),
+        told=_files(settings.emit),
     )
     _run(root, site, settings, group=group)
 
@@ -110,6 +112,11 @@ def _serve_own(root: Path, settings: Settings) -> None:
 def _resolved(copies: tuple[Path, ...]) -> tuple[Path, ...]:
     """Name files by where they lie, whatever folder is the current one later."""
     return tuple(Path(os.path.realpath(each.parent)) / each.name for each in copies)
+
+
+def _files(emit: tuple[Target, ...]) -> tuple[Path, ...]:
+    """Return those of the receivers that are files."""
+    return tuple(Path(each.where) for each in emit if each.kind in FORMATS)
 
 
 def _assert_own(settings: Settings) -> None:

@@ -32,7 +32,8 @@ class Site(Struct, frozen=True):
 
     `state` and `runtime` override where store and sockets lie. `operators` are the uids with a
     socket of their own; `agents_apart` says that agents reach theirs by a group, under other uids.
-    Each file of `copies` gets every checkpoint that is signed.
+    Each file of `copies` gets every checkpoint that is signed; in those of `told` others are told
+    of records.
     """
 
     state: Path | None = None
@@ -40,6 +41,7 @@ class Site(Struct, frozen=True):
     operators: tuple[int, ...] = ()
     agents_apart: bool = False
     copies: tuple[Path, ...] = ()
+    told: tuple[Path, ...] = ()
 
     def place(self, bundle: Path) -> Place:
         """Return where store and sockets of a bundle lie, made on first use."""
@@ -142,12 +144,13 @@ def _assert_apart(place: Place, root: Path, bundle: Bundle, site: Site) -> None:
     # INVARIANT: I9 — store, keys and bundle lie where no governed tool can write.
     writes = [w for system in bundle.systems.values() for w in system.writes]
     assert_apart(place, root, writes, operators=frozenset(site.operators))
-    for copy, written in overlaps(site.copies, writes):
-        raise StoreError(
-            f"the copy {copy} of the checkpoint lies where tools write ({written})",
-            code="place_exposed",
-            hint="name a file elsewhere with --checkpoint-copy",
-        )
+    for option, paths in (("--checkpoint-copy", site.copies), ("--emit", site.told)):
+        for path, written in overlaps(paths, writes):
+            raise StoreError(
+                f"{path} lies where tools write ({written})",
+                code="place_exposed",
+                hint=f"name a file elsewhere with {option}",
+            )
     for copy in site.copies:
         _assert_elsewhere(copy, place, root)
 
