@@ -27,8 +27,7 @@ def snapshot(path: Path) -> Generator[SqliteTx]:
         raise StoreError(f"there is no store at {path}", code="store_missing", hint=hint)
     connection: apsw.Connection | None = None
     try:
-        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
-        connection.set_busy_timeout(2_000)
+        connection = _connect(path)
         _assert_ours(connection, path)
         execute_of(connection)("BEGIN")
         yield SqliteTx(connection, Log(connection))
@@ -37,6 +36,28 @@ def snapshot(path: Path) -> Generator[SqliteTx]:
     finally:
         if connection is not None:
             connection.close(True)
+
+
+def _connect(path: Path) -> apsw.Connection:
+    """Open the database to read; also a copy where nothing may be written, such as read-only media.
+
+    Beside a write-ahead log SQLite wants a file of its own. Where that cannot be made nobody writes
+    the store either: then it is read as what cannot change, if nothing waits in its log.
+    """
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    connection.set_busy_timeout(2_000)
+    try:
+        execute_of(connection)("SELECT 1 FROM sqlite_schema").get  # noqa: B018 - opens the files
+    except (apsw.CantOpenError, apsw.ReadOnlyError) as problem:
+        connection.close(True)
+        log = path.with_name(path.name + "-wal")
+        if log.exists() and log.stat().st_size:
+            hint = "Copy store.db with store.db-wal into a folder that you may write."
+            message = f"{path} has a log beside it that cannot be read from where it is"
+            raise StoreError(message, code="store_readonly", hint=hint) from problem
+        flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+        return apsw.Connection(f"{path.absolute().as_uri()}?immutable=1", flags=flags)
+    return connection
 
 
 def _assert_ours(connection: apsw.Connection, path: Path) -> None:
