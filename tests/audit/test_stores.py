@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from audit.history import FIRST, SECOND, STRANGER, History, small, trusting
 from bridle.audit import stores
-from bridle.audit.stores import Asked, Noted
-from bridle.audit.word import Given
+from bridle.audit.stores import Asked
+from bridle.audit.word import Given, Noted
 from bridle.ledger import checkpoint
 from bridle.ledger.checkpoint import Checkpoint
 from bridle.model.errors import StoreError

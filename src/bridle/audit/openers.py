@@ -20,9 +20,7 @@ def opener(tx: Tx, where: Place) -> Opener | None:
 def secret(where: Place, name: str) -> bytes | None:
     """Return a key of the store; None where there is none, or none that is private."""
     path = where.keys / name
-    if not path.is_file():
-        return None
     try:
-        return keys.load_or_create(path)
-    except StoreError:
+        return keys.load_or_create(path) if path.is_file() else None
+    except (StoreError, OSError):  # one who may read the store, and not its keys
         return None

@@ -49,7 +49,7 @@ def record(tx: Tx, index: int) -> Receipt:
         )
     proof = inclusion_proof(root_reader(tx.hashes), index, signed.size)
     if not includes(index, signed.size, leaf_hash(leaf.data), proof, signed.root):
-        raise _unproven()
+        raise unproven()
     made = Receipt(index, proof, data, leaf.data)
     assert receipt.parse(receipt.render(made)) == made
     return made
@@ -74,7 +74,7 @@ def growth(tx: Tx, old: int, root: bytes | None = None) -> Growth:
     proof = consistency_proof(hashed, old, signed.size)
     first = hashed(0, old)
     if not consistent(old, signed.size, first, signed.root, proof):
-        raise _unproven()
+        raise unproven()
     if root is not None and root != first:
         raise LedgerError(
             f"the log's first {old} records are not those of that checkpoint",
@@ -84,7 +84,8 @@ def growth(tx: Tx, old: int, root: bytes | None = None) -> Growth:
     return Growth(old, proof, data)
 
 
-def _unproven() -> LedgerError:
+def unproven() -> LedgerError:
+    """Return the error of a store whose hashes do not fit together."""
     return LedgerError(
         "the hashes that the store keeps do not lead to its checkpoint",
         code="receipt_unproven",

@@ -12,7 +12,7 @@ from pathlib import Path
 from msgspec import Struct, structs
 
 from bridle.audit import openers, plainfile
-from bridle.audit.word import Given, Word, judge, size_of
+from bridle.audit.word import Given, Noted, Word, compare, judge, size_of, unvouched
 from bridle.bundle.load import digest_of
 from bridle.governor.audit.reconcile import every_difference
 from bridle.governor.audit.witness import Marker
@@ -29,13 +29,6 @@ from bridle.store.sqlite.reading import snapshot
 
 _MOST = 1 << 20
 _EVERY = (1 << 63) - 1
-
-
-class Noted(Struct, frozen=True):
-    """Size and root (hex) of the log as somebody outside the store once noted them."""
-
-    size: int
-    root: str
 
 
 class Asked(Struct, frozen=True):
@@ -103,7 +96,7 @@ class _Store:
         self._compare(passing)
         report = passing.finish()
         word = judge(self._given, report, self._asked.trust, passing.found)
-        self._noted(report)
+        compare(self._asked.noted, report, passing.found)
         rows = self._rows()
         if rows is None:
             self._bundles(report)
@@ -118,7 +111,7 @@ class _Store:
             word=word,
             rows=rows,
             unsigned=report.size - newest,
-            unverified=tuple(self._unverified(word, rows)),
+            unverified=(*self._unverified(word, rows), *unvouched(word, report)),
         )
 
     def _reread(self, index: int) -> LeafRecord | None:
@@ -161,15 +154,6 @@ class _Store:
             missing.discard(chain)
         for chain in missing:
             self._found.add(-1, "head_mismatch", f"the store has no head of {chain}")
-
-    def _noted(self, report: Report) -> None:
-        noted = self._asked.noted
-        if noted is None:
-            return
-        root = report.roots.get(noted.size)
-        if root is None or root.hex() != noted.root.lower():
-            message = f"its first {noted.size} records are not those noted"
-            self._found.add(-1, "root_mismatch", message)
 
     def _rows(self) -> int | None:
         key = openers.secret(self._where, "digest.key")

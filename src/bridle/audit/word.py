@@ -9,7 +9,7 @@ has its word on which keys were in force before.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct, structs
 
@@ -31,6 +31,13 @@ class Given(Struct, frozen=True):
     name: str
     data: bytes
     own: bool = True
+
+
+class Noted(Struct, frozen=True):
+    """Size and root (hex) of the log as somebody elsewhere once noted them."""
+
+    size: int
+    root: str
 
 
 class Signed(Struct, frozen=True):
@@ -65,17 +72,46 @@ def size_of(given: Given) -> int:
         return -1
 
 
-def in_force(changes: Iterable[KeyChange], size: int) -> tuple[Key, ...]:
-    """Return the keys that sign for the first `size` leaves, in order of adding."""
-    added: dict[Key, int] = {}
-    for change in changes:
-        if change.index >= size:
-            break
+def compare(noted: Noted | None, report: Report, found: Findings) -> None:
+    """Compare the log with what was noted of it: flaw `root_mismatch` where it began otherwise.
+
+    The report has to hold the root at that size.
+    """
+    root = report.roots.get(noted.size) if noted is not None else None
+    if noted is not None and (root is None or root.hex() != noted.root.lower()):
+        message = f"its first {noted.size} records are not those noted"
+        found.add(-1, "root_mismatch", message)
+
+
+class _InForce:
+    """The keys that sign for a log, asked for sizes that only grow: each change is read once.
+
+    None are in force where there are more than a note takes signatures: no log of ours has them,
+    and a log that a stranger made is not to keep anybody busy.
+    """
+
+    def __init__(self, changes: Sequence[KeyChange]) -> None:
+        self._changes = changes
+        self._read = 0
+        self._added: dict[Key, int] = {}
+        self._now: tuple[Key, ...] = ()
+
+    def at(self, size: int) -> tuple[Key, ...]:
+        """Return the keys that sign for the first `size` leaves, in order of adding."""
+        before = self._read
+        while self._read < len(self._changes) and self._changes[self._read].index < size:
+            self._take(self._changes[self._read])
+            self._read += 1
+        if self._read != before:
+            few = len(self._added) <= note.MOST_SIGNATURES
+            self._now = _in_order(self._added) if few else ()
+        return self._now
+
+    def _take(self, change: KeyChange) -> None:
         if change.state == "added":
-            added[note.key(change.key)] = change.time
+            self._added[note.key(change.key)] = change.time
         else:
-            added.pop(note.key(change.key), None)
-    return _in_order(added)
+            self._added.pop(note.key(change.key), None)
 
 
 def every_key(changes: Iterable[KeyChange], size: int) -> tuple[Key, ...]:
@@ -92,6 +128,25 @@ def every_key(changes: Iterable[KeyChange], size: int) -> tuple[Key, ...]:
 def _in_order(added: Mapping[Key, int]) -> tuple[Key, ...]:
     """As they sign: by the time they were added, and their IDs within a millisecond."""
     return tuple(sorted(added, key=lambda key: (added[key], key.id)))
+
+
+def unvouched(word: Word, report: Report) -> Iterator[str]:
+    """Say what no signature, or no witness that was asked for, stands behind yet."""
+    size = word.newest.size if word.newest is not None else 0
+    later = report.size - size
+    erasing = sum(index >= size for index in report.redactions)
+    if later and word.newest is not None:
+        yield (
+            f"the last {later} of the records: nobody has signed them yet, so whoever can write "
+            "the store could have written, changed or dropped such records"
+        )
+    if erasing and later:
+        yield f"that what is gone was erased: {erasing} of the unsigned records say so"
+    if 0 <= word.witnessed < size:
+        yield (
+            f"that others are shown this log: your witnesses cosigned the first {word.witnessed} "
+            f"of {size} signed records"
+        )
 
 
 def judge(given: Sequence[Given], report: Report, trust: Trust | None, found: Findings) -> Word:
@@ -113,6 +168,7 @@ class _Judging:
 
     def __init__(self, report: Report, trust: Trust | None, found: Findings) -> None:
         self._report = report
+        self._keys = _InForce(report.keys)
         self._trust = trust
         self._found = found
         self._believed: set[Key] = set(trust.keys) if trust is not None else set()
@@ -131,7 +187,7 @@ class _Judging:
         self._checked += 1
         if not self._agrees(given, said):
             return
-        force = in_force(self._report.keys, said.size)
+        force = self._keys.at(said.size)
         if self._trust is not None and force and self._believed.isdisjoint(force):
             self._earlier.append((given, force))
             return
@@ -145,7 +201,7 @@ class _Judging:
         self._believed.update(force)
         self._origin = said.origin
         self._newest = Signed(said.size, said.root.hex(), tuple(map(str, signed)))
-        self._witness(given, said)
+        self._witness(given, said, signed)
 
     def _agrees(self, given: Given, said: Checkpoint) -> bool:
         root = self._report.roots.get(said.size)
@@ -177,12 +233,11 @@ class _Judging:
         self._flaw("checkpoint_invalid", f"{given.name} {why}")
         return False
 
-    def _witness(self, given: Given, said: Checkpoint) -> None:
+    def _witness(self, given: Given, said: Checkpoint, signed: tuple[Key, ...]) -> None:
         if self._trust is None or self._trust.quorum is None:
             return
         try:
-            keys = tuple(self._believed)
-            structs.replace(self._trust, keys=()).read(given.data, keys)
+            structs.replace(self._trust, keys=signed).read(given.data)
         except LedgerError:
             return
         self._witnessed = said.size

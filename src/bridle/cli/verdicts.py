@@ -103,7 +103,7 @@ def store(found: Verified, folder: Path) -> None:
     terminal.pairs(
         {"store": folder, **_log(found.report), **_word(found.word, found.unsigned), "rows": rows}
     )
-    _end(found.report, found.unverified, "the ledger", found.word)
+    _end(found.report, found.unverified, "the ledger", found.word, found.unsigned)
 
 
 def export(found: VerifiedExport, folder: Path) -> None:
@@ -202,7 +202,9 @@ def _covered(signed: Signed) -> dict[str, Any]:
     }
 
 
-def _end(found: Report, unverified: Iterable[str], what: str, word: Word) -> None:
+def _end(
+    found: Report, unverified: Iterable[str], what: str, word: Word, unsigned: int = 0
+) -> None:
     for each in unverified:
         terminal.line(f"not verified: {terminal.visible(each)}")
     if not found.ok:
@@ -210,5 +212,7 @@ def _end(found: Report, unverified: Iterable[str], what: str, word: Word) -> Non
         text = terminal.styled(f"✗ {what} does not verify: {count}", "error", bold=True)
     else:
         by = " with your key" if word.trusted else ""
-        text = terminal.styled(f"✓ {what} verifies{by}", "ok", bold=True)
+        yet = f", but {terminal.counted(unsigned, 'record')} that nobody has signed yet"
+        but = yet if unsigned else ""
+        text = terminal.styled(f"✓ {what} verifies{by}{but}", "ok", bold=True)
     terminal.line(text)

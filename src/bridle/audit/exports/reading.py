@@ -7,14 +7,25 @@ time.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct, structs
 
 from bridle.audit import plainfile
 from bridle.audit.exports import guide, layout, openings, walking
-from bridle.audit.word import Given, Word, every_key, judge, size_of
+from bridle.audit.word import (
+    Given,
+    Noted,
+    Word,
+    compare,
+    every_key,
+    judge,
+    size_of,
+    unvouched,
+)
 from bridle.bundle.folder import MAX_BYTES
 from bridle.bundle.load import digest_of
 from bridle.ledger import tiles, trustfile
@@ -26,6 +37,7 @@ from bridle.ledger.verify import Findings, Report, Verification
 from bridle.ledger.verify.log import Beside
 
 _MOST_NOTE = 1 << 20
+_MOST_OWN = 1 << 15  # a checkpoint of ours, with as many signatures as it takes
 _MOST_ENTRIES = WIDTH * (2 + 65_535)
 _MOST_PAYLOADS = 1 << 30
 _MOST_CHECKPOINTS = 10_000
@@ -57,30 +69,40 @@ class _Entry(Struct, frozen=True):
     seq: int = -1
 
 
-def verify(folder: Path, trust: Trust | None = None, kept: tuple[Given, ...] = ()) -> Verified:
-    """Verify the export in a folder, `kept` being checkpoints that the auditor has of this log.
+def verify(
+    folder: Path,
+    trust: Trust | None = None,
+    kept: tuple[Given, ...] = (),
+    noted: Noted | None = None,
+) -> Verified:
+    """Verify the export in a folder, `kept` and `noted` being what the auditor knows of this log.
 
     Raises `LedgerError` (`export_missing`) where there is no folder.
     """
     if not folder.is_dir():
         raise LedgerError(f"there is no export in {folder}", code="export_missing")
-    return _Export(folder, trust, kept).verify()
+    # The auditor's own link leads where it leads; those inside are nobody's to follow.
+    return _Export(Path(os.path.realpath(folder)), trust, kept, noted).verify()
 
 
 class _Export:
     """One look at one folder."""
 
-    def __init__(self, folder: Path, trust: Trust | None, kept: tuple[Given, ...]) -> None:
-        self._folder, self._trust = folder, trust
+    def __init__(
+        self, folder: Path, trust: Trust | None, kept: tuple[Given, ...], noted: Noted | None
+    ) -> None:
+        self._folder, self._trust, self._noted = folder, trust, noted
         self._files = 0
         self._early = Findings()
         self._found = self._early
-        self._given = [Given(layout.CHECKPOINT, self._read(layout.CHECKPOINT, _MOST_NOTE) or b"")]
+        self._given = [Given(layout.CHECKPOINT, self._read(layout.CHECKPOINT, _MOST_OWN) or b"")]
         self._size = max(size_of(self._given[0]), 0)
         names = walking.names(folder / layout.CHECKPOINTS, _MOST_CHECKPOINTS)
+        if len(names) == _MOST_CHECKPOINTS:
+            self._flaw("file_unexpected", f"{layout.CHECKPOINTS} has more files than are read")
         for name in names:
             path = f"{layout.CHECKPOINTS}/{name}"
-            given = Given(path, self._read(path, _MOST_NOTE) or b"")
+            given = Given(path, self._read(path, _MOST_OWN) or b"")
             if str(size_of(given)) != name:
                 self._flaw("checkpoint_invalid", f"{path} is not the checkpoint of that size")
             self._given.append(given)
@@ -93,15 +115,15 @@ class _Export:
     def verify(self) -> Verified:
         given = [*self._given, *self._kept]
         beside: Beside = openings.OpenedPayloads() if self._opened else openings.Unopened()
-        passing = Verification(
-            beside, sizes=map(size_of, given), completed=self._completed, filed=False
-        )
+        sizes = {*map(size_of, given), *([self._noted.size] if self._noted is not None else [])}
+        passing = Verification(beside, sizes=sizes, completed=self._completed, filed=False)
         self._passing, self._found = passing, passing.found
         self._found.extend(self._early.kept)
         for entry in self._entries():
             passing.take(entry)
         report = passing.finish(size=self._size)
         word = judge(given, report, self._trust, self._found)
+        compare(self._noted, report, self._found)
         self._regenerate(report)
         self._bundles(report)
         bundles = frozenset(report.bundles)
@@ -120,7 +142,7 @@ class _Export:
             word=word,
             opened=self._opened,
             files=self._files,
-            unverified=tuple(self._unverified(word)),
+            unverified=(*self._unverified(word), *unvouched(word, report)),
         )
 
     def _flaw(self, code: str, message: str) -> None:
@@ -212,11 +234,10 @@ class _Export:
     def _regenerate(self, report: Report) -> None:
         """Write trust policy and guide anew, and compare them."""
         keys = every_key(report.keys, self._size)
-        try:
+        policy: bytes | None = None
+        with suppress(LedgerError):
             policy = trustfile.render(keys)
-        except LedgerError:
-            policy = b""
-        if self._read(layout.TRUST, _MOST_NOTE) != policy:
+        if policy is None or self._read(layout.TRUST, _MOST_NOTE) != policy:
             self._flaw("file_altered", f"{layout.TRUST} does not name the keys of the log")
         origin = keys[0].name if keys else ""
         if self._readme not in guide.known(origin, self._size, keys, opened=self._opened):

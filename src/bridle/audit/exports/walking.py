@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -41,14 +42,19 @@ def files(folder: Path, deepest: int) -> Iterator[str]:
 def assert_nothing_else(folder: Path, belongs: Callable[[str], bool], found: Findings) -> None:
     """Note each file (`file_unexpected`) that does not belong, links, pipes and empty folders too.
 
-    Gives up after a thousand.
+    So is a folder that cannot be listed: anything may lie there. Gives up after a thousand.
     """
     before = found.count
+
+    def unlisted(path: Path, why: str) -> None:
+        shown = ascii(str(path.relative_to(folder)))[1:-1]
+        found.add(-1, "file_unexpected", f"what lies in {shown} cannot be listed: {why}")
+
     waiting = [("", 0)]
     while waiting:
         at, depth = waiting.pop()
         empty = True
-        for entry in _scan(folder / at if at else folder):
+        for entry in _scan(folder / at if at else folder, unlisted):
             empty = False
             path = f"{at}/{entry.name}" if at else entry.name
             if entry.is_dir(follow_symlinks=False) and depth < DEEPEST:
@@ -61,12 +67,15 @@ def assert_nothing_else(folder: Path, belongs: Callable[[str], bool], found: Fin
             found.add(-1, "file_unexpected", f"{ascii(at)[1:-1]} is an empty folder")
 
 
-def _scan(folder: Path) -> Iterator[os.DirEntry[str]]:
+def _scan(
+    folder: Path, unlisted: Callable[[Path, str], None] | None = None
+) -> Iterator[os.DirEntry[str]]:
     try:
         # A link in place of a folder is not followed: what it leads to is no part of the export.
         if folder.is_symlink():
-            return
+            raise NotADirectoryError(errno.ENOTDIR, "it is a link")
         with os.scandir(folder) as entries:
             yield from entries
-    except OSError:
-        return
+    except OSError as problem:
+        if unlisted is not None:
+            unlisted(folder, problem.strerror or "it is not readable")

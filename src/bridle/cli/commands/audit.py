@@ -80,15 +80,19 @@ def verify(
         raise click.UsageError("--size and --root belong together")
     if leaf is not None and receipt is None:
         raise click.UsageError("--leaf belongs to --receipt")
+    if size is not None and (receipt is not None or consistency is not None):
+        raise click.UsageError("--size and --root belong to a store or an export")
+    if checkpoints and receipt is not None:
+        raise click.UsageError("--checkpoint is compared with a store, an export or a growth")
     believed = _trust(vkeys, trust)
+    noted = (size, root) if size is not None else None
     if receipt is not None:
         ok = _receipt(receipt, leaf, _required(believed), as_json=as_json)
     elif consistency is not None:
         ok = _growth(consistency, checkpoints, _required(believed), as_json=as_json)
     elif export is not None:
-        ok = _export(export, believed, _kept(checkpoints), as_json=as_json)
+        ok = _export(export, believed, _kept(checkpoints), noted, as_json=as_json)
     else:
-        noted = (size, root) if size is not None else None
         where = choice.stored(ctx, bundle, store)
         ok = _verified(where, believed, _kept(checkpoints), noted, as_json=as_json)
     ctx.exit(0 if ok else FINDINGS)
@@ -146,9 +150,10 @@ def _verified(
     as_json: bool,
 ) -> bool:
     from bridle.audit import stores
+    from bridle.audit.word import Noted
     from bridle.cli import verdicts
 
-    asked = stores.Asked(trust, kept, stores.Noted(*noted) if noted is not None else None)
+    asked = stores.Asked(trust, kept, Noted(*noted) if noted is not None else None)
     found = stores.verify(where, asked)
     if as_json:
         terminal.document(verdicts.store_document(found, where.folder))
@@ -157,11 +162,19 @@ def _verified(
     return found.ok
 
 
-def _export(folder: Path, trust: Trust | None, kept: tuple[Given, ...], *, as_json: bool) -> bool:
+def _export(
+    folder: Path,
+    trust: Trust | None,
+    kept: tuple[Given, ...],
+    noted: tuple[int, str] | None,
+    *,
+    as_json: bool,
+) -> bool:
     from bridle.audit.exports import reading
+    from bridle.audit.word import Noted
     from bridle.cli import verdicts
 
-    found = reading.verify(folder, trust, kept)
+    found = reading.verify(folder, trust, kept, Noted(*noted) if noted is not None else None)
     if as_json:
         terminal.document(verdicts.export_document(found, folder))
     else:

@@ -71,14 +71,19 @@ def prove(
             return
         from bridle.audit import finding, proving
         from bridle.ledger import receipt
+        from bridle.ledger.tree import leaf_hash
 
         assert what is not None
         found = finding.candidates(tx, where, what, kind)
         if len(found) > 1:
             _list(found, as_json=as_json)
             ctx.exit(FINDINGS)
-        made = receipt.render(proving.record(tx, found[0].index))
-    record = {"index": found[0].index, "hash": found[0].hash, "kind": found[0].kind}
+        proved = proving.record(tx, found[0].index)
+        # The hash that the store keeps beside a record is no part of what was proved of it.
+        made, digest = receipt.render(proved), leaf_hash(proved.extra).hex()
+        if digest != found[0].hash:
+            raise proving.unproven()
+    record = {"index": found[0].index, "hash": digest, "kind": found[0].kind}
     _give(made, out, record, as_json=as_json)
 
 

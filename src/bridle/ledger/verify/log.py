@@ -77,6 +77,7 @@ class Verification:
         self._redactions = Redactions()
         self._keys: list[KeyChange] = []
         self._bundles: dict[str, int] = {}
+        self._erasing: list[int] = []
 
     def take(self, record: LeafRecord) -> None:
         """Verify one leaf."""
@@ -143,6 +144,7 @@ class Verification:
         """Keep what the log says of itself: what was erased, who signs, what was in force."""
         body = leaf.body
         if leaf.kind is LeafKind.REDACTION:
+            self._erasing.append(index)
             if not self._redactions.take(index, leaf):
                 self.found.add(index, "redaction_invalid", "it does not say what was erased")
         elif leaf.chain == SYSTEM_CHAIN and leaf.kind is LeafKind.POLICY:
@@ -202,6 +204,7 @@ class Verification:
             roots=self._roots,
             keys=tuple(self._keys),
             bundles=tuple(self._bundles),
+            redactions=tuple(self._erasing),
         )
 
 

@@ -108,7 +108,8 @@ class Report(Struct, frozen=True):
     `size` and `root` (hex) are recomputed; `anchored` tells whether they were compared with an
     expected size or root: without, a log that was cut short cannot be told from a whole one.
     `kinds` and `chains` count leaves, `roots` are those at the sizes asked for (all that the log
-    reaches), `keys` what is on record of keys that sign, `bundles` the digests of those activated.
+    reaches), `keys` what is on record of keys that sign, `bundles` the digests of those activated,
+    `redactions` the indices of the leaves that say what was erased.
     At most 1,000 flaws are listed, `flaws` counts them all.
     """
 
@@ -123,6 +124,7 @@ class Report(Struct, frozen=True):
     roots: dict[int, bytes] = field(default_factory=dict[int, bytes])
     keys: tuple[KeyChange, ...] = ()
     bundles: tuple[str, ...] = ()
+    redactions: tuple[int, ...] = ()
 
     @property
     def ok(self) -> bool:
