@@ -39,13 +39,13 @@ class Frontier(Struct, frozen=True):
 
     def append(self, digest: bytes) -> Frontier:
         """Return the frontier with one more leaf, given its leaf hash."""
-        full = list(self.hashes)
-        size = self.size
+        full, size = self.hashes, self.size
+        kept = len(full)
         while size & 1:
-            digest = node_hash(full.pop(), digest)
+            kept -= 1
+            digest = node_hash(full[kept], digest)
             size >>= 1
-        full.append(digest)
-        return Frontier(self.size + 1, tuple(full))
+        return Frontier(self.size + 1, (*full[:kept], digest))
 
     def completed(self, digest: bytes) -> list[tuple[int, bytes]]:
         """Return the subtrees that one more leaf fills: how many levels each has, and its root."""

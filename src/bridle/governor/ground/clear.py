@@ -64,7 +64,7 @@ def _all_fit(values: Collection[Any], longest: int, items: int) -> bool:
     if len(values) > items:
         return False
     for each in values:
-        kind: type[Any] = type(each)
+        kind = type(each)  # pyright: ignore[reportUnknownVariableType]
         if kind is str:  # most are: no call for each of them
             if len(each) > longest or not each.isascii():
                 return False

@@ -62,7 +62,7 @@ decode = msgspec.json.Decoder(Kept).decode
 class Vault:
     """Seals and opens within one transaction. A key that is read there is read once."""
 
-    __slots__ = ("_chance", "_keyring", "_now", "_sealers", "_tx")
+    __slots__ = ("_chance", "_keyring", "_now", "_sealers", "_tx", "_wraps")
 
     def __init__(self, keyring: seal.Keyring, chance: Chance, tx: Tx, now: int) -> None:
         self._keyring = keyring
@@ -70,6 +70,7 @@ class Vault:
         self._tx = tx
         self._now = now
         self._sealers: dict[str, seal.Sealer] = {}
+        self._wraps: dict[str, bytes] = {}
 
     def sealer(self, chain: str) -> seal.Sealer:
         """Return what seals for a chain, with a key made now if it has none."""
@@ -98,14 +99,22 @@ class Vault:
         """Delete the key of a chain. Returns whether there was one."""
         self._sealers.pop(chain, None)
         self._keyring.forget()
-        if not self._wrapped(chain):
-            return False
-        self._tx.delete(PayloadKeyRow, chain)
-        return True
+        found = bool(self._wrapped(chain))
+        if found:
+            self._tx.delete(PayloadKeyRow, chain)
+        # INVARIANT: nothing is sealed with a key that was erased, in the same transaction neither.
+        self._wraps.pop(chain, None)
+        return found
 
     def _wrapped(self, chain: str) -> bytes:
+        known = self._wraps.get(chain)
+        if known is not None:
+            return known
         row = self._tx.get(PayloadKeyRow, chain)
-        return row.sealed if row is not None else b""
+        if row is None:
+            return b""
+        self._wraps[chain] = row.sealed
+        return row.sealed
 
     def _made(self, chain: str) -> bytes:
         entropy = self._chance.draw(seal.KEY_BYTES + seal.NONCE_BYTES)

@@ -11,6 +11,7 @@ import contextlib
 import struct
 from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import chain as chained
 from typing import TypeAlias, TypeVar
 
 import apsw
@@ -101,7 +102,8 @@ class Log:
             self._fill(frontier, digest)
         self._frontier = frontier.append(digest)
         self._heads[chain] = ChainHead(seq, digest)
-        self._changed |= {chain}
+        if chain not in self._changed:
+            self._changed |= {chain}
         return frontier.size
 
     def _fill(self, frontier: Frontier, digest: bytes) -> None:
@@ -116,7 +118,7 @@ class Log:
         waiting, self._waiting = self._waiting, []
         for start in range(0, len(waiting), _AT_ONCE):
             some = waiting[start : start + _AT_ONCE]
-            self._execute(_insert(len(some)), [value for leaf in some for value in leaf])
+            self._execute(_insert(len(some)), tuple(chained.from_iterable(some)))
 
     def flush(self) -> None:
         """Write leaves, heads and frontier, once for the whole batch."""
