@@ -35,7 +35,7 @@ _SUBTREE = 'INSERT INTO "subtrees" VALUES (?, ?, ?)'
 _TOUCH = 'UPDATE "log" SET "syncs" = "syncs" + 1'
 
 Waiting: TypeAlias = list[tuple[int, str, int, bytes, bytes, bytes]]
-Mark: TypeAlias = tuple[dict[str, ChainHead], frozenset[str], Frontier | None, Waiting, int]
+Mark: TypeAlias = tuple[dict[str, ChainHead], int, Frontier | None, Waiting, int]
 
 
 @cache
@@ -50,7 +50,8 @@ class Log:
     def __init__(self, connection: apsw.Connection) -> None:
         self._execute = execute_of(connection)
         self._heads: dict[str, ChainHead] = {}
-        self._changed: frozenset[str] = frozenset()
+        # In order of their first change, so that what came later can be forgotten.
+        self._changed: dict[str, None] = {}
         self._frontier: Frontier | None = None
         self._stored: Frontier | None = None
         self._waiting: Waiting = []
@@ -58,11 +59,13 @@ class Log:
     def mark(self) -> Mark:
         """Return what `restore` needs to come back to this point."""
         waiting = self._waiting
-        return dict(self._heads), self._changed, self._frontier, waiting, len(waiting)
+        return dict(self._heads), len(self._changed), self._frontier, waiting, len(waiting)
 
     def restore(self, mark: Mark) -> None:
         """Forget what was appended since `mark`."""
-        self._heads, self._changed, self._frontier, self._waiting, count = mark
+        self._heads, changed, self._frontier, self._waiting, count = mark
+        while len(self._changed) > changed:
+            self._changed.popitem()
         # `settle` starts a new list, so what it inserted is still here if that was undone.
         del self._waiting[count:]
 
@@ -103,7 +106,7 @@ class Log:
         self._frontier = frontier.append(digest)
         self._heads[chain] = ChainHead(seq, digest)
         if chain not in self._changed:
-            self._changed |= {chain}
+            self._changed[chain] = None
         return frontier.size
 
     def _fill(self, frontier: Frontier, digest: bytes) -> None:
