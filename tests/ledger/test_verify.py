@@ -337,7 +337,8 @@ def test_one_field_erased_is_told_apart_from_one_taken_away(log_: list[Stored]) 
     assert found(good) == {}
     assert found(good, **opener) == {}
     assert found(redacted(changed, "m1", **{**body, "fields": []}), **opener) == {
-        2: "payload_changed"
+        2: "payload_changed",
+        12: "redaction_invalid",
     }
     assert found(redacted(changed, "m1", **{**body, "sealed": "0" * 32})) == {
         2: "payload_changed" if log_ is NAMED else "payload_restored"

@@ -13,7 +13,7 @@ from bridle.model.mission import MissionStatus
 from bridle.model.record import SYSTEM_CHAIN, Leaf, LeafKind
 from bridle.store.base import Filed, StoredLeaf, Tx
 from bridle.store.place import Place
-from bridle.store.rows import MissionRow
+from bridle.store.rows import GlobalRow, MissionRow
 from bridle.store.sqlite.reading import snapshot
 
 _DAY_MS = 86_400_000
@@ -50,12 +50,16 @@ class Retained(Struct, frozen=True, kw_only=True):
 
 
 class Retention(Struct, frozen=True):
-    """The missions of a store, the oldest first, and what is sealed in records of no mission."""
+    """The missions of a store, the oldest first, and what is sealed in records of no mission.
+
+    `scrubbed` says that the store's files hold no older copy of what was erased.
+    """
 
     missions: tuple[Retained, ...]
     system: Retained
     records: int
     bytes: int
+    scrubbed: bool = True
 
 
 class _Body(Struct, frozen=True):
@@ -74,6 +78,7 @@ def report(where: Place, older_than: int | None = None, *, now: int | None = Non
         found = _sealed(tx)
         for filed in tx.every(MissionRow):
             _name(found, filed)
+        state = tx.get(GlobalRow, "global") or GlobalRow()
     system = found.pop(SYSTEM_CHAIN, Retained(mission=SYSTEM_CHAIN))
     missions = list(found.values())
     if older_than is not None:
@@ -84,6 +89,7 @@ def report(where: Place, older_than: int | None = None, *, now: int | None = Non
         system,
         sum(each.records for each in missions),
         sum(each.bytes for each in missions),
+        not state.unscrubbed,
     )
 
 

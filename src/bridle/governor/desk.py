@@ -191,8 +191,9 @@ class Desk:
     def _redact(self, caller: Caller, call: calls.Redact) -> dict[str, Any]:
         write = partial(self._as, caller)
         if call.preview:
-            return {**structs.asdict(redaction.preview(write, caller, call)), "scrubbed": False}
+            found = structs.asdict(redaction.preview(write, caller, call))
+            return {**found, "scrubbed": False, "unscrubbed": ""}
         erased = write(partial(redaction.redact, caller=caller, call=call))
         # Also where nothing was left to erase: an earlier erasure may have been cut off here.
-        scrubbed = self._office.scrubber.scrub() if call.scrub else self._office.scrubber.later()
-        return {**structs.asdict(erased), "scrubbed": scrubbed}
+        left = self._office.scrubber.scrub() if call.scrub else self._office.scrubber.later()
+        return {**structs.asdict(erased), "scrubbed": not left, "unscrubbed": left}

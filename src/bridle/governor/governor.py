@@ -23,7 +23,7 @@ from bridle.governor.ground.core import Core
 from bridle.governor.ground.opening import Ground, Site, prepare
 from bridle.governor.ground.turn import Turn
 from bridle.governor.ground.watch import DiskWatch
-from bridle.governor.oversight import activation, approvals, missions, redaction, showing
+from bridle.governor.oversight import activation, approvals, missions, showing
 from bridle.governor.oversight.activation import By
 from bridle.governor.oversight.scrubbing import Scrubber
 from bridle.governor.publishing.keys import LogKeys
@@ -57,7 +57,7 @@ class Governor:
         if self._watch is not None:
             core.differs = self._watch.differs
         self._answered = threading.Condition()
-        self._scrubber = Scrubber(core.store)
+        self._scrubber = Scrubber(core)
         self._desk = desk.Desk(
             desk.Office(core, self._scrubber, self._tell, ground, self._watch, self._log)
         )
@@ -104,13 +104,11 @@ class Governor:
         bundle = None if self._core.write(lambda turn: turn.globals.active) else source()
         if bundle is not None:
             self._core.adopt(bundle)
-        left = self._ground.left if self._ground is not None else None
-        if left is not None and left.running and self._core.write(redaction.unfinished):
-            self._scrubber.later()
         if self._log is not None and self._ground is not None:
             self._begin_logged(self._log, self._ground.left, bundle)
         elif bundle is not None:
             self._core.write(partial(_begin, bundle=bundle))
+        self._scrubber.complete()  # what an earlier governor could not
         self.tick()
 
     def _begin_logged(self, log: SignedLog, left: Left, bundle: Bundle | None) -> None:
@@ -176,9 +174,9 @@ class Governor:
 
     def close(self) -> None:
         """Finish and release the store."""
+        self._scrubber.complete()
         if self._log is not None:
             self._log.end()
-        self._scrubber.retry()
         self._core.store.close()
 
     # --- agents ---------------------------------------------------------------------------------

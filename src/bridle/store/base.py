@@ -148,8 +148,13 @@ class Store(Protocol):
     def scrub(self, *, again: bool = False) -> bool:
         """After an erasure was committed: leave no older copy of what was erased.
 
-        Returns False where a reader still needs one: then try `again` later.
+        Returns False where a reader still needs one: then try `again` later. Raises `StoreError`
+        where the files could not be written anew. Nothing else is written meanwhile.
         """
+        ...
+
+    def size(self) -> int:
+        """Bytes that `scrub` writes anew; 0 for a store in memory. Raises `StoreError`."""
         ...
 
     def close(self) -> None:

@@ -28,7 +28,11 @@ class Row(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_de
 
 
 class GlobalRow(Row, frozen=True, kw_only=True):
-    """The one row read in every decision: epoch, active bundle, kills and suspensions in force."""
+    """The one row read in every decision: epoch, active bundle, kills and suspensions in force.
+
+    `unscrubbed` says that older copies of what was erased may still lie in the store's files: it is
+    the size of the log when something was erased last, 0 once none are left.
+    """
 
     TABLE: ClassVar[str] = "globals"
     KEY: ClassVar[str] = "id"
@@ -37,6 +41,7 @@ class GlobalRow(Row, frozen=True, kw_only=True):
     active: str = ""
     kills: int = 0
     suspended: int = 0
+    unscrubbed: int = 0
 
 
 class BundleRow(Row, frozen=True, kw_only=True):
@@ -129,7 +134,8 @@ class ActionRow(Row, frozen=True, kw_only=True):
     stored output lie in `sealed`, encrypted with the payload key. `lapses` is when an allow that
     was not started ends (0: never); `charged` is what budgets hold for it, for good once `settled`,
     and `returned` what they gave back on the word that it had no effect. `definition` is the digest
-    of the tool's definition it was asked under (empty: none was seen).
+    of the tool's definition it was asked under (empty: none was seen). `salt` is random where
+    nothing is sealed: without it nobody can guess what a digest of the row was made from.
     """
 
     TABLE: ClassVar[str] = "actions"
@@ -162,6 +168,7 @@ class ActionRow(Row, frozen=True, kw_only=True):
     reasons: list[dict[str, str]] = []
     definition: str = ""
     returned: dict[str, int] = {}
+    salt: str = ""
 
 
 class AttemptRow(Row, frozen=True, kw_only=True):

@@ -71,12 +71,12 @@ def redact(
         rows = governor.redact(**what)
     erased = [row for row in rows if "refused" not in row]
     left = [row for row in rows if "refused" in row]
-    scrubbed = not erased or bool(erased[-1]["scrubbed"])
+    unscrubbed = str(erased[-1]["unscrubbed"]) if erased else ""
     if as_json:
-        terminal.document({"erased": erased, "left": left, "scrubbed": scrubbed})
+        terminal.document({"erased": erased, "left": left, "scrubbed": not unscrubbed})
     else:
-        _tell(erased, left, scrubbed=scrubbed)
-    ctx.exit(FINDINGS if left or not scrubbed else 0)
+        _tell(erased, left, unscrubbed)
+    ctx.exit(FINDINGS if left or unscrubbed else 0)
 
 
 def _ask(rows: list[dict[str, Any]]) -> None:
@@ -99,13 +99,13 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "record": row["record"] if row["record"] >= 0 else None}
 
 
-def _tell(erased: list[dict[str, Any]], left: list[dict[str, Any]], *, scrubbed: bool) -> None:
+def _tell(erased: list[dict[str, Any]], left: list[dict[str, Any]], unscrubbed: str) -> None:
     _show([*erased, *left])
     if any(row["leaf"] >= 0 for row in erased):
         terminal.line(f"{terminal.styled('✓', 'ok')} erased, and on record")
-    if not scrubbed:
-        warning = "older copies are still in the store's files, because somebody reads them"
-        terminal.line(f"{terminal.styled('!', 'warning')} {warning}: the governor tries again")
+    if unscrubbed:
+        warning = f"older copies may still be in the store's files: {unscrubbed}"
+        terminal.line(f"{terminal.styled('!', 'warning')} {terminal.visible(warning)}")
 
 
 @click.command("retention", cls=Command)
@@ -147,6 +147,7 @@ def _report(found: Retention, *, due: bool) -> None:
             "records": found.records,
             "bytes": found.bytes,
             "of no mission": f"{found.system.records} records, {found.system.bytes} bytes",
+            **({} if found.scrubbed else {"files": "older copies of what was erased may be left"}),
         }
     )
     for each in found.missions if due else ():

@@ -213,6 +213,11 @@ def _row(asked: Asked, ruling: Ruling) -> ActionRow:
     if ruling.effect.runs and ruling.typed is not None:
         kept = vault.Kept(requested=asked.call.args, args=ruling.typed.text)
         sealed = turn.seal(at.mission.id, asked.id, kept)
+    salt = before.salt if before is not None else ""
+    if not (sealed or salt):
+        # The ledger keeps a digest of this row for good: what can be guessed must not show in it
+        # once row and salt are erased.
+        salt = turn.vault.nonce().hex()
     return ActionRow(
         id=asked.id,
         mission=at.mission.id,
@@ -236,6 +241,7 @@ def _row(asked: Asked, ruling: Ruling) -> ActionRow:
         last_error=before.last_error if before else "",
         reasons=[structs.asdict(r) for r in ruling.reasons[:_LISTED]],
         definition=asked.call.definition or (before.definition if before else ""),
+        salt=salt,
     )
 
 

@@ -27,14 +27,11 @@ from bridle.model.errors import NotFoundError, RefusedError, UsageError
 from bridle.model.mission import MissionStatus
 from bridle.model.record import SYSTEM_CHAIN, Leaf, LeafKind
 from bridle.store.base import StoredLeaf
-from bridle.store.rows import ActionRow, AttemptRow, ExceptionRow, HoldRow, MissionRow
+from bridle.store.rows import ActionRow, AttemptRow, ExceptionRow, HoldRow, KillRow, MissionRow
 
 LONGEST_BASIS = 200
 
 _EVERY = 1_000_000
-_PAGE = 256
-# How leaves of these kinds begin, as they are written.
-_REDACTION, _LOG = (f'{{"v":{leaf.VERSION},"kind":"{k}"'.encode() for k in ("redaction", "log"))
 _OVER = (MissionStatus.CLOSED, MissionStatus.EXPIRED)
 # What a vote names that was for something else than the hold was about in the end.
 _OTHER = "other"
@@ -109,26 +106,6 @@ def preview(
         return structs.replace(found.erasure, leaf=-1)
 
 
-def unfinished(turn: Turn) -> bool:
-    """Whether the governor before this one erased something: it may not have scrubbed after it.
-
-    To be asked before this governor has put its own beginning on record.
-    """
-    end = turn.tx.frontier().size
-    while end > 0:
-        start = max(0, end - _PAGE)
-        for stored in reversed(list(turn.tx.leaves(start, end))):
-            if stored.data.startswith(_REDACTION):
-                return True
-            if (
-                stored.data.startswith(_LOG)
-                and leaf.parse(stored.data).body.get("what") == "opened"
-            ):
-                return False
-        end = start
-    return False
-
-
 def _basis(text: str) -> str:
     basis = text.strip()
     if not basis or len(basis) > LONGEST_BASIS or not clear.is_text(basis):
@@ -165,7 +142,10 @@ def _record(turn: Turn, act: _Act, call: Redact) -> Erasure:
     _assert_fields(found, call.fields)
     sealed, gone = _without(turn, stored, found, call.fields)
     records = int(sealed != stored.sealed)
-    rows = _strip(turn, found.chain, _about(turn, found)) if mission is not None else 0
+    if mission is not None:
+        rows = _strip(turn, found.chain, _about(turn, found))
+    else:
+        rows = _strip_kill(turn, found)
     erasure = Erasure(record=call.record, records=records, rows=rows, fields=gone)
     if not (records or rows):
         return erasure
@@ -251,6 +231,17 @@ def _strip(turn: Turn, mission: str, about: _About | None = None) -> int:
     return changed + sum(_put(turn, row, structs.replace(row, sealed=b"")) for row in excepted)
 
 
+def _strip_kill(turn: Turn, found: Leaf) -> int:
+    """Have the kill that this record tells of, if it is in force, keep no word of why."""
+    if found.kind is not LeafKind.KILL:
+        return 0
+    row = turn.tx.get(KillRow, str(found.body.get("scope")))
+    if row is None or row.time != found.time or not row.reason:
+        return 0
+    turn.tx.put(structs.replace(row, reason=""))
+    return 1
+
+
 def _put(turn: Turn, before: ActionRow | ExceptionRow, after: ActionRow | ExceptionRow) -> bool:
     if before == after:
         return False
@@ -261,7 +252,13 @@ def _put(turn: Turn, before: ActionRow | ExceptionRow, after: ActionRow | Except
 def _bare_action(row: ActionRow) -> ActionRow:
     # A digest of what can be guessed says what it was to whoever holds the store's keys.
     return structs.replace(
-        row, sealed=b"", requested="", judged="", reasons=_bare(row.reasons), last_error=""
+        row,
+        sealed=b"",
+        salt="",
+        requested="",
+        judged="",
+        reasons=_bare(row.reasons),
+        last_error="",
     )
 
 
@@ -291,6 +288,8 @@ def _bare(reasons: list[dict[str, str]]) -> list[dict[str, str]]:
 
 
 def _write(turn: Turn, act: _Act, chain: str, user: str, body: dict[str, Any]) -> Written:
+    # Whatever happens next, this governor or another one sees that it still has to scrub.
+    turn.tx.put(structs.replace(turn.globals, unscrubbed=turn.tx.frontier().size))
     # INVARIANT: nothing is erased without a record of the same transaction, in the same chain.
     return turn.record(
         Entry(

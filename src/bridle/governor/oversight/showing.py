@@ -173,6 +173,7 @@ def overview(turn: Turn) -> dict[str, Any]:
         "unknown_attempts": turn.tx.count(AttemptRow, state=AttemptState.UNKNOWN),
         "running_attempts": turn.tx.count(AttemptRow, state=AttemptState.STARTED),
         "leaves": turn.tx.frontier().size,
+        "scrubbed": not state.unscrubbed,
         **signed_log.overview(turn.tx),
     }
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from bridle.model.record import Leaf
+from bridle.model.record import SYSTEM_CHAIN, Leaf
 
 _Index = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 _DIGITS = r"^([0-9a-f]{32})?$"
@@ -50,7 +50,7 @@ class Redactions:
         except msgspec.MsgspecError:
             return False
         if isinstance(body, _Whole):
-            if body.below > index:
+            if body.below > index or leaf.chain == SYSTEM_CHAIN:  # that is no mission
                 return False
             self._below[leaf.chain] = max(body.below, self._below.get(leaf.chain, 0))
             return True
@@ -58,6 +58,8 @@ class Redactions:
         if body.record >= index or (before is not None and before.chain != leaf.chain):
             return False
         fields: frozenset[str] = frozenset(body.fields)
+        if body.sealed and (not fields or self._all_gone(leaf.chain, body.record)):
+            return False  # it erases nothing, or says that something remains of what is gone
         if before is not None:
             fields |= before.fields
         self._records[body.record] = Erased(leaf.chain, False, fields, body.sealed)
@@ -69,6 +71,10 @@ class Redactions:
             return Erased(chain, whole=True)
         found = self._records.get(index)
         return found if found is not None and found.chain == chain else None
+
+    def _all_gone(self, chain: str, record: int) -> bool:
+        found = self.of(chain, record)
+        return found is not None and not found.sealed
 
     def below(self, chain: str) -> int:
         """Below which index every payload of a chain is gone; 0 where none is on record."""

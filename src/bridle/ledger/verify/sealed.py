@@ -38,11 +38,16 @@ def digest_of(sealed: bytes) -> str:
 
 
 class _Odd(Struct, frozen=True):
-    """A payload that is not as its leaf names it: the digest of what is there, or what it lacks."""
+    """A payload that is not as its leaf names it: the digest of what is there, or what it lacks.
+
+    `names` are the fields that the leaf commits to; what it `lacks` is known where it was `opened`.
+    """
 
     chain: str
     digest: str
+    names: frozenset[str] = frozenset()
     lacks: frozenset[str] = frozenset()
+    opened: bool = False
 
 
 class SealedPayloads:
@@ -69,7 +74,7 @@ class SealedPayloads:
             self._first[leaf.chain] = record.index
         said = leaf.body.get(SAID)
         if said is not None and said != sealed_digest(sealed):
-            self._odd[record.index] = _Odd(leaf.chain, digest_of(sealed))
+            self._odd[record.index] = _Odd(leaf.chain, digest_of(sealed), frozenset(commit))
         if self._opener is None:
             self._unopened += 1
         else:
@@ -89,9 +94,11 @@ class SealedPayloads:
         if wrong:
             return
         lacks = leaf.commit.keys() - openings.keys()
-        if lacks:
-            self._odd[record.index] = _Odd(leaf.chain, digest_of(record.sealed), frozenset(lacks))
-        else:
+        if lacks or record.index in self._odd:
+            digest_there, names = digest_of(record.sealed), frozenset(leaf.commit)
+            odd = _Odd(leaf.chain, digest_there, names, frozenset(lacks), opened=True)
+            self._odd[record.index] = odd
+        if not lacks:
             self._opened += 1
 
     def finish(self, redactions: Redactions, found: Findings) -> Payloads:
@@ -119,6 +126,10 @@ class SealedPayloads:
                 found.add(index, "payload_changed", "its payload is not the one it was sealed with")
         elif erased.sealed != odd.digest or not odd.lacks <= erased.fields:
             found.add(index, "payload_changed", "its payload is not what a redaction left")
+        elif not erased.fields <= odd.names:
+            found.add(index, "redaction_invalid", "a redaction names fields that it never had")
+        elif odd.opened and erased.fields != odd.lacks:
+            found.add(index, "payload_restored", "what was erased on record is there")
         else:
             self._erased += 1
             self._unopened -= self._opener is None

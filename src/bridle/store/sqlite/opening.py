@@ -16,7 +16,7 @@ import apsw
 from bridle.model.errors import StoreError
 from bridle.store import folders
 from bridle.store.failures import failure, of_system
-from bridle.store.sqlite import subtrees
+from bridle.store.sqlite import rewriting, subtrees
 from bridle.store.sqlite.statements import execute_of, of_sqlite
 
 APPLICATION_ID = 0x42726431  # "Brd1"
@@ -46,6 +46,7 @@ def connect(path: Path | None, *, vfs: str = "") -> apsw.Connection:
     if path is None:
         return _prepare(apsw.Connection(":memory:"), None)
     _assert_own(path)
+    rewriting.remove_draft(path)
     try:
         connection = apsw.Connection(str(path), vfs=vfs or None)
     except apsw.Error as problem:

@@ -16,7 +16,7 @@ from bridle.store.base import Tx
 from bridle.store.combining import Combiner
 from bridle.store.failures import failure
 from bridle.store.relaxed import SyncTimer
-from bridle.store.sqlite import opening, resync
+from bridle.store.sqlite import opening, resync, rewriting
 from bridle.store.sqlite.statements import execute_of, of_sqlite
 from bridle.store.sqlite.transaction import Batch, SqliteTx
 
@@ -38,6 +38,7 @@ class SqliteStore:
     ) -> None:
         self._connection = connection
         self._descriptor = descriptor
+        self._path = Path(connection.db_filename("main"))
         self._process = os.getpid()
         self._level = ""
         # How many pages the log may have before it is moved into the database, and how many are
@@ -48,6 +49,7 @@ class SqliteStore:
         self._timer = SyncTimer(self.sync, relaxed_ms)
         self._scrubbing = threading.Lock()
         self._to_scrub = self._to_rewrite = self._scrubbed = False
+        self._unscrubbed: StoreError | None = None
         self._combiner: Combiner[SqliteTx] = Combiner(self._begin, self._explain)
 
     def write(self, job: Callable[[Tx], T], *, relaxed: bool = False) -> T:
@@ -70,30 +72,53 @@ class SqliteStore:
 
         SQLite overwrites what is deleted where it lies, but not the copies that it left behind
         whenever it moved rows from page to page: so the whole database is written anew. With
-        `again` only its log is, if it was. Returns False where a reader still needs the log
-        as it was, or the disk is full: then try again later. Raises `StoreError`.
+        `again` only its log is. Returns False where a reader still needs the log as it was: then
+        try `again` later. Raises `StoreError` where the database could not be written anew (its
+        log is emptied all the same, if nobody reads it). Nothing else is written meanwhile.
         """
         with self._scrubbing:
-            self._scrubbed, self._to_scrub = False, True
-            self._to_rewrite |= self._descriptor is not None and not again
+            self._scrubbed, self._to_scrub, self._unscrubbed = False, True, None
+            self._to_rewrite = self._descriptor is not None and not again
             self.write(SqliteTx.touch)  # type: ignore[arg-type]
+            if self._unscrubbed is not None:
+                raise self._unscrubbed
             return self._scrubbed
 
+    def size(self) -> int:
+        """Bytes of the database, without its log; 0 for a store in memory."""
+        if self._descriptor is None:
+            return 0
+        try:
+            return self._path.stat().st_size
+        except OSError as problem:
+            raise failure("store_unavailable", f"the store failed: {problem}") from problem
+
     def _truncate(self) -> None:
-        """Rewrite the database; empty its log, if nobody reads from it. Between transactions."""
+        """Rewrite the database; empty its log, if nobody reads from it. Between transactions.
+
+        Never raises: the commit before it holds all the same.
+        """
         self._to_scrub = False
-        connection = self._connection
-        connection.set_busy_timeout(0)  # callers wait meanwhile
+        self._connection.set_busy_timeout(0)  # callers wait meanwhile
         try:
             if self._to_rewrite:
-                execute_of(connection)("VACUUM")
-                self._to_rewrite = False
-            busy, *_ = execute_of(connection)("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()[0]
-            self._scrubbed = not busy
-        except apsw.Error as problem:
-            self._explain(problem)  # the commit before it holds all the same
+                self._attempt(lambda: rewriting.rewrite(self._connection))
+            self._attempt(self._empty_log)
         finally:
-            connection.set_busy_timeout(opening.BUSY_MS)
+            self._connection.set_busy_timeout(opening.BUSY_MS)
+
+    def _empty_log(self) -> None:
+        checkpoint = execute_of(self._connection)("PRAGMA wal_checkpoint(TRUNCATE)")
+        busy, *_ = checkpoint.fetchall()[0]
+        self._scrubbed = not busy
+
+    def _attempt(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except StoreError as problem:
+            self._unscrubbed = problem
+        except apsw.Error as problem:
+            self._unscrubbed = self._explain(problem)
 
     def _durable(self) -> None:
         """Note a commit that wrote something and waited for the disk."""
