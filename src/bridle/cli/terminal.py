@@ -143,7 +143,10 @@ def time(milliseconds: int) -> str:
     """Return a time as humans read it, in UTC; nothing for 0."""
     if not milliseconds:
         return ""
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        return f"{milliseconds} ms after 1970"  # no calendar has it; a record may say it
 
 
 def counted(number: int, what: str) -> str:
