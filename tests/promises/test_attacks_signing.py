@@ -3,7 +3,9 @@
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,11 +16,14 @@ from bridle.governor.ground.turn import Turn
 from bridle.governor.publishing import copies
 from bridle.governor.publishing.signed_log import MOST_KEYS
 from bridle.ledger.note import Signer
+from bridle.ledger.tree import leaf_hash
 from bridle.model import calls
 from bridle.model.calls import Failed, Listing
 from bridle.model.errors import StoreError
 from bridle.store import folders
+from bridle.store.base import Tx
 from bridle.store.rows import LogKeyRow
+from bridle.store.sqlite import open_store
 from governor.desk import FILES
 from governor.signing import NAMED, ORIGIN, Logged
 
@@ -158,6 +163,27 @@ def test_a_copy_on_a_disk_that_hangs_stalls_neither_signing_nor_rotation_nor_the
         if each.name == "bridle-checkpoint-copy":
             each.join()
     assert logged.holds(logged.signed(copy))
+
+
+def test_a_copy_on_a_disk_that_hangs_at_the_start_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it holds is not known then, so nothing is signed."""
+    copy, back = tmp_path / "hung", threading.Event()
+    logged = Logged(tmp_path / "first", copy)
+    logged.governor.close()
+    ordinary = copies.read
+
+    def read(path: Path) -> bytes | None:
+        assert path != copy or back.wait(60)
+        return ordinary(path)
+
+    monkeypatch.setattr(copies, "read", read)
+    monkeypatch.setattr(copies, "FIRST_PATIENCE_S", 0.1)
+    assert refused(logged) == "checkpoint_unreadable"
+    back.set()
+    logged.start()
+    logged.governor.close()
 
 
 def test_a_copy_among_the_stores_own_files_is_refused(tmp_path: Path) -> None:
@@ -304,8 +330,6 @@ def test_a_log_made_anew_to_look_like_release_0_1_is_not_signed_with_its_old_key
     logged: Logged, also: str
 ) -> None:
     """No record that speaks for rows, no checkpoint, none beside the store: an upgrade has that."""
-    from bridle.ledger.tree import leaf_hash
-
     logged.act(3)
     (key,) = logged.verifiers()
     logged.governor.close()
@@ -327,3 +351,25 @@ def test_a_log_made_anew_to_look_like_release_0_1_is_not_signed_with_its_old_key
     # With its key gone it is another log, under a key that nobody trusts yet.
     logged.start()
     assert key not in logged.verifiers()
+
+
+# --- what grows ---------------------------------------------------------------------------------
+
+
+def test_a_batch_of_many_chains_costs_what_its_records_cost(tmp_path: Path) -> None:
+    """As when many missions end at once: nobody decides meanwhile."""
+
+    def cost(count: int) -> float:
+        with closing(open_store(tmp_path / str(count) / "store.db")) as store:
+
+            def appended(tx: Tx) -> None:
+                for number in range(count):
+                    data = b"%d" % number
+                    tx.append(f"m{number}", 0, data, leaf_hash(data), b"")
+
+            before = time.process_time()
+            store.write(appended)
+            return time.process_time() - before
+
+    few = min(cost(each) for each in (2_000, 2_001, 2_002))
+    assert cost(30_000) < few * 60  # fifteen times the records; with each other, 225 times

@@ -27,6 +27,10 @@ PATIENCE_S = 2.0
 """How long signing waits for copies. One that does not answer is not waited for again."""
 
 
+FIRST_PATIENCE_S = 30.0
+"""How long opening a store waits for a copy to be read: it may have to be mounted first."""
+
+
 class Copy:
     """A file that gets each checkpoint. For one thread at a time."""
 
@@ -39,6 +43,24 @@ class Copy:
         self._strange = b""
         self._said = ""
         self._thread: threading.Thread | None = None
+
+    def found(self) -> bytes | None:
+        """Return what it holds, None where there is none. Raises `StoreError`."""
+        answers: list[bytes | StoreError | None] = []
+
+        def look() -> None:
+            try:
+                answers.append(read(self.path))
+            except StoreError as problem:
+                answers.append(problem)
+
+        thread = threading.Thread(target=look, name="bridle-checkpoint-copy", daemon=True)
+        thread.start()
+        thread.join(FIRST_PATIENCE_S)
+        answer = answers[0] if answers else _unusable(self.path, "its disk does not answer")
+        if isinstance(answer, StoreError):
+            raise answer
+        return answer
 
     def known(self, data: bytes) -> None:
         """Count what it holds as part of this log: it may be replaced."""

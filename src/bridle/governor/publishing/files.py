@@ -41,7 +41,8 @@ class Files:
 
         Whoever asks makes sure that the log holds it before anything is put.
         """
-        found = {path: data for path in self.paths if (data := read(path)) is not None}
+        held = {self._own: read(self._own), **{copy.path: copy.found() for copy in self._copies}}
+        found = {path: data for path, data in held.items() if data is not None}
         for copy in self._copies:
             copy.known(found.get(copy.path, b""))
         return found
