@@ -174,10 +174,12 @@ class Governor:
 
     def close(self) -> None:
         """Finish and release the store."""
-        self._scrubber.complete()
-        if self._log is not None:
-            self._log.end()
-        self._core.store.close()
+        try:
+            self._scrubber.complete()
+            if self._log is not None:
+                self._log.end()
+        finally:
+            self._core.store.close()
 
     # --- agents ---------------------------------------------------------------------------------
 
