@@ -34,7 +34,6 @@ _NO_LEAF = "0" * _DIGITS_OF_HASH
 _NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,256}")
 _MOST = 2**53 - 1
 _DIGITS = 32
-_NO_PREV = "prev is not the hash of a leaf before this one"
 
 _encode = msgspec.json.Encoder().encode
 _encode_into = msgspec.json.Encoder().encode_into
@@ -80,7 +79,7 @@ def write(  # noqa: PLR0913, PLR0917 (the envelope has as many fields)
     """
     leaf = Leaf(VERSION, kind, chain, seq, prev.hex(), time, ids, commit, body)
     try:
-        _check(leaf)
+        _check(leaf, read=False)
         data = _encode(leaf)
     except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError) as problem:
         raise LedgerError(f"the record cannot be written: {problem}") from problem
@@ -139,8 +138,7 @@ def parse(data: bytes) -> Leaf:
         leaf = _decode(data)
         if not _as_written(leaf, data):  # then look closer
             json.loads(data, object_pairs_hook=_unique)
-        _check(leaf)
-        _check_digits(leaf.prev)
+        _check(leaf, read=True)
     except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as problem:
         raise LedgerError(f"not a leaf: {problem}") from problem
     return leaf
@@ -163,25 +161,24 @@ def _as_written(leaf: Leaf, data: bytes) -> bool:
     return len(text) == len(data) and text.startswith(data)
 
 
-def _check(leaf: Leaf) -> None:
-    """Raise `ValueError` for the first thing wrong with the envelope, but for digits of `prev`."""
+def _check(leaf: Leaf, *, read: bool) -> None:
+    """Raise `ValueError` for the first thing that is wrong with the envelope.
+
+    Unless it was read, `prev` was made from bytes: then its digits are digits.
+    """
     seq, prev, commit = leaf.seq, leaf.prev, leaf.commit
     if leaf.v != VERSION:
         raise ValueError(f"version {leaf.v} is unknown")
     if not (0 <= seq <= _MOST and 0 <= leaf.time <= _MOST):
         raise ValueError("seq or time is out of range")
+    if read and not _is_hash(prev):
+        raise ValueError("prev is no hash in hexadecimal")
     if len(prev) != _DIGITS_OF_HASH or (seq == 0) != (prev == _NO_LEAF):
-        raise ValueError(_NO_PREV)
+        raise ValueError("prev is not the hash of a leaf before this one")
     if commit and not all(map(_is_hash, commit.values())):
         raise ValueError("a commitment is no HMAC-SHA256 in hexadecimal")
     if not (_is_name(leaf.chain) and _are_names((*leaf.ids, *commit))):
         raise ValueError("a name is empty, too long or holds control characters")
-
-
-def _check_digits(prev: str) -> None:
-    """Raise `ValueError` where `prev` is no hash: what we write is made from one."""
-    if not _is_hash(prev):
-        raise ValueError(_NO_PREV)
 
 
 def _is_hash(text: str) -> bool:
