@@ -16,7 +16,7 @@ import pytest
 
 from client.desk import environment
 from crash.disk.acting import Office, at_a_bundle
-from crash.disk.auditing import audit
+from crash.disk.auditing import audit, owned_up
 
 _MEGABYTES = 24
 _DENIALS = 3
@@ -105,7 +105,8 @@ def test_a_governor_that_ends_on_a_full_file_system_has_lost_nothing_told(
     with suppress(Exception):  # it may not be able to say that it closed
         office.governor.close()
     ballast.unlink()
-    office.told.unrecorded.clear()  # whoever counted them has ended
+    if not owned_up(small / "state" / "store.db"):
+        office.told.unrecorded.clear()  # whoever counted them has ended
     again = at_a_bundle(tmp_path, small / "state")
     assert again.note()
     again.governor.close()
