@@ -1,4 +1,4 @@
-"""An auditor is somebody else: they may read a store or an export, and no key, and write nothing."""
+"""An auditor is somebody else: they may read a store or an export, no key, and write nothing."""
 
 import json
 import shutil
