@@ -1,5 +1,6 @@
 """What humans erase from the command line, and what they are told is kept."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,10 @@ from typing import Any
 import pytest
 
 import bridle
+from bridle.ledger import leaf
+from bridle.model.record import LeafKind
+from bridle.store.rows import MissionRow
+from bridle.store.sqlite import open_store
 from cli.terminals import AtTerminal
 
 BASIS = ("--basis", "request 17", "--as", "me")
@@ -140,3 +145,22 @@ def test_retention_names_what_is_due_and_how_to_erase_it(bridle_, desk: Path, go
     assert f"bridle audit redact --mission {second}" in told
     assert going not in told
     assert bridle_("audit", "retention", desk, "--older-than", "1", "--json").json["missions"] == []
+
+
+def test_a_hostile_store_puts_no_command_into_what_is_to_be_pasted(bridle_, tmp_path: Path) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir(mode=0o700)
+    chain = "mis_1; touch $(id)"
+    fields = {"args": b"x"}
+    data, digest, _ = leaf.build(
+        LeafKind.DECISION, chain, 0, bytes(32), 1, {}, {}, fields, bytes(32)
+    )
+    ended = MissionRow(
+        id=chain, template="t", user="u", status="closed", started=1, expires=2, ended=2
+    )
+    store = open_store(folder / "store.db")
+    store.write(lambda tx: (tx.append(chain, 0, data, digest, b"sealed"), tx.put(ended)))
+    store.close()
+    told = bridle_("audit", "retention", "--store", folder, "--older-than", "0").out
+    (line,) = [each for each in told.splitlines() if each.startswith("bridle audit redact")]
+    assert shlex.split(line)[4] == chain

@@ -11,6 +11,8 @@ from bridle.emit.errors import EmitError
 from bridle.emit.lines import File
 from bridle.emit.record import Record
 from bridle.emit.targets import Emission, Target, target
+from bridle.model.record import LeafKind
+from emit.odd import record
 
 
 @pytest.fixture
@@ -38,6 +40,19 @@ def test_one_line_a_record_for_its_owner_alone(file: Path, records: list[Record]
     emitter.close()
     assert told(file) == [each.index for each in records]
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_no_text_makes_a_line_or_a_command_of_a_terminal(file: Path) -> None:
+    text = "b\u2028{}\u2029c\u0085d\x9b2Je\x1b[2Jf\r\n\x7f\u202e"
+    odd = record(LeafKind.IDENTITY, {"what": "suspend", "kind": "agent", "id": text})
+    emitter = File(file, cloudevents.event)
+    tell(emitter, [odd])
+    emitter.close()
+    data = file.read_bytes()
+    assert data.isascii()
+    assert data[:-1].decode().isprintable()
+    (line,) = data.decode().splitlines()
+    assert json.loads(line)["data"]["record"]["id"] == text
 
 
 def test_it_goes_on_below_what_is_there(file: Path, records: list[Record]) -> None:

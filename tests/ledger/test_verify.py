@@ -347,6 +347,52 @@ def test_one_field_erased_is_told_apart_from_one_taken_away(log_: list[Stored]) 
     assert 2 in found(redacted(changed, "m2", **body))
 
 
+def test_a_redaction_excuses_nothing_of_the_system_chain_at_once() -> None:
+    forged = redacted(NAMED, "system", what="mission", below=12)
+    kept = [leaf.index for leaf in NAMED if leaf.chain == "system" and leaf.sealed]
+    assert found(without(forged, "system", 12)) == {
+        **dict.fromkeys(kept, "payload_missing"),
+        12: "redaction_invalid",
+    }
+
+
+def test_a_redaction_that_names_more_than_was_erased_or_ever_there_is_found() -> None:
+    opener = {"opener": lambda leaf, _: SEALER.open(leaf.sealed, LOG[leaf.index].hash)}
+    changed, body = one_field_erased(NAMED)
+    never = redacted(changed, "m1", **{**body, "fields": ["args", "price"]})
+    assert found(never) == {2: "redaction_invalid"}
+    both = redacted(changed, "m1", **{**body, "fields": ["args", "reason"]})
+    assert found(both, **opener) == {2: "payload_restored"}  # the reason can still be read
+
+
+def test_a_payload_that_was_sealed_anew_with_all_it_had_is_not_erased() -> None:
+    leaf = NAMED[2]
+    again = SEALER.seal(SEALER.open(leaf.sealed, LOG[2].hash), LOG[2].hash, os.urandom(12))
+    digest = hashlib.sha256(again).hexdigest()[:32]
+    swapped = [*NAMED[:2], leaf._replace(sealed=again), *NAMED[3:]]
+    opener = {"opener": lambda leaf, _: SEALER.open(leaf.sealed, LOG[leaf.index].hash)}
+    body = {"what": "record", "record": 2, "sealed": digest}
+    assert found(redacted(swapped, "m1", fields=["args"], **body), **opener) == {
+        2: "payload_restored"
+    }
+    assert found(redacted(swapped, "m1", fields=[], **body)) == {
+        2: "payload_changed",
+        12: "redaction_invalid",
+    }
+
+
+def test_what_was_erased_whole_is_not_brought_back_by_a_later_redaction() -> None:
+    for earlier in (
+        {"what": "mission", "below": 12},
+        {"what": "record", "record": 2, "fields": ["args", "reason"], "sealed": ""},
+    ):
+        changed, body = one_field_erased(NAMED)
+        twice = redacted(redacted(changed, "m1", **earlier), "m1", **body)
+        flaws = found(twice)
+        assert flaws[13] == "redaction_invalid"
+        assert flaws[2] in {"payload_restored", "payload_changed"}
+
+
 def test_a_hash_kept_beside_a_leaf_has_to_be_its_own() -> None:
     other = [*NAMED[:5], NAMED[5]._replace(hash=NAMED[4].hash), *NAMED[6:]]
     assert found(other) == {5: "hash_mismatch"}

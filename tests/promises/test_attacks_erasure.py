@@ -266,6 +266,34 @@ def test_many_callers_during_a_scrub_are_all_answered_in_time(store: Store) -> N
     store.verified()
 
 
+# --- who asks -------------------------------------------------------------------------------------
+
+
+def test_a_workload_that_speaks_for_users_erases_nothing_in_their_name(store: Store) -> None:
+    governor = Governor.open(store.bundle, embedded=True)
+    portal = Caller(operator=False, method="ed25519", uid=os.geteuid(), workload="portal")
+    for call in (
+        calls.Redact(mission=store.mission, basis=BASIS, as_user="ana"),
+        calls.Redact(mission=store.mission, basis=BASIS, as_user="ana", preview=True),
+        calls.Redact(mission=store.mission, basis=BASIS, as_user="ana", scrub=False),
+    ):
+        reply = governor.handle(portal, call)
+        assert isinstance(reply, calls.Failed)
+        assert reply.code == "operator_only"
+    governor.close()
+    assert store.still_sealed() > 0
+    assert store.redactions() == []
+
+
+def test_an_erasure_asked_for_again_erases_and_records_nothing_more(store: Store) -> None:
+    governor = Governor.open(store.bundle, embedded=True)
+    first, again = redact(governor, store.mission), redact(governor, store.mission)
+    governor.close()
+    assert (first["records"] > 0, first["leaf"] > 0) == (True, True)
+    assert (again["records"], again["rows"], again["leaf"]) == (0, 0, -1)
+    assert len(store.redactions()) == 1
+
+
 # --- what can be guessed --------------------------------------------------------------------------
 
 

@@ -151,8 +151,8 @@ class Bridle:
         Of a `mission` that is over, of every such mission of a `user`, or of one `record` (its
         index in the log), all of it or some `fields`. `basis` says why, in clear text. With
         `preview` nothing is erased. Rows of a user's missions that cannot be erased yet have
-        `refused`. Where `scrubbed` is false, something read the store's files: the governor tries
-        again until no older copy is left in them.
+        `refused`. Where `scrubbed` is false, older copies are left in the store's files for now:
+        `unscrubbed` says why, and when the governor tries again.
         """
         if sum((bool(mission), bool(user), record >= 0)) != 1:
             raise UsageError("name a mission, a user or a record to erase")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import stat
 from collections.abc import Callable
@@ -22,8 +23,15 @@ _FLAGS = os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 def line(event: dict[str, Any]) -> bytes:
-    """Return an event as one line of UTF-8. Control characters are escaped, others are not."""
-    return _encode(event) + b"\n"
+    """Return an event as one line of ASCII.
+
+    Programs that read text end lines at more than a newline, and terminals obey more than one byte:
+    whatever else occurs is escaped.
+    """
+    data = _encode(event)
+    if not data.isascii():
+        data = json.dumps(msgspec.to_builtins(event), separators=(",", ":")).encode()
+    return data.replace(b"\x7f", b"\\u007f") + b"\n"
 
 
 class File:

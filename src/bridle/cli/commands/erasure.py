@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -151,7 +152,9 @@ def _report(found: Retention, *, due: bool) -> None:
         }
     )
     for each in found.missions if due else ():
-        terminal.line(terminal.visible(f'bridle audit redact --mission {each.mission} --basis "…"'))
+        # It is there to be pasted into a shell, and the store may not be ours.
+        mission = shlex.quote(each.mission)
+        terminal.line(terminal.visible(f'bridle audit redact --mission {mission} --basis "…"'))
 
 
 def _row(each: Retained) -> dict[str, Any]:
