@@ -17,6 +17,11 @@ from bridle.ledger.verify import Findings, LeafRecord, Payloads
 from bridle.ledger.verify.redactions import Redactions
 from bridle.model.record import Leaf
 
+MOST_LINE = 1 << 29
+"""Longest line that is read, in bytes: more than the limits of a bundle let anything grow to."""
+BEGIN = b'{"index":'
+"""What each line begins with."""
+
 
 class _Field(Struct, frozen=True, forbid_unknown_fields=True):
     salt: str

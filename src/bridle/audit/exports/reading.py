@@ -39,7 +39,7 @@ from bridle.ledger.verify.log import Beside
 _MOST_NOTE = 1 << 20
 _MOST_OWN = 1 << 15  # a checkpoint of ours, with as many signatures as it takes
 _MOST_ENTRIES = WIDTH * (2 + 65_535)
-_MOST_PAYLOADS = 1 << 30
+_NO_LINE = -1, b""
 _MOST_CHECKPOINTS = 10_000
 
 
@@ -172,13 +172,14 @@ class _Export:
             hashes = self._read(tile.path, WIDTH * HASH_BYTES) or b""
             if len(hashes) != tile.width * HASH_BYTES:
                 self._flaw("tile_mismatch", f"{tile.path} has not {tile.width} hashes")
-            lines = self._lines(tile)
+            lines = self._lines(tile) if self._opened else iter(())
+            at, line = next(lines, _NO_LINE)
             for place, leaf in enumerate(leaves):
                 index = tile.start + place
                 own = hashes[place * HASH_BYTES : (place + 1) * HASH_BYTES]
-                yield _Entry(index, leaf, lines.pop(index, b""), own)
-            for index in lines:
-                self._found.add(index, "payload_changed", "a payload lies where no record is")
+                yield _Entry(index, leaf, line if at == index else b"", own)
+                if at == index:
+                    at, line = next(lines, _NO_LINE)
 
     def _leaves(self, tile: Tile) -> list[bytes] | None:
         data = self._read(tile.bundle, _MOST_ENTRIES)
@@ -195,26 +196,30 @@ class _Export:
             return None
         return leaves
 
-    def _lines(self, tile: Tile) -> dict[int, bytes]:
-        """Return the lines of a tile's payloads by leaf; a tile with none has no file."""
+    def _lines(self, tile: Tile) -> Iterator[tuple[int, bytes]]:
+        """Yield the lines of a tile's payloads and whose they are; a tile with none has no file.
+
+        Ends, with a flaw, at the first that is none of a later one of its leaves.
+        """
         path = layout.payloads(tile)
-        if not self._opened:
-            return {}
+        last = tile.start - 1
         try:
-            data = plainfile.read(self._folder / path, _MOST_PAYLOADS)
+            read = plainfile.lines(self._folder / path, openings.MOST_LINE, openings.BEGIN)
+            if read is None:
+                return
+            self._files += 1
+            for line in read:
+                index = openings.index_of(line[:-1])
+                if not (line.endswith(b"\n") and last < index < tile.start + tile.width):
+                    last = -1
+                    break
+                last = index
+                yield index, line[:-1]
         except LedgerError as problem:
             self._flaw("file_altered", f"{path}: {problem.message}")
-            return {}
-        if data is None:
-            return {}
-        self._files += 1
-        lines = data.split(b"\n")
-        indices = [openings.index_of(each) for each in lines[:-1]]
-        within = range(tile.start, tile.start + tile.width)
-        sound = indices and not lines[-1] and len(indices) <= tile.width
-        if not sound or indices != sorted(set(indices)) or any(i not in within for i in indices):
+            return
+        if last < tile.start:
             self._flaw("file_altered", f"{path} is not a line for each of some of its records")
-        return dict(zip(indices, lines, strict=False))
 
     def _completed(self, level: int, number: int, root: bytes) -> None:
         """Compare the hash of a full tile with where it lies in the level above."""
