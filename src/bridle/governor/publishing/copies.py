@@ -54,9 +54,8 @@ class Copy:
             except StoreError as problem:
                 answers.append(problem)
 
-        thread = threading.Thread(target=look, name="bridle-checkpoint-copy", daemon=True)
-        thread.start()
-        thread.join(FIRST_PATIENCE_S)
+        if (thread := _started(look)) is not None:
+            thread.join(FIRST_PATIENCE_S)
         answer = answers[0] if answers else _unusable(self.path, "its disk does not answer")
         if isinstance(answer, StoreError):
             raise answer
@@ -80,13 +79,7 @@ class Copy:
         if self.busy:
             return
         self._asked = note
-        thread = threading.Thread(target=self._run, name="bridle-checkpoint-copy", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError as problem:
-            self._say(str(problem))
-            return
-        self._thread = thread
+        self._thread = _started(self._run)
 
     def wait(self, until: float) -> None:
         """Wait for the answer, until this time of the monotonic clock at most."""
@@ -122,6 +115,17 @@ class Copy:
         if why != self._said:
             _log.error("the checkpoint cannot be put at %s: %s", self.path, why)
         self._said = why
+
+
+def _started(job: Callable[[], None]) -> threading.Thread | None:
+    """Start a thread that does this; where there can be none any more, do it here."""
+    thread = threading.Thread(target=job, name="bridle-checkpoint-copy", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:  # the interpreter ends
+        job()
+        return None
+    return thread
 
 
 def each_of(copies: Sequence[Copy], ask: Callable[[Copy], None]) -> None:
