@@ -323,9 +323,12 @@ def test_no_digest_that_stays_confirms_a_guess_of_what_was_erased() -> None:
 def test_the_reason_of_a_kill_in_force_goes_with_its_record() -> None:
     desk = Desk()
     desk.rows(calls.Kill(scope="tool", subject="bank.pay", reason="ana stole", as_user="ben"))
+    [kill] = desk.core.write(lambda turn: turn.tx.find(KillRow))
+    assert len(kill.salt) == 24
+    assert "salt" not in desk.rows(calls.Status())[0]["kills"][0]
     record = desk.core.write(lambda turn: turn.tx.frontier().size) - 1
     [row] = desk.rows(calls.Redact(record=record, basis=BASIS, as_user="ana"))
     assert (row["records"], row["rows"], row["fields"]) == (1, 1, ("reason",))
     [kill] = desk.core.write(lambda turn: turn.tx.find(KillRow))
-    assert (kill.reason, kill.by) == ("", "ben")  # and it is in force
+    assert (kill.reason, kill.salt, kill.by) == ("", "", "ben")  # and it is in force
     desk.verified()

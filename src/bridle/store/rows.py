@@ -57,7 +57,7 @@ class BundleRow(Row, frozen=True, kw_only=True):
 
 
 class KillRow(Row, frozen=True, kw_only=True):
-    """A kill in force. `id` is `<scope>:<subject>`."""
+    """A kill in force. `id` is `<scope>:<subject>`; `salt` as that of an action."""
 
     TABLE: ClassVar[str] = "kills"
     KEY: ClassVar[str] = "id"
@@ -67,6 +67,7 @@ class KillRow(Row, frozen=True, kw_only=True):
     by: str
     reason: str
     time: int
+    salt: str = ""
 
 
 class MissionRow(Row, frozen=True, kw_only=True):

@@ -50,6 +50,8 @@ def kill(turn: Turn, caller: Caller, call: Kill) -> list[dict[str, Any]]:
         by=before.by if before is not None else who,
         reason=clear.text_of(call.reason[:_LONGEST_REASON]),
         time=turn.now,
+        # No digest of this row shall confirm a guess of the reason once that is erased.
+        salt=turn.vault.nonce().hex() if call.reason else "",
     )
     turn.tx.put(row)
     _count(turn, kills=int(before is None))

@@ -238,7 +238,7 @@ def _strip_kill(turn: Turn, found: Leaf) -> int:
     row = turn.tx.get(KillRow, str(found.body.get("scope")))
     if row is None or row.time != found.time or not row.reason:
         return 0
-    turn.tx.put(structs.replace(row, reason=""))
+    turn.tx.put(structs.replace(row, reason="", salt=""))
     return 1
 
 

@@ -167,7 +167,7 @@ def overview(turn: Turn) -> dict[str, Any]:
         "durability": bundle.manifest.durability,
         "level": turn.level,
         "epoch": state.epoch,
-        "kills": [structs.asdict(k) for k in turn.tx.find(KillRow)] if state.kills else [],
+        "kills": [_kill(row) for row in turn.tx.find(KillRow)] if state.kills else [],
         "active_missions": turn.tx.count(MissionRow, status=MissionStatus.ACTIVE),
         "pending_holds": turn.tx.count(HoldRow, status=holds.PENDING),
         "unknown_attempts": turn.tx.count(AttemptRow, state=AttemptState.UNKNOWN),
@@ -176,6 +176,12 @@ def overview(turn: Turn) -> dict[str, Any]:
         "scrubbed": not state.unscrubbed,
         **signed_log.overview(turn.tx),
     }
+
+
+def _kill(row: KillRow) -> dict[str, Any]:
+    shown = structs.asdict(row)
+    del shown["salt"]
+    return shown
 
 
 def tools(at: Standing) -> list[dict[str, Any]]:
