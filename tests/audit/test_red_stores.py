@@ -10,11 +10,12 @@ from audit.history import FIRST, SECOND, STRANGER, History, small, trusting
 from bridle.audit import finding, proving, receipts, stores
 from bridle.audit.stores import Asked
 from bridle.audit.word import Given
-from bridle.ledger import checkpoint, cosignature, note, receipt, trustfile
+from bridle.ledger import checkpoint, cosignature, leaf, note, receipt, trustfile
 from bridle.ledger.checkpoint import Checkpoint
 from bridle.ledger.note import COSIGNATURE, Signer
 from bridle.ledger.tree import leaf_hash
 from bridle.model.record import LeafKind
+from bridle.store.rows import PayloadKeyRow
 from bridle.store.sqlite.reading import snapshot
 
 
@@ -265,3 +266,28 @@ def test_a_redaction_in_another_chain_excuses_nothing(made: History) -> None:
         made.write(LeafKind.REDACTION, "mis_other", text)
         made.sign()
         assert "payload_missing" in codes(made)
+
+
+def test_a_redaction_that_left_what_it_says_it_erased_is_named(made: History) -> None:
+    """The remaining payload is the one the redaction names, and still opens the erased field."""
+
+    def erase(tx, *, kept: tuple[str, ...]) -> None:
+        record = next(tx.leaves(2, 3))
+        openings = made.ring.open(
+            record.sealed, ("mis_1", record.seq), record.hash, tx.get(PayloadKeyRow, "mis_1").sealed
+        )
+        left = {name: openings[name] for name in kept}
+        sealed = made.seal(tx, "mis_1", record.seq, left)
+        tx.reseal(2, sealed)
+        said = {
+            "what": "record", "record": 2, "fields": ["args"],
+            "sealed": leaf.sealed_digest(sealed), "basis": "asked",
+        }  # fmt: skip
+        made.append(tx, LeafKind.REDACTION, "mis_1", said)
+
+    made.store.write(lambda tx: erase(tx, kept=("args", "reason")))
+    made.sign()
+    assert codes(made) == {"payload_restored"}
+    made.store.write(lambda tx: erase(tx, kept=("reason",)))
+    made.sign()
+    assert codes(made) == set()
