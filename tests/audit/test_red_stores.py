@@ -291,3 +291,17 @@ def test_a_redaction_that_left_what_it_says_it_erased_is_named(made: History) ->
     made.store.write(lambda tx: erase(tx, kept=("reason",)))
     made.sign()
     assert codes(made) == set()
+
+
+def test_rows_of_which_the_log_says_nothing_are_not_said_to_be_compared(made: History) -> None:
+    key = made.folder / "keys" / "digest.key"
+    key.write_bytes(bytes(32))
+    key.chmod(0o600)
+    found = verified(made)
+    assert (found.ok, found.rows) == (True, None)
+    assert any("the log says nothing of any" in each for each in found.unverified)
+    altered = (
+        "UPDATE bundles SET doc = CAST(replace(CAST(doc AS TEXT), 'permit', 'forbid') AS BLOB)"
+    )
+    made.store.write(lambda tx: tx._execute(altered))
+    assert codes(made) == {"bundle_altered"}

@@ -29,6 +29,8 @@ from bridle.store.sqlite.reading import snapshot
 
 _MOST = 1 << 20
 _EVERY = (1 << 63) - 1
+_ROWS = b'"rows":{"'
+"""What a record that speaks for rows holds."""
 
 
 class Asked(Struct, frozen=True):
@@ -83,6 +85,7 @@ class _Store:
         self._sizes = list(map(size_of, rows))
         self._kept = max(self._sizes, default=-1)
         self._opener = openers.opener(tx, where)
+        self._no_rows = ""
 
     def verify(self) -> Verified:
         sizes = {size_of(each) for each in self._given}
@@ -156,8 +159,13 @@ class _Store:
             self._found.add(-1, "head_mismatch", f"the store has no head of {chain}")
 
     def _rows(self) -> int | None:
+        """Compare rows with what the log says of them; None where that cannot be done, and why."""
         key = openers.secret(self._where, "digest.key")
         if key is None:
+            self._no_rows = "the store's digest key is not there"
+            return None
+        if not any(_ROWS in record.data for record in self._tx.leaves()):
+            self._no_rows = "the log says nothing of any: it is from before such records"
             return None
         self._found.extend(every_difference(self._tx, Marker(key)))
         return sum(self._tx.count(kind) for kind in ROWS)
@@ -183,7 +191,7 @@ class _Store:
         if self._opener is None:
             yield "what payloads say: the store's payload key is not there"
         if rows is None:
-            yield "rows: the store's digest key is not there"
+            yield f"rows: {self._no_rows}"
         if self._beside is None and self._kept >= 0:
             yield "the file `checkpoint` beside the store: it is not there"
         elif self._beside is not None and size_of(self._beside) < self._kept:
