@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 import bridle
-from bridle.ledger import leaf
 from bridle.model.record import LeafKind
 from bridle.store.rows import MissionRow
 from bridle.store.sqlite import open_store
 from cli.terminals import AtTerminal
+from ledger import written
 
 BASIS = ("--basis", "request 17", "--as", "me")
 
@@ -152,7 +152,7 @@ def test_a_hostile_store_puts_no_command_into_what_is_to_be_pasted(bridle_, tmp_
     folder.mkdir(mode=0o700)
     chain = "mis_1; touch $(id)"
     fields = {"args": b"x"}
-    data, digest, _ = leaf.build(
+    data, digest, _ = written.build(
         LeafKind.DECISION, chain, 0, bytes(32), 1, {}, {}, fields, bytes(32)
     )
     ended = MissionRow(

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from bridle.emit import ocsf
-from bridle.ledger import leaf
 from bridle.model.record import LeafKind
 from bridle.store.sqlite import open_store
+from ledger import written
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,9 @@ def test_hostile_text_moves_no_cursor_and_makes_no_line(bridle_, tmp_path: Path)
     odd = "a\x1b[2J\n      0  2026-01-01T00:00:00.000Z  decision  allow \u202e"
     body = {"effect": odd, "tool": odd, "codes": [odd], "policies": [odd]}
     ids = {"agent": odd, "user": odd}
-    data, digest, _ = leaf.build(LeafKind.DECISION, "m\u202e", 0, bytes(32), 1, ids, body, {}, b"")
+    data, digest, _ = written.build(
+        LeafKind.DECISION, "m\u202e", 0, bytes(32), 1, ids, body, {}, b""
+    )
     store.write(lambda tx: tx.append("m\u202e", 0, data, digest, b""))
     store.close()
     for form in ("text", "json", "ocsf", "cloudevents"):

@@ -5,9 +5,9 @@ import threading
 from pathlib import Path
 
 from bridle.emit.targets import Emission, target
-from bridle.ledger import leaf
 from bridle.model.record import LeafKind
 from bridle.store.sqlite import open_store
+from ledger import written
 
 
 def append(store, number: int = 1) -> None:
@@ -16,7 +16,7 @@ def append(store, number: int = 1) -> None:
     def job(tx) -> None:
         for _ in range(number):
             head = tx.head("mis_1")
-            data, digest, _ = leaf.build(
+            data, digest, _ = written.build(
                 LeafKind.DECISION,
                 "mis_1",
                 head.seq + 1,

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from bridle.emit.record import Record
 from bridle.ledger import leaf
 from bridle.model.record import LeafKind
+from ledger import written
 
 ORIGIN = "localhost/odd/0123456789abcdef"
 ZERO = bytes(32)
@@ -22,7 +23,7 @@ def record(
     time: int = 1_767_225_600_000,
     origin: str = ORIGIN,
 ) -> Record:
-    data, digest, _ = leaf.build(kind, chain, 0, ZERO, time, ids or {}, body, {}, b"")
+    data, digest, _ = written.build(kind, chain, 0, ZERO, time, ids or {}, body, {}, b"")
     return Record(index, digest.hex(), leaf.parse(data), origin)
 
 

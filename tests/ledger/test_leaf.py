@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridle.ledger.errors import LedgerError
-from bridle.ledger.leaf import MAX_BYTES, build, commitment, opens, parse, sealed_digest
+from bridle.ledger.leaf import MAX_BYTES, commitment, opens, parse, sealed_digest
 from bridle.ledger.tree import leaf_hash
 from bridle.model.record import LeafKind
+from ledger.written import build
 
 PREV = leaf_hash(b"before")
 

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridle.ledger import note
-from bridle.ledger.leaf import build
 from bridle.ledger.seal import Sealer
 from bridle.ledger.tree import Frontier, frontier_of, leaf_hash
 from bridle.ledger.verify import (
@@ -23,6 +22,7 @@ from bridle.ledger.verify import (
     verify_log,
 )
 from bridle.model.record import LeafKind
+from ledger.written import build
 
 SEALER = Sealer(bytes(range(32)))
 KINDS = [LeafKind.MISSION, LeafKind.DECISION, LeafKind.STARTED, LeafKind.OUTCOME]

@@ -92,23 +92,6 @@ def write(  # noqa: PLR0913, PLR0917 (the envelope has as many fields)
     return data, leaf_hash(data)
 
 
-def build(  # noqa: PLR0913, PLR0917 (the envelope has as many fields)
-    kind: LeafKind,
-    chain: str,
-    seq: int,
-    prev: bytes,
-    time: int,
-    ids: dict[str, str],
-    body: dict[str, Any],
-    fields: dict[str, bytes],
-    salts: bytes,
-) -> tuple[bytes, bytes, dict[str, Opening]]:
-    """Write a leaf that says nothing of where its values lie; also return their openings."""
-    openings = openings_of(fields, salts)
-    commit = commitments_to(openings)
-    return *write(kind, chain, seq, prev, time, ids, body, commit), openings
-
-
 def sealed_digest(sealed: bytes) -> str:
     """Return how the leaf names the payload sealed beside it (`sealed` in its body)."""
     return sha256(sealed).hexdigest()[:_DIGITS]
