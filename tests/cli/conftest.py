@@ -132,3 +132,12 @@ def gov(bridle_, desk: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[bridle
 @pytest.fixture
 def assistant(gov: bridle.Bridle) -> bridle.Agent:
     return gov.start_mission("desk", user="me", prompt="…").agent("assistant")
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory, shell_at) -> Path:
+    """The home of a demo that was kept."""
+    home = tmp_path_factory.mktemp("kept")
+    ran = shell_at(home)("demo", "--keep", home / "demo")
+    assert ran.code == 0, ran.err
+    return home

@@ -7,15 +7,6 @@ import apsw
 import pytest
 
 
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory, shell_at) -> Path:
-    """The home of a demo that was kept."""
-    home = tmp_path_factory.mktemp("kept")
-    ran = shell_at(home)("demo", "--keep", home / "demo")
-    assert ran.code == 0, ran.err
-    return home
-
-
 @pytest.fixture
 def store(kept: Path, tmp_path: Path) -> Path:
     """A copy of its store to tamper with."""

@@ -9,15 +9,6 @@ from bridle.ledger.verify import Flaw
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory, shell_at) -> Path:
-    """The home of a demo that was kept."""
-    home = tmp_path_factory.mktemp("kept")
-    ran = shell_at(home)("demo", "--keep", home / "demo")
-    assert ran.code == 0, ran.err
-    return home
-
-
-@pytest.fixture(scope="module")
 def store(kept: Path) -> Path:
     (folder,) = [file.parent for file in (kept / "state").rglob("store.db")]
     return folder

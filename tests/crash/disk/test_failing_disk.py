@@ -4,11 +4,9 @@ I2 and I7. The disk fails once, or until somebody makes room; after that the gov
 nothing mended, and owns up to what it could not record.
 """
 
-import os
 import random
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,15 +23,6 @@ from governor.desk import START, Desk
 HOWS = ("full", "short", "io", "sync")
 _STEPS = 9
 _EVER = 1 << 40
-
-
-@pytest.fixture
-def stores() -> Iterator[Path]:
-    """Where the stores lie: in memory where there is such a disk, for the sake of time."""
-    memory = Path("/dev/shm")
-    folder = tempfile.mkdtemp(dir=memory if os.access(memory, os.W_OK) else None)
-    yield Path(folder)
-    shutil.rmtree(folder)
 
 
 def verify(path: Path) -> None:
@@ -68,11 +57,11 @@ def trial(folder: Path, disk: Disk, after: int, how: str, times: int) -> int:
 
 @pytest.mark.parametrize("how", HOWS)
 def test_a_disk_that_fails_loses_nothing_told_and_every_gap_is_owned_up_to(
-    how: str, stores: Path
+    how: str, images: Path
 ) -> None:
     with failing(how) as disk:
         denied = [
-            trial(stores / f"{after}-{times}", disk, after, how, times)
+            trial(images / f"{after}-{times}", disk, after, how, times)
             for after, times in ((0, 1), (7, 1), (1, _EVER))
         ]
     assert denied[-1] > 0
@@ -81,24 +70,24 @@ def test_a_disk_that_fails_loses_nothing_told_and_every_gap_is_owned_up_to(
 @pytest.mark.slow
 @pytest.mark.parametrize("how", HOWS)
 def test_a_disk_that_fails_at_each_single_operation_loses_nothing_told(
-    how: str, stores: Path, count: Callable[[int, int], int]
+    how: str, images: Path, count: Callable[[int, int], int]
 ) -> None:
     trials = denied = 0
     with failing(how) as disk:
         for after in range(0, 12 if how == "sync" else 150, count(5, 1)):
             for times in (1, 3, _EVER):
                 trials += 1
-                denied += trial(stores / f"{after}-{times}", disk, after, how, times)
+                denied += trial(images / f"{after}-{times}", disk, after, how, times)
     print(how, {"trials": trials, "denied": denied, "refused": disk.refused})
     assert denied > trials / 2
 
 
 @pytest.mark.parametrize("how", HOWS)
 def test_callers_who_share_a_commit_that_fails_are_all_told_and_all_counted(
-    how: str, stores: Path
+    how: str, images: Path
 ) -> None:
     with failing(how) as disk:
-        first, desk = at_a_desk(stores / "store.db", disk, checkpoints=how != "sync")
+        first, desk = at_a_desk(images / "store.db", disk, checkpoints=how != "sync")
         offices = [first, *(Office(desk.governor, desk.clock.now) for _ in range(5))]
 
         def act(number: int) -> None:
@@ -116,18 +105,18 @@ def test_callers_who_share_a_commit_that_fails_are_all_told_and_all_counted(
     for office in offices:
         told.add(office.told)
     assert len(told.unrecorded) > 0
-    audit(stores / "store.db", told)
-    verify(stores / "store.db")
+    audit(images / "store.db", told)
+    verify(images / "store.db")
 
 
 @pytest.mark.parametrize("how", HOWS)
 def test_a_store_that_could_not_be_opened_for_want_of_a_disk_opens_once_there_is_one(
-    how: str, stores: Path
+    how: str, images: Path
 ) -> None:
     refused = failures = 0
     with failing(how) as disk:
         for after in range(0, 10 if how == "sync" else 60, 2 if how == "sync" else 7):
-            path = stores / str(after) / "store.db"
+            path = images / str(after) / "store.db"
             disk.fail(after, how, _EVER)
             try:
                 at_a_desk(path, disk)[1].governor.close()
@@ -144,8 +133,8 @@ def test_a_store_that_could_not_be_opened_for_want_of_a_disk_opens_once_there_is
 
 
 def test_a_governor_that_does_not_own_up_is_caught(
-    stores: Path, monkeypatch: pytest.MonkeyPatch
+    images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(core, "_own_up", lambda turn, lost: None)
     with failing("full") as disk, pytest.raises(AssertionError, match="nobody owned up to"):
-        trial(stores / "trial", disk, 1, "full", _EVER)
+        trial(images / "trial", disk, 1, "full", _EVER)

@@ -4,9 +4,6 @@ The promise is I7 (and I1 for a governor at work). What a disk may do to what wa
 `crash.power.vfs`; that these tests can fail is shown at the end, by stores that break the promise.
 """
 
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,15 +16,6 @@ from bridle.store.sqlite.store import execute_of
 from crash.power import acting, cuts, writers
 from crash.power.cuts import cut, due, every, some
 from crash.power.vfs import Event, RecordingVFS, recording, written
-
-
-@pytest.fixture
-def images() -> Iterator[Path]:
-    """Where images are reopened: in memory where there is such a disk, for the sake of time."""
-    memory = Path("/dev/shm")
-    folder = tempfile.mkdtemp(dir=memory if os.access(memory, os.W_OK) else None)
-    yield Path(folder)
-    shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -4,11 +4,9 @@ What is left where a disk loses what it had synced is another matter: nobody can
 and no governor does where a checkpoint says more than is left.
 """
 
-import os
 import random
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,15 +16,6 @@ from bridle.governor.publishing.publisher import Publisher
 from crash.power import cuts, signing
 from crash.power.cuts import cut, some
 from crash.power.vfs import Event, written
-
-
-@pytest.fixture
-def images() -> Iterator[Path]:
-    """Where images are reopened: in memory where there is such a disk, for the sake of time."""
-    memory = Path("/dev/shm")
-    folder = tempfile.mkdtemp(dir=memory if os.access(memory, os.W_OK) else None)
-    yield Path(folder)
-    shutil.rmtree(folder)
 
 
 def test_a_governor_that_signs_stands_by_every_checkpoint_after_a_cut(
