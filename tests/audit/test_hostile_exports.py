@@ -131,6 +131,12 @@ def test_very_many_files_are_given_up_on(trial: Path) -> None:
     assert found.report.flaws == MOST_FINDINGS
 
 
+def test_very_many_empty_folders_are_given_up_on(trial: Path) -> None:
+    for number in range(MOST_FINDINGS + 500):
+        (trial / "tile" / f"x{number}").mkdir()
+    assert reading.verify(trial, trusting()).report.flaws == MOST_FINDINGS
+
+
 def test_a_checkpoint_of_a_boundless_log_is_not_believed_and_not_walked(trial: Path) -> None:
     for size in (1 << 40, (1 << 63) - 1):
         note = checkpoint.sign(Checkpoint("log.example/desk/1", size, bytes(32)), [FIRST, SECOND])

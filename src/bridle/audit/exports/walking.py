@@ -51,7 +51,7 @@ def assert_nothing_else(folder: Path, belongs: Callable[[str], bool], found: Fin
         found.add(-1, "file_unexpected", f"what lies in {shown} cannot be listed: {why}")
 
     waiting = [("", 0)]
-    while waiting:
+    while waiting and found.count - before < MOST_FINDINGS:
         at, depth = waiting.pop()
         empty = True
         for entry in _scan(folder / at if at else folder, unlisted):
