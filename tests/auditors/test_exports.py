@@ -13,6 +13,11 @@ READING = [(name, do) for name, can in ABLE.items() for do in ("entries", "tiles
 OPENING = [name for name, can in ABLE.items() if "open" in can]
 
 
+def assert_grown(program, governed, old, root, proof):
+    size = governed.size
+    program.ask("consistency", old=old, size=size, old_root=root, root=governed.root, proof=proof)
+
+
 @pytest.mark.parametrize(("name", "do"), READING)
 def test_it_verifies(name, do, asked, governed):
     found = asked[name].ask(do, dir=governed.folder, keys=governed.keys)
@@ -43,14 +48,7 @@ def test_each_record_is_proven_and_each_size_it_had_is_a_beginning_of_it(name, a
     sizes = [index + 1 for index in indices]
     grown = asked[name].ask("grown", indices=sizes, **folder)
     for old, proof, root in zip(sizes, grown["proofs"], grown["roots"], strict=True):
-        asked["bridle"].ask(
-            "consistency",
-            old=old,
-            size=governed.size,
-            old_root=root,
-            root=governed.root,
-            proof=proof,
-        )
+        assert_grown(asked["bridle"], governed, old, root, proof)
 
 
 @pytest.mark.parametrize("name", [name for name, can in ABLE.items() if "receipt" in can])
@@ -69,14 +67,7 @@ def test_a_proof_of_growth_by_the_command_line_holds_with_the_roots_that_go_read
     for old, root in zip(sizes, roots, strict=True):
         proof = growth.parse(governed.prove("--consistency", str(old))).proof
         for name in ("go", "tlog-scales", "scitt-cose"):
-            asked[name].ask(
-                "consistency",
-                old=old,
-                size=governed.size,
-                old_root=root,
-                root=governed.root,
-                proof=proof,
-            )
+            assert_grown(asked[name], governed, old, root, proof)
 
 
 @pytest.mark.parametrize("name", OPENING)
