@@ -97,6 +97,11 @@ CHANGES = {
         'UPDATE leaves SET hash = randomblob(32) WHERE "index" = 40',
         {"hash_mismatch"},
     ),
+    "a record before the first": (
+        """INSERT INTO leaves SELECT -1, chain || 0, seq, data, hash, sealed FROM leaves
+           WHERE "index" = 3""",
+        {"index_gap", "root_mismatch"},
+    ),
     "a record dropped": ('DELETE FROM leaves WHERE "index" = 40', {"index_gap", "root_mismatch"}),
     "the last record dropped": (
         f'DELETE FROM leaves WHERE "index" = {LAST}',

@@ -242,7 +242,7 @@ class SqliteTx:
 
     def leaves(self, start: int = 0, end: int | None = None) -> Iterator[StoredLeaf]:
         """Yield leaves in order, a page at a time; only while the job runs."""
-        at, stop = max(start, 0), self.frontier().size if end is None else end
+        at, stop = start, self.frontier().size if end is None else end
         while at < stop:
             self._check()
             self._log.settle()
