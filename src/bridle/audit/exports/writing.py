@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from bridle.audit import openers
 from bridle.audit.exports import guide, layout, openings
@@ -46,17 +46,6 @@ class Exported(Struct, frozen=True):
     opened: bool
     files: int
     bytes: int
-
-
-class _Line(Struct, frozen=True):
-    """A leaf on its way into an export: `sealed` is its line of opened payloads."""
-
-    index: int
-    chain: str
-    seq: int
-    data: bytes
-    sealed: bytes
-    hash: bytes
 
 
 def export(
@@ -161,7 +150,7 @@ class _Export:
             bytes=self._bytes,
         )
 
-    def _tile(self, tile: Tile) -> Iterator[_Line]:
+    def _tile(self, tile: Tile) -> Iterator[StoredLeaf]:
         """Write what belongs to one tile of leaves, and yield these."""
         stored = list(self._tx.leaves(tile.start, tile.start + tile.width))
         hashes = [leaf_hash(each.data) for each in stored]
@@ -171,7 +160,8 @@ class _Export:
         if any(lines):
             self._put(layout.payloads(tile), b"".join(each + b"\n" for each in lines if each))
         for each, line in zip(stored, lines, strict=True):
-            yield _Line(each.index, each.chain, each.seq, each.data, line, each.hash)
+            # From here on what is beside a leaf is its line of opened payloads.
+            yield structs.replace(each, sealed=line)
 
     def _line(self, stored: StoredLeaf, digest: bytes) -> bytes:
         if self._opener is None or not stored.sealed:

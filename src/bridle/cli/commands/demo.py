@@ -13,12 +13,13 @@ from bridle.cli.root import FINDINGS, Command
 from bridle.model.errors import BridleError
 
 if TYPE_CHECKING:
+    from bridle.audit.stores import Verified
     from bridle.cli.demo.run import Day
-    from bridle.ledger.verify import Report
 
 _NEXT = (
     ("bridle test", "the bundle's scenarios"),
     ("bridle audit verify", "the ledger of this run"),
+    ("bridle audit export --out record", "for auditors: programs of others verify it"),
     ("bridle serve &", "the governor, on its sockets"),
     ("bridle missions", "what was worked on"),
     ("bridle approvals --all", "what a human was asked"),
@@ -52,16 +53,16 @@ def demo(ctx: click.Context, keep: Path | None, as_json: bool) -> None:
             day.live(lambda told: terminal.document(show.entry(told)), lambda _: None)
         else:
             day.live(show.judgement, show.heading)
-        ledger = stores.verify(day.place).report
+        found = stores.verify(day.place)
         if as_json:
             terminal.document({"type": "seen", **day.seen})
             terminal.document({"type": "summary", **show.summary(day.told)})
-            terminal.document({"type": "ledger", **document(ledger, day.place.folder)})
+            terminal.document({"type": "ledger", **document(found.report, day.place.folder)})
         else:
-            _tell(day, ledger)
+            _tell(day, found)
             if keep is not None:
                 _next_steps(day)
-    ctx.exit(0 if ledger.ok else FINDINGS)
+    ctx.exit(0 if found.ok else FINDINGS)
 
 
 def _require_mail_server() -> None:
@@ -73,15 +74,19 @@ def _require_mail_server() -> None:
         )
 
 
-def _tell(day: Day, ledger: Report) -> None:
+def _tell(day: Day, found: Verified) -> None:
     from bridle.cli.demo import show
 
+    ledger = found.report
     show.seen(day.seen)
     show.heading("Summary")
     terminal.line(f"  {show.counted(show.summary(day.told))}")
     icon = terminal.styled("✓", "ok") if ledger.ok else terminal.styled("✗", "error")
     word = "verifies" if ledger.ok else f"does not verify: {terminal.counted(ledger.flaws, 'flaw')}"
-    terminal.line(f"  {icon} the ledger {word}: {ledger.size} records, root {ledger.root[:16]}…")
+    terminal.line(
+        f"  {icon} the ledger {word}: {ledger.size} records, root {ledger.root[:16]}…, "
+        f"{'all' if not found.unsigned else ledger.size - found.unsigned} signed"
+    )
     terminal.line(f"  {day.seconds:.1f} s")
 
 
