@@ -41,8 +41,9 @@ setup: .venv/.done
 demo: setup
 	$(BIN)/bridle demo
 
+# Files of tests run beside one another, and never more than a few: many start processes themselves.
 test: setup
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 lint: style types layers
 

@@ -88,7 +88,7 @@ def test_an_orderly_end_finishes_calls_unlinks_the_sockets_and_frees_the_store(
         def poll() -> None:
             polling.set()
             with contextlib.suppress(UnreachableError):
-                got.append(held.value.wait(timeout=20))
+                got.append(held.value.wait(timeout=5))
 
         waiter = threading.Thread(target=poll)
         waiter.start()
