@@ -24,7 +24,7 @@ def newest(tx: Tx) -> tuple[bytes, Checkpoint]:
     notes = tx.checkpoints()
     if not notes:
         raise StoreError(
-            "nothing of the log is signed yet, so nothing of it can be proved",
+            "nothing of the log is signed yet, so nothing of it can be proved or exported",
             code="checkpoint_missing",
             hint="Serve the bundle once: a governor signs what is there as it starts.",
         )

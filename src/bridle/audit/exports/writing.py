@@ -16,8 +16,9 @@ from msgspec import Struct, structs
 
 from bridle.audit import openers
 from bridle.audit.exports import guide, layout, openings
+from bridle.audit.proving import newest
 from bridle.audit.word import Given, every_key, judge, size_of
-from bridle.ledger import checkpoint, note, tiles, trustfile
+from bridle.ledger import tiles, trustfile
 from bridle.ledger.errors import LedgerError
 from bridle.ledger.leaf import Opening, parse
 from bridle.ledger.tiles import WIDTH, Tile
@@ -105,16 +106,9 @@ class _Export:
         self._tx, self._folder, self._opener = tx, folder, opener
         self._files = self._bytes = 0
         self._levels: dict[int, list[bytes]] = {}
-        notes = tx.checkpoints()
-        if not notes:
-            raise StoreError(
-                "nothing of the log is signed yet, so nothing of it can be exported",
-                code="checkpoint_missing",
-                hint="Serve the bundle once: a governor signs what is there as it starts.",
-            )
-        self._newest = checkpoint.parse(note.parse(notes[-1]).text)
-        self._given = [Given(layout.CHECKPOINT, notes[-1])]
-        for each in notes[:-1]:
+        signed, self._newest = newest(tx)
+        self._given = [Given(layout.CHECKPOINT, signed)]
+        for each in tx.checkpoints()[:-1]:
             given = Given("", each)
             path = f"{layout.CHECKPOINTS}/{size_of(given)}"
             self._given.append(Given(path, each))
