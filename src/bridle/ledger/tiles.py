@@ -7,6 +7,7 @@ level n. An entry bundle holds up to 256 leaves as written. Format: <https://c2s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha256
 
 from msgspec import Struct
 
@@ -44,6 +45,38 @@ class Tile(Struct, frozen=True):
     def start(self) -> int:
         """Index of its first hash in its level."""
         return self.number * WIDTH
+
+
+class OpenTiles:
+    """The tiles of a log that are not full yet, for whoever goes through its leaf hashes in order.
+
+    Append each to `leaves`; where there are 256, go through `fill`.
+    """
+
+    __slots__ = ("_rows", "leaves")
+
+    def __init__(self) -> None:
+        self.leaves: list[bytes] = []
+        self._rows = [self.leaves]
+
+    def fill(self, size: int) -> Iterator[tuple[int, int, bytes]]:
+        """Hash the tiles that are full at this size into the levels above.
+
+        Yields level, number and hash of each root, lowest level first.
+        """
+        level = 0
+        while len(row := self._rows[level]) == WIDTH:
+            root = _root(row)
+            row.clear()
+            level += 1
+            if level == len(self._rows):
+                self._rows.append([])
+            self._rows[level].append(root)
+            yield level, (size >> (BITS * level)) - 1, root
+
+    def full(self) -> tuple[bytes, ...]:
+        """Return the roots of the full subtrees, largest first: the hashes of a `Frontier`."""
+        return tuple(each for row in reversed(self._rows) for each in frontier_of(row).hashes)
 
 
 def numbered(number: int, width: int) -> str:
@@ -125,3 +158,14 @@ def split(tile: bytes) -> list[bytes]:
 
 def _not_entries() -> LedgerError:
     return LedgerError("not a bundle of entries", code="entries_invalid")
+
+
+def _root(tile: list[bytes]) -> bytes:
+    """Return the root of a full tile."""
+    row = tile
+    while len(row) > 1:
+        row = [
+            sha256(b"\x01" + left + right).digest()
+            for left, right in zip(row[::2], row[1::2], strict=True)
+        ]
+    return row[0]

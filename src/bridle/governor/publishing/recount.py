@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
-from bridle.ledger.tiles import BITS, WIDTH
-from bridle.ledger.tree import folded, frontier_of
+from bridle.ledger.tiles import BITS, WIDTH, OpenTiles
+from bridle.ledger.tree import folded
 from bridle.store.base import Frontier, StoredLeaf, Tx
 
 _LEVELS = 8
@@ -29,8 +29,7 @@ class Recount:
     def __init__(self, tx: Tx, sizes: Iterable[int] = ()) -> None:
         self._tx = tx
         self._wanted = frozenset(sizes)
-        # For each level of tiles, the hashes of the one that is not full.
-        self._open: list[list[bytes]] = [[]]
+        self._open = OpenTiles()
         self._heads: dict[str, tuple[int, bytes]] = {}
         self.size = 0
         self.roots: dict[int, bytes] = {}
@@ -39,7 +38,7 @@ class Recount:
     def over(self, leaves: Iterable[StoredLeaf]) -> Iterator[StoredLeaf]:
         """Yield leaves, in order of index, as they are counted."""
         # One way through all that was ever recorded: what is in this loop is what opening costs.
-        heads, tile, wanted, size = self._heads, self._open[0], self._wanted, 0
+        heads, tile, wanted, size = self._heads, self._open.leaves, self._wanted, 0
         if 0 in wanted:
             self.roots[0] = folded(())
         for leaf in leaves:
@@ -52,15 +51,16 @@ class Recount:
             tile.append(digest)
             size += 1
             if len(tile) == WIDTH:
-                self._fill(size)
+                for level, number, root in self._open.fill(size):
+                    self._compare(level, number, root)
             if size in wanted:
-                self.roots[size] = folded(self._full())
+                self.roots[size] = folded(self._open.full())
             yield leaf
         self.size = size
 
     def finish(self) -> None:
         """Compare the whole, once all leaves have been taken."""
-        found = Frontier(self.size, self._full())
+        found = Frontier(self.size, self._open.full())
         if found != self._tx.frontier():
             self._differs(f"the {self.size} records do not hash to the root that is kept")
         for chain, head in self._tx.heads():
@@ -72,22 +72,6 @@ class Recount:
             if self._tx.hashes(level, self.size >> (BITS * level), 1 << 62):
                 self._differs(f"level {level} of the tiles has hashes of no records")
 
-    def _full(self) -> tuple[bytes, ...]:
-        """Roots of the full subtrees, largest first."""
-        return tuple(each for tile in reversed(self._open) for each in frontier_of(tile).hashes)
-
-    def _fill(self, size: int) -> None:
-        """Hash the tiles that are full at this size into the levels above."""
-        level = 0
-        while len(tile := self._open[level]) == WIDTH:
-            root = _root(tile)
-            tile.clear()
-            level += 1
-            if level == len(self._open):
-                self._open.append([])
-            self._open[level].append(root)
-            self._compare(level, (size >> (BITS * level)) - 1, root)
-
     def _compare(self, level: int, number: int, digest: bytes) -> None:
         if self._tx.hashes(level, number, number + 1) != [digest]:
             self._differs(
@@ -96,14 +80,3 @@ class Recount:
 
     def _differs(self, message: str) -> None:
         self.differences.append(message)
-
-
-def _root(tile: list[bytes]) -> bytes:
-    """Return the root of a full tile."""
-    row = tile
-    while len(row) > 1:
-        row = [
-            sha256(b"\x01" + left + right).digest()
-            for left, right in zip(row[::2], row[1::2], strict=True)
-        ]
-    return row[0]

@@ -15,6 +15,7 @@ from bridle.ledger import note
 from bridle.ledger.errors import LedgerError
 from bridle.ledger.leaf import parse
 from bridle.ledger.seal import Sealer
+from bridle.ledger.tiles import WIDTH, OpenTiles
 from bridle.ledger.tree import EMPTY_ROOT, Frontier, folded
 from bridle.ledger.verify.redactions import Redactions
 from bridle.ledger.verify.report import Findings, KeyChange, LeafRecord, Payloads, Report
@@ -22,8 +23,6 @@ from bridle.ledger.verify.sealed import Opener, SealedPayloads, opener_of
 from bridle.model.record import SYSTEM_CHAIN, Leaf, LeafKind
 
 _NO_LEAF = "0" * 64
-_TILE = 256
-_TILE_BITS = 8
 _TELLING = frozenset({LeafKind.REDACTION, LeafKind.LOG, LeafKind.POLICY})
 
 Completed: TypeAlias = Callable[[int, int, bytes], None]
@@ -71,7 +70,8 @@ class Verification:
         self._completed = completed
         self._chains: dict[str, _Chain] = {}
         self._kinds: dict[LeafKind, int] = {}
-        self._stack: list[bytes] = []
+        self._tiles = OpenTiles()
+        self._tile = self._tiles.leaves
         self._size = self._next = 0
         self._roots = {0: EMPTY_ROOT} if 0 in self._sizes else {}
         self._redactions = Redactions()
@@ -105,28 +105,15 @@ class Verification:
             self._beside.take(record, leaf, digest, self.found)
 
     def _append(self, digest: bytes) -> None:
-        """Add a leaf hash to the compact range, in place."""
-        stack, bits = self._stack, self._size
-        self._size = size = bits + 1
-        if self._completed is not None and not size % _TILE:
-            self._complete(self._completed, digest)
-        else:
-            while bits & 1:
-                digest = sha256(b"\x01" + stack.pop() + digest).digest()
-                bits >>= 1
-            stack.append(digest)
+        self._size = size = self._size + 1
+        tile = self._tile
+        tile.append(digest)
+        if len(tile) == WIDTH:
+            for level, number, root in self._tiles.fill(size):
+                if self._completed is not None:
+                    self._completed(level, number, root)
         if size in self._sizes:
-            self._roots[size] = folded(stack)
-
-    def _complete(self, completed: Completed, digest: bytes) -> None:
-        """Add the last leaf hash of a tile, and tell of the roots that it completes."""
-        size, height = self._size, 0
-        while not (size >> height) & 1:
-            digest = sha256(b"\x01" + self._stack.pop() + digest).digest()
-            height += 1
-            if not height % _TILE_BITS:
-                completed(height // _TILE_BITS, (size >> height) - 1, digest)
-        self._stack.append(digest)
+            self._roots[size] = folded(self._tiles.full())
 
     def _link(self, index: int, leaf: Leaf, digest: bytes) -> None:
         chain = self._chains.get(leaf.chain)
@@ -180,11 +167,11 @@ class Verification:
     @property
     def frontier(self) -> Frontier:
         """The compact range over the leaves that were seen."""
-        return Frontier(self._size, tuple(self._stack))
+        return Frontier(self._size, self._tiles.full())
 
     def finish(self, *, size: int | None = None, root: bytes | None = None) -> Report:
         """Compare the whole with an expected size and root, and return what was found."""
-        own = folded(self._stack)
+        own = folded(self._tiles.full())
         payloads = self._beside.finish(self._redactions, self.found)
         if size is not None and size != self._size:
             message = f"{self._size} leaves were found, not {size}"

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 
 import apsw
 
-from bridle.ledger.tiles import BITS, WIDTH
-from bridle.ledger.tree import frontier_of
+from bridle.ledger.tiles import BITS, WIDTH, OpenTiles
 from bridle.store.failures import failure
 from bridle.store.sqlite.statements import execute_of
 
@@ -51,18 +50,8 @@ def _counts(connection: apsw.Connection) -> Iterator[tuple[int, int]]:
 
 def _subtrees(digests: Iterator[bytes]) -> Iterator[tuple[int, int, bytes]]:
     """Level, number and hash of every full tile, given the leaf hashes in order."""
-    open_tiles: list[list[bytes]] = [[]]
-    numbers: list[int] = [0]
-    for digest in digests:
-        level = 0
-        open_tiles[0].append(digest)
-        while len(open_tiles[level]) == WIDTH:
-            root = frontier_of(open_tiles[level]).root()
-            yield level + 1, numbers[level], root
-            open_tiles[level].clear()
-            numbers[level] += 1
-            level += 1
-            if level == len(open_tiles):
-                open_tiles.append([])
-                numbers.append(0)
-            open_tiles[level].append(root)
+    tiles = OpenTiles()
+    for size, digest in enumerate(digests, 1):
+        tiles.leaves.append(digest)
+        if not size % WIDTH:
+            yield from tiles.fill(size)
