@@ -8,7 +8,7 @@ import msgspec
 
 from bridle.bundle.bundle import Bundle
 from bridle.bundle.load import load_files
-from bridle.governor.audit.reconcile import every_difference, live_differences
+from bridle.governor.audit.reconcile import every_difference, live
 from bridle.governor.governor import Governor
 from bridle.governor.ground.clock import VirtualClock
 from bridle.governor.ground.core import Core
@@ -483,7 +483,7 @@ class Desk:
 
         def look(turn: Any) -> list[Flaw]:
             marker = self.core.marker
-            return every_difference(turn.tx, marker) + live_differences(turn.tx, marker)
+            return every_difference(turn.tx, marker) + live(turn.tx, marker, turn.tx.leaves())[0]
 
         assert self.core.write(look) == []
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from bridle.governor.audit.reconcile import every_difference, live_differences
+from bridle.governor.audit.reconcile import every_difference, live
 from bridle.governor.audit.witness import MOST, Marker
 from bridle.ledger.tree import leaf_hash
 from bridle.ledger.verify import Flaw, verify_log
@@ -56,7 +56,7 @@ class Busy:
         """All of them, and those a governor looks for when it starts. The log itself is whole."""
         with snapshot(self.path) as tx:
             assert verify_log(tx.leaves(), tx.frontier()).ok
-            return every_difference(tx, self.marker), live_differences(tx, self.marker)
+            return every_difference(tx, self.marker), live(tx, self.marker, tx.leaves())[0]
 
 
 def act(desk: Desk) -> None:
@@ -316,7 +316,7 @@ def test_an_earlier_state_of_one_row_is_a_difference(tmp_path: Path) -> None:
     before = desk.core.write(lambda turn: turn.tx.find(BudgetRow))
     desk.observe(desk.act("bank.pay", "p2", amount=10).attempt)
     desk.core.store.write(lambda tx: [tx.put(row) for row in before])
-    found = desk.core.write(lambda turn: live_differences(turn.tx, desk.core.marker))
+    found = desk.core.write(lambda turn: live(turn.tx, desk.core.marker, turn.tx.leaves())[0])
     assert {flaw.code for flaw in found} == {"row_changed"}
     desk.governor.close()
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -70,7 +67,7 @@ class Cursor:
         """
         try:
             folders.make(self.path.parent)
-            _replace(self.path, msgspec.json.encode(position))
+            folders.replace(self.path, msgspec.json.encode(position))
         except OSError as problem:
             raise of_system(problem, self.path) from problem
 
@@ -80,17 +77,3 @@ class Cursor:
             code="emit_cursor",
             hint="Remove it to have every record told again.",
         )
-
-
-def _replace(path: Path, data: bytes) -> None:
-    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(draft).replace(path)
-    except OSError:
-        with suppress(OSError):
-            Path(draft).unlink()
-        raise

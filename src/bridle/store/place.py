@@ -12,7 +12,6 @@ import os
 import pwd
 import re
 import stat
-import tempfile
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -250,7 +249,7 @@ def _id_of(state: Path, bundle: str) -> str:
         known = _read(index)
         if bundle not in known:
             known[bundle] = os.urandom(8).hex()
-            _replace(index, msgspec.json.encode(known))
+            folders.replace(index, msgspec.json.encode(known))
         return known[bundle]
     finally:
         os.close(descriptor)
@@ -267,17 +266,6 @@ def _read(index: Path) -> _Index:
         if len(each) != 16 or not each.isalnum():
             raise _invalid(index, "an id is not one that was made here")
     return known
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file so that readers and crashes see the old or the new one, never a part."""
-    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(draft).replace(path)
-    folders.sync(path.parent)
 
 
 def _place(name: str, state: Path, environ: Mapping[str, str], folder: Path | None = None) -> Place:

@@ -131,15 +131,11 @@ def every_difference(tx: Tx, marker: Marker) -> list[Flaw]:
     return sorted(found, key=lambda flaw: (flaw.index, flaw.message))
 
 
-def live_differences(tx: Tx, marker: Marker) -> list[Flaw]:
-    """Compare what decisions stand on now: all but what is over of actions, attempts, bundles."""
-    return live(tx, marker, tx.leaves())[0]
-
-
 def live(tx: Tx, marker: Marker, leaves: Iterable[StoredLeaf]) -> tuple[list[Flaw], Said]:
-    """As `live_differences`, for whoever reads the leaves anyway; and what else they say.
+    """Compare what decisions stand on now: all but what is over of actions, attempts, bundles.
 
-    A log that says nothing of rows is from before there were such records: nothing differs.
+    `leaves` are all of the log, for whoever reads them anyway. Also returns what else they say. A
+    log that says nothing of rows is from before there were such records: nothing differs.
     """
     rows = list(_live(tx))
     asked = {marker.name(kind, filed.key) for kind, filed in rows}
