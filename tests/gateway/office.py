@@ -165,9 +165,10 @@ class Office:
         (self.sink / "tools.json").write_text(json.dumps({"tools": tools}))
 
     def received(self) -> list[bytes]:
-        """The lines that have reached the server."""
+        """The lines that have reached the server; one it is still noting down is not among them."""
         log = self.sink / "lines"
-        return log.read_bytes().splitlines() if log.exists() else []
+        whole, _, _ = log.read_bytes().rpartition(b"\n") if log.exists() else (b"", b"", b"")
+        return whole.splitlines()
 
     def calls(self, name: str = "") -> list[Any]:
         """The arguments of the calls that have reached the server."""
