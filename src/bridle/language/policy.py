@@ -8,6 +8,7 @@ from cedarpy import pst
 from msgspec import Struct
 
 from bridle.language.remedy import Modify
+from bridle.language.temporal.ast import Condition
 from bridle.model.finding import Location
 
 
@@ -18,12 +19,31 @@ class PolicySetName(StrEnum):
     GOVERNANCE = "governance"
 
 
+class Leaf(Struct, frozen=True):
+    """One condition over history, as lowering takes it out of a policy. Its macros are expanded.
+
+    Cedar sees it as the truth `context.history.<name>`. `digest` is the SHA-256 (hex) of its scope
+    and canonical text, whatever policy it stands in: state is kept under it. `reads` are the parts
+    of the deciding request it looks at (`principal`, `resource`, attributes of `context`).
+    `horizon` is how far back, in seconds, what it says can depend on events: nested windows add up.
+    """
+
+    name: str
+    condition: Condition
+    digest: str
+    scope: str
+    location: Location
+    reads: frozenset[str]
+    horizon: int
+
+
 class Policy(Struct, frozen=True):
     """One policy of a bundle.
 
     `id` is its `@id` (unique in the bundle). `digest` is the SHA-256 (hex) of its exact source
-    text: an approval is bound to it. `node` is the typed Cedar AST under the same id. `modify` and
-    `hold` are its remedy (at most one of the two); `shadow` policies are evaluated apart.
+    text: an approval is bound to it. `node` is the typed Cedar AST under the same id, its conditions
+    over history replaced by the truths of `leaves`. `modify` and `hold` are its remedy (at most one
+    of the two); `shadow` policies are evaluated apart.
     """
 
     id: str
@@ -38,6 +58,7 @@ class Policy(Struct, frozen=True):
     modify: tuple[Modify, ...] = ()
     hold: tuple[tuple[str, int], ...] = ()
     shadow: bool = False
+    leaves: tuple[Leaf, ...] = ()
 
     @property
     def has_remedy(self) -> bool:

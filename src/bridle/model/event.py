@@ -1,10 +1,8 @@
-"""What history is made of. The same four kinds as in Dogwood, with `held` beside them."""
+"""The kinds of events that history is made of: those of Dogwood, with `held` beside them."""
 
 from __future__ import annotations
 
 from enum import StrEnum
-
-from msgspec import Struct
 
 
 class EventKind(StrEnum):
@@ -14,15 +12,3 @@ class EventKind(StrEnum):
     HELD = "held"
     RESPONSE = "response"
     ERROR = "error"
-
-
-class Event(Struct, frozen=True, forbid_unknown_fields=True):
-    """One entry of a partition's history. `time`: milliseconds since the epoch, never backwards."""
-
-    kind: EventKind
-    time: int
-    mission: str
-    action: str
-    agent: str
-    tool: str
-    error: str = ""

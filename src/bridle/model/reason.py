@@ -32,6 +32,7 @@ class ReasonCode(StrEnum):
     MODIFIED = "modified"
     HELD = "held"
     BUDGET_EXHAUSTED = "budget_exhausted"
+    HISTORY_INCOMPLETE = "history_incomplete"
     # Oversight
     KILLED = "killed"
     APPROVAL_VOID = "approval_void"

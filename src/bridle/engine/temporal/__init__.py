@@ -1,0 +1,1 @@
+"""Evaluation of conditions over history: by the specification, and incrementally."""

@@ -1,0 +1,1 @@
+"""Event schemas: what history is made of, for any action, and for the actions of one schema."""
