@@ -21,11 +21,14 @@ from bridle.store.base import StoredLeaf, Tx
 from bridle.store.rows import (
     ROWS,
     BudgetRow,
+    EventRow,
     ExceptionRow,
+    HistoryRow,
     LogKeyRow,
     PartitionRow,
     Row,
     SessionRow,
+    SnapshotRow,
 )
 from bridle.store.sqlite import open_store
 from bridle.store.sqlite.reading import snapshot
@@ -87,8 +90,22 @@ def act(desk: Desk) -> None:
     )  # fmt: skip
     log_key = LogKeyRow(id="e6124ab3", key="log+e6124ab3+AQ", added=1, retired=2)
     desk.core.write(lambda turn: turn.tx.put(log_key))
-    desk.core.write(lambda turn: turn.tx.put(PartitionRow(id="p", state={"count": 3})))
+    desk.core.write(looking_back)
     desk.later(MINUTE)
+
+
+def looking_back(turn: Any) -> None:
+    turn.tx.put(HistoryRow(scope="user", since=1, complete=2))
+    turn.tx.put(PartitionRow(id="user:p", scope="user", seq=2, first=2, head="h"))
+    for number in (1, 2):
+        turn.tx.put(
+            EventRow(
+                id=f"user:p#{number:012d}", time=1, tool="note.write", kind="request",
+                fields={"requestId": "s:1"}, mission="m", record=3,
+            )
+        )  # fmt: skip
+    turn.tx.delete(EventRow, f"user:p#{1:012d}")
+    turn.tx.put(SnapshotRow(partition="user:p", seq=2, head="h", program="d", state=b"s", mac="m"))
 
 
 @pytest.fixture(scope="module")
@@ -274,8 +291,23 @@ EDITS: dict[str, tuple[Edit, str, bool]] = {
     "an action may run once more": (
         doc("actions", lambda row: row.update(state="ended"), "state = 'ok'"), "row_changed", False
     ),
+    "an event never was": (sql("delete from events"), "row_missing", True),
+    "an event was about something else": (
+        doc("events", lambda row: row.update(tool="note.read")), "row_changed", True
+    ),
+    "an event that is over is back": (
+        sql("insert into events select replace(id, '2', '1'), doc from events"),
+        "row_invented",
+        True,
+    ),
+    "the state of history is another": (
+        doc("snapshots", lambda row: row.update(state="AAAA")), "row_changed", True
+    ),
+    "history is whole since earlier": (
+        doc("histories", lambda row: row.pop("complete")), "row_changed", True
+    ),
     "history is forgotten": (
-        doc("partitions", lambda row: row.pop("state")), "row_changed", False
+        doc("partitions", lambda row: row.pop("seq")), "row_changed", True
     ),
     "a retired key of the log signs again": (
         doc("log_keys", lambda row: row.pop("retired")), "row_changed", True
@@ -348,7 +380,7 @@ def test_what_is_undone_is_not_witnessed() -> None:
     before = len(desk.leaves())
 
     def job(turn: Any) -> None:
-        turn.tx.put(PartitionRow(id="gone"))
+        turn.tx.put(PartitionRow(id="gone", scope="user"))
         raise KeyError
 
     with pytest.raises(KeyError):
@@ -359,9 +391,10 @@ def test_what_is_undone_is_not_witnessed() -> None:
 
 def test_a_field_added_later_at_its_default_changes_no_digest() -> None:
     marker = Marker(bytes(32))
-    plain = PartitionRow(id="p")
-    assert marker.digest(plain) == marker.digest(PartitionRow(id="p", version=0, state={}))
-    assert marker.digest(plain) != marker.digest(PartitionRow(id="p", version=1))
+    plain = BudgetRow(id="p", mission="m", name="n", window=0)
+    same = BudgetRow(id="p", mission="m", name="n", window=0, used=0)
+    assert marker.digest(plain) == marker.digest(same)
+    assert marker.digest(plain) != marker.digest(structs.replace(plain, used=1))
 
 
 def test_no_record_names_an_action_by_its_id() -> None:

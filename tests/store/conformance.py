@@ -150,9 +150,13 @@ def test_any_document_and_any_key_come_back(driver: Driver) -> None:
 
     @given(st.text(), st.dictionaries(st.text(), STATES, max_size=4), st.integers(0, 2**63 - 1))
     def check(key: str, state: dict[str, Any], number: int) -> None:
-        row = PartitionRow(id=key, version=number, state=state)
+        row = HoldRow(
+            id=key, subject="", action="", mission="", agent="", tool="", bind="", digest="",
+            status="", created=0, expires=number, bundle="", causes=[], groups={}, reasons=[],
+            terms=state,
+        )  # fmt: skip
         opened.write(lambda tx: tx.put(row))
-        assert opened.write(lambda tx: tx.get(PartitionRow, key)) == row
+        assert opened.write(lambda tx: tx.get(HoldRow, key)) == row
 
     check()
     opened.close()
@@ -415,8 +419,8 @@ def test_sixteen_threads_lose_no_update_and_no_leaf(store: Store) -> None:
         def one(tx: Tx) -> None:
             number = bump(tx)
             append(tx, chain, leaf(number - 1))
-            row = tx.get(PartitionRow, chain) or PartitionRow(id=chain)
-            tx.put(msgspec.structs.replace(row, version=row.version + 1))
+            row = tx.get(PartitionRow, chain) or PartitionRow(id=chain, scope="user")
+            tx.put(msgspec.structs.replace(row, seq=row.seq + 1))
 
         store.write(one, relaxed=relaxed)
 
@@ -434,7 +438,7 @@ def test_sixteen_threads_lose_no_update_and_no_leaf(store: Store) -> None:
             tx.get(GlobalRow, "global"),
             tx.frontier(),
             [tx.head(f"m{number}").seq for number in range(4)],
-            [row.version for row in tx.find(PartitionRow)],
+            [row.seq for row in tx.find(PartitionRow)],
             list(tx.leaves()),
         )
     )

@@ -42,6 +42,7 @@ class GlobalRow(Row, frozen=True, kw_only=True):
     kills: int = 0
     suspended: int = 0
     unscrubbed: int = 0
+    told: int = -1
 
 
 class BundleRow(Row, frozen=True, kw_only=True):
@@ -117,15 +118,76 @@ class IdentityRow(Row, frozen=True, kw_only=True):
     by: str = ""
 
 
+class HistoryRow(Row, frozen=True, kw_only=True):
+    """A scope of history (mission, user, agent, tenant) that policies in force look back on.
+
+    From the time `since` each event is written as it happens. `complete` is from when on nothing is
+    missing: 0 where nothing ever was. Events are kept for `keeps` milliseconds at least.
+    """
+
+    TABLE: ClassVar[str] = "histories"
+    KEY: ClassVar[str] = "scope"
+    scope: str
+    since: int
+    complete: int = 0
+    keeps: int = 0
+
+
 class PartitionRow(Row, frozen=True, kw_only=True):
-    """State of one key (mission, user, agent, tenant), with a clock that never goes back."""
+    """The history of one key. `id` is `<scope>:<key>`, the key of a person or agent an HMAC.
+
+    Events `first` to `seq` are kept. `clock` is the time of the last one and never goes back.
+    `head` is the end of the hash chain over all events, `base` its value before the first one kept.
+    `complete` as in `HistoryRow`.
+    """
 
     TABLE: ClassVar[str] = "partitions"
     KEY: ClassVar[str] = "id"
+    INDEXED: ClassVar[tuple[str, ...]] = ("scope",)
+    FIXED: ClassVar[tuple[str, ...]] = ("scope",)
     id: str
-    version: int = 0
+    scope: str
+    seq: int = 0
+    first: int = 1
     clock: int = 0
-    state: dict[str, Any] = {}
+    head: str = ""
+    base: str = ""
+    complete: int = 0
+
+
+class EventRow(Row, frozen=True, kw_only=True):
+    """One event of a partition. `id` is `<partition>#<number>`, the number in twelve digits.
+
+    `fields` are atoms: integers as they are, anything else as a keyed digest. `mission` is whose
+    share of the partition it takes up; `record` is the leaf that tells of it.
+    """
+
+    TABLE: ClassVar[str] = "events"
+    KEY: ClassVar[str] = "id"
+    id: str
+    time: int
+    tool: str
+    kind: str
+    fields: dict[str, int | str]
+    mission: str
+    record: int
+    namespace: str = "Action"
+
+
+class SnapshotRow(Row, frozen=True, kw_only=True):
+    """State of a partition after its event `seq`, where the chain was at `head`.
+
+    `program` is the digest of the conditions the state is of, `mac` keyed and over all of it.
+    """
+
+    TABLE: ClassVar[str] = "snapshots"
+    KEY: ClassVar[str] = "partition"
+    partition: str
+    seq: int
+    head: str
+    program: str
+    state: bytes
+    mac: str
 
 
 class ActionRow(Row, frozen=True, kw_only=True):
@@ -137,6 +199,7 @@ class ActionRow(Row, frozen=True, kw_only=True):
     and `returned` what they gave back on the word that it had no effect. `definition` is the digest
     of the tool's definition it was asked under (empty: none was seen). `salt` is random where
     nothing is sealed: without it nobody can guess what a digest of the row was made from.
+    `requests` counts how often policies judged it finally: each is one request of its history.
     """
 
     TABLE: ClassVar[str] = "actions"
@@ -170,10 +233,14 @@ class ActionRow(Row, frozen=True, kw_only=True):
     definition: str = ""
     returned: dict[str, int] = {}
     salt: str = ""
+    requests: int = 0
 
 
 class AttemptRow(Row, frozen=True, kw_only=True):
-    """One start of an action. Once `contradicted`, only a human's word says how it ended."""
+    """One start of an action. Once `contradicted`, only a human's word says how it ended.
+
+    `request` says which of the action's requests it is the start of.
+    """
 
     TABLE: ClassVar[str] = "attempts"
     KEY: ClassVar[str] = "id"
@@ -194,6 +261,7 @@ class AttemptRow(Row, frozen=True, kw_only=True):
     error: str = ""
     late: bool = False
     contradicted: bool = False
+    request: int = 0
 
 
 class HoldRow(Row, frozen=True, kw_only=True):
@@ -314,7 +382,10 @@ ROWS: tuple[type[Row], ...] = (
     MissionRow,
     SessionRow,
     IdentityRow,
+    HistoryRow,
     PartitionRow,
+    EventRow,
+    SnapshotRow,
     ActionRow,
     AttemptRow,
     HoldRow,

@@ -25,16 +25,20 @@ from bridle.store.rows import (
     AttemptRow,
     BudgetRow,
     BundleRow,
+    EventRow,
     ExceptionRow,
     GlobalRow,
+    HistoryRow,
     HoldRow,
     IdentityRow,
     KillRow,
     LogKeyRow,
     MissionRow,
+    PartitionRow,
     PayloadKeyRow,
     Row,
     SessionRow,
+    SnapshotRow,
 )
 
 # What decisions stand on, and grows with missions rather than with actions.
@@ -49,7 +53,13 @@ _WHOLE: tuple[type[Row], ...] = (
     BudgetRow,
     LogKeyRow,
     PayloadKeyRow,
+    HistoryRow,
+    PartitionRow,
+    EventRow,
+    SnapshotRow,
 )
+# Rows that come and go without end: those that went, on record, are not remembered.
+_PASSING = f"{EventRow.TABLE}/"
 # Of actions and attempts, those that are not over.
 _OPEN: tuple[tuple[type[ActionRow | AttemptRow], tuple[str, ...]], ...] = (
     (ActionRow, (ActionState.DECIDED, ActionState.HELD, ActionState.STARTED)),
@@ -181,7 +191,10 @@ def _add(
 ) -> None:
     opened = leaf.opens() if asked is not None else ()
     for name, digest in leaf.body.rows.items():
-        if asked is None or name in asked or name in opened or name.startswith(always):
+        gone = not digest and name.startswith(_PASSING)
+        if not gone and (
+            asked is None or name in asked or name in opened or name.startswith(always)
+        ):
             last[name] = Last(digest, index)
         else:
             last.pop(name, None)
