@@ -25,6 +25,7 @@ class Kind(StrEnum):
     NUMBER = "number"
     STRING = "string"
     PUNCTUATION = "punctuation"
+    SIGIL = "sigil"
 
 
 class Token(Struct, frozen=True):
@@ -42,13 +43,14 @@ _TOKEN = re.compile(
       | (?P<word>[A-Za-z_][A-Za-z0-9_]*+)
       | (?P<number>[0-9]++)
       | (?P<string>"(?:[^"\\]++|\\.)*+")
+      | (?P<sigil>[?$][A-Za-z_][A-Za-z0-9_]*+)
       | (?P<punctuation>::|==|!=|<=|>=|&&|\|\||[][(){},;:.<>+\-*/%!?@=])""",
     re.VERBOSE | re.DOTALL,
 )
 _KINDS = {kind.value: kind for kind in Kind}
 _SUSPECT = re.compile(r"[^\n\t -~]")
 _ESCAPE = re.compile(r"\\(?:x([0-7][0-9A-Fa-f])|u\{([0-9A-Fa-f_]{1,8})\}|(.))", re.DOTALL)
-_SIMPLE = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", "0": "\0", "'": "'", '"': '"', "*": "*"}
+_SIMPLE = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", "0": "\0", "'": "'", '"': '"'}
 
 
 class Source:
@@ -65,12 +67,16 @@ class Source:
         return Location(self.file, line, offset - self._starts[line - 1] + 1)
 
 
-def tokens(source: Source) -> list[Token]:
-    """Return the tokens of `source`. Raises `LanguageError` at the first thing that is none."""
-    _refuse_invisible(source)
-    text, found, offset = source.text, list[Token](), 0
-    while offset < len(text):
-        match = _TOKEN.match(text, offset)
+def tokens(source: Source, start: int = 0, end: int | None = None) -> list[Token]:
+    """Return the tokens of `source`, or of a part of it.
+
+    Raises `LanguageError` at the first thing that is none.
+    """
+    text, found, offset = source.text, list[Token](), start
+    stop = len(text) if end is None else end
+    _refuse_invisible(source, start, stop)
+    while offset < stop:
+        match = _TOKEN.match(text, offset, stop)
         if match is None:
             raise _no_token(source, offset)
         if match.lastgroup != "space":
@@ -109,8 +115,8 @@ def _decode(match: re.Match[str] | None) -> str | None:
     return chr(code) if code < 0x110000 and not 0xD800 <= code < 0xE000 else None
 
 
-def _refuse_invisible(source: Source) -> None:
-    for match in _SUSPECT.finditer(source.text):
+def _refuse_invisible(source: Source, start: int, stop: int) -> None:
+    for match in _SUSPECT.finditer(source.text, start, stop):
         char, offset = match[0], match.start()
         if char == "\r" and source.text.startswith("\n", offset + 1):
             continue

@@ -1,0 +1,66 @@
+"""What stands within what: walking the trees of conditions without recursion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+from bridle.language.temporal.ast import (
+    AggregateCall,
+    And,
+    Argument,
+    ArrayLiteral,
+    Call,
+    Comparison,
+    Count,
+    Exists,
+    Formerly,
+    Not,
+    Predicate,
+    Previous,
+    Refine,
+    Since,
+    Sum,
+)
+
+Tree = TypeVar("Tree", bound=Argument)
+
+
+def children(node: Argument) -> tuple[Argument, ...]:
+    """Return what stands directly within a condition or term, in the order it is written."""
+    match node:
+        case And(left, right) | Since(left, _, right) | Comparison(_, left, right):
+            return left, right
+        case Not(inner) | Formerly(_, inner) | Previous(_, inner) | Exists(_, inner):
+            return (inner,)
+        case Count(_, inner) | Sum(_, _, inner):
+            return (inner,)
+        case Predicate():
+            return tuple(field.term for field in node.fields)
+        case Refine():
+            return (node.base, *(field.term for field in node.fields))
+        case Call() | AggregateCall():
+            return node.arguments
+        case ArrayLiteral(items):
+            return items
+        case _:
+            return ()
+
+
+def walk(node: Argument) -> Iterator[Argument]:
+    """Yield a condition or term and everything within it, in the order it is written."""
+    left = [node]
+    while left:
+        found = left.pop()
+        yield found
+        left.extend(reversed(children(found)))
+
+
+def depth(node: Argument) -> int:
+    """Return how many levels a tree has."""
+    deepest, left = 0, [(node, 1)]
+    while left:
+        found, level = left.pop()
+        deepest = max(deepest, level)
+        left.extend((child, level + 1) for child in children(found))
+    return deepest
