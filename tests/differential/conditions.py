@@ -1,0 +1,364 @@
+"""Random conditions that are safe to evaluate: whatever they bind is bound before it is used."""
+
+from __future__ import annotations
+
+from random import Random
+
+from bridle.language.temporal import ast
+from differential import trees, values
+from differential.worlds import BOOL, DECIMAL, LONG, STRING, Slot, Type, World
+
+WINDOWS = [(1, "s"), (2, "s"), (3, "s"), (5, "s"), (10, "s"), (1, "m"), (1, "h")]
+BINDABLE = (STRING, LONG, BOOL, DECIMAL)
+ORDERINGS = ["<", "<=", ">", ">="]
+
+Bound = dict[str, Type]
+
+
+class Author:
+    """Writes conditions for one policy: `scope` are the actions it can be asked about."""
+
+    def __init__(self, rnd: Random, world: World, scope: tuple[str, ...]) -> None:
+        self.rnd, self.world, self.scope = rnd, world, scope
+        self._names = iter(range(10_000))
+
+    # --- leaves ----------------------------------------------------------------------------------
+
+    def leaf(self, depth: int) -> ast.Condition:
+        """Write a whole condition."""
+        count = self.rnd.choice([1, 1, 1, 2, 2, 3])
+        return trees.chain([self.test(depth, {}) for _ in range(count)])
+
+    def test(self, depth: int, bound: Bound) -> ast.Condition:
+        """Write a condition that binds nothing to the outside, and varies with time."""
+        if depth <= 0:
+            return self.rnd.choice([self.predicate, self.predicate, self._counted])(bound)
+        kinds = {
+            self._formerly: 5, self._previous: 3, self._since: 4, self._exists: 7, self._not: 3,
+            self._both: 2, self._aggregate: 4, self._now: 1,
+        }  # fmt: skip
+        chosen = self.rnd.choices(list(kinds), list(kinds.values()))[0]
+        return chosen(depth, bound)
+
+    def _now(self, depth: int, bound: Bound) -> ast.Condition:
+        return self.predicate(bound)
+
+    def _formerly(self, depth: int, bound: Bound) -> ast.Condition:
+        return ast.Formerly(self.window(), self.test(depth - 1, bound))
+
+    def _previous(self, depth: int, bound: Bound) -> ast.Condition:
+        return ast.Previous(self.window(), self.test(depth - 1, bound))
+
+    def _since(self, depth: int, bound: Bound) -> ast.Condition:
+        left = self._during(depth - 1, bound)
+        return ast.Since(left, self.window(), self.test(depth - 1, bound))
+
+    def _during(self, depth: int, bound: Bound) -> ast.Condition:
+        """Write the left of a since: mostly that something did not happen."""
+        inner = self.test(depth if self.rnd.random() < 0.3 else 0, bound)
+        return inner if self.rnd.random() < 0.35 else ast.Not(inner)
+
+    def _not(self, depth: int, bound: Bound) -> ast.Condition:
+        inner = self.test(depth if self.rnd.random() < 0.6 else depth - 1, bound)
+        return ast.Not(ast.Not(inner)) if self.rnd.random() < 0.1 else ast.Not(inner)
+
+    def _both(self, depth: int, bound: Bound) -> ast.Condition:
+        return ast.And(self.test(depth - 1, bound), self.test(depth - 1, bound))
+
+    def _exists(self, depth: int, bound: Bound) -> ast.Condition:
+        name, kind = self._fresh(bound)
+        inner = {**bound, name: kind}
+        body = self.binding(depth, {n: t for n, t in bound.items() if n != name}, {name: kind})
+        if self.rnd.random() < 0.3:
+            body = ast.And(body, self.test(depth - 1, inner))
+        return ast.Exists(ast.Binder(name, kind), body)
+
+    def _counted(self, bound: Bound) -> ast.Condition:
+        return self._aggregate(1, bound)
+
+    def _aggregate(self, depth: int, bound: Bound) -> ast.Condition:
+        made, limit = self.aggregate(depth, bound), self._threshold(bound)
+        op = self.rnd.choice(["==", "==", "!=", *ORDERINGS])
+        if self.rnd.random() < 0.15:
+            limit = self.aggregate(depth - 1, bound)
+        turned = self.rnd.random() < 0.2
+        return ast.Comparison(op, *((limit, made) if turned else (made, limit)))
+
+    def _threshold(self, bound: Bound) -> ast.Term:
+        if self.rnd.random() < 0.75:
+            options = [0, 1, 1, 2, 2, 3, 4]
+            options += [values.LAST // 2, 2, values.LAST - 5] if self.world.wide else []
+            return ast.IntegerLiteral(self.rnd.choice(options))
+        return self.term(LONG, bound)
+
+    # --- aggregates ------------------------------------------------------------------------------
+
+    def aggregate(self, depth: int, bound: Bound) -> ast.Term:
+        """Write a count or a sum."""
+        sums = self.rnd.random() < 0.45
+        rows: Bound = {}
+        if sums:
+            rows[self._name(bound, LONG)] = LONG
+        if not sums or self.rnd.random() < 0.6:
+            rows |= self._row(bound, ast.TIMEPOINT if self.rnd.random() < 0.6 else self._bindable())
+        if self.rnd.random() < 0.2:
+            rows = {**self._row(bound, self._bindable()), **rows}
+        outside = {n: t for n, t in bound.items() if n not in rows}
+        body = self.binding(max(depth, 1), outside, rows)
+        binders = [ast.Binder(name, kind) for name, kind in rows.items()]
+        self.rnd.shuffle(binders)
+        if not sums:
+            return ast.Count(tuple(binders), body)
+        summed = self.rnd.choice([name for name, kind in rows.items() if kind == LONG])
+        return ast.Sum(summed, tuple(binders), body)
+
+    def _row(self, bound: Bound, kind: Type) -> Bound:
+        return {self._name(bound, kind): kind}
+
+    # --- what binds ------------------------------------------------------------------------------
+
+    def binding(self, depth: int, bound: Bound, need: Bound) -> ast.Condition:
+        """Write a condition that gives every variable of `need` its values."""
+        if depth <= 0:
+            return self._atoms(bound, need)
+        kinds = {
+            self._formerly_binding: 7, self._previous_binding: 2, self._since_binding: 3,
+            self._join: 6, self._more: 2, self._computed: 2, self._here: 1,
+        }  # fmt: skip
+        chosen = self.rnd.choices(list(kinds), list(kinds.values()))[0]
+        return chosen(depth, bound, need)
+
+    def _here(self, depth: int, bound: Bound, need: Bound) -> ast.Condition:
+        return self._atoms(bound, need)
+
+    def _formerly_binding(self, depth: int, bound: Bound, need: Bound) -> ast.Condition:
+        return ast.Formerly(self.window(), self._filtered(depth - 1, bound, need))
+
+    def _previous_binding(self, depth: int, bound: Bound, need: Bound) -> ast.Condition:
+        return ast.Previous(self.window(), self._filtered(depth - 1, bound, need))
+
+    def _since_binding(self, depth: int, bound: Bound, need: Bound) -> ast.Condition:
+        anchor = self._filtered(depth - 1, bound, need)
+        return ast.Since(self._during(depth - 1, {**bound, **need}), self.window(), anchor)
+
+    def _filtered(self, depth: int, bound: Bound, need: Bound) -> ast.Condition:
+        body = self.binding(depth, bound, need)
+        if self.rnd.random() < 0.25:
+            body = ast.And(body, self.filter(depth, {**bound, **need}))
+        return body
+
+    def _join(self, depth: int, bound: Bound, need: Bound) -> ast.Condition:
+        """Bind some here and some there, look back at the first, and filter."""
+        names = list(need)
+        self.rnd.shuffle(names)
+        cut = self.rnd.randint(1, len(names))
+        one = {n: need[n] for n in names[:cut]}
+        rest = {n: need[n] for n in names[cut:]}
+        parts = [self.binding(depth - 1, bound, one)]
+        seen = {**bound, **one}
+        if rest:
+            parts.append(self.binding(depth - 1, seen, rest))
+            seen |= rest
+        for _ in range(self.rnd.choice([0, 1, 1, 2] if not rest else [0, 0, 1])):
+            parts.append(self.filter(depth - 1, seen))
+        return trees.chain(parts)
+
+    def _more(self, depth: int, bound: Bound, need: Bound) -> ast.Condition:
+        """Bind one more than asked for, under an exists of its own."""
+        name, kind = self._fresh({**bound, **need})
+        if name in need:
+            return self._join(depth, bound, need)
+        outside = {n: t for n, t in bound.items() if n != name}
+        body = self.binding(depth - 1, outside, {**need, name: kind})
+        return ast.Exists(ast.Binder(name, kind), body)
+
+    def _computed(self, depth: int, bound: Bound, need: Bound) -> ast.Condition:
+        """Bind a number to an aggregate, or a value to what the request shows."""
+        able = [n for n, kind in need.items() if kind in BINDABLE]
+        if not able:
+            return self._join(depth, bound, need)
+        name = self.rnd.choice(able)
+        others = {n: t for n, t in need.items() if n != name}
+        parts = [self.binding(depth - 1, bound, others)] if others else []
+        seen = {**bound, **others}
+        if need[name] == LONG and self.rnd.random() < 0.75:
+            given = self.aggregate(depth - 1, seen)
+        else:
+            given = self.ground(need[name])
+        sides = [given, ast.Variable(name)]
+        if self.rnd.random() < 0.3:
+            sides.reverse()
+        parts.append(ast.Comparison("==", *sides))
+        parts.append(self.filter(depth - 1, {**seen, name: need[name]}))
+        if not (others or isinstance(given, ast.Count | ast.Sum)):
+            parts.append(self.test(0, {**seen, name: need[name]}))
+        return trees.chain(parts)
+
+    def _atoms(self, bound: Bound, need: Bound) -> ast.Condition:
+        """Bind all with predicates and `tp`, at one position."""
+        positions = [n for n, kind in need.items() if kind == ast.TIMEPOINT]
+        plain = {n: kind for n, kind in need.items() if kind != ast.TIMEPOINT}
+        parts: list[ast.Condition] = []
+        here = dict(bound)
+        if plain or self.rnd.random() < 0.9:
+            parts += self._predicates(here, plain)
+        parts += [ast.Tp(name) for name in positions]
+        return trees.chain(parts)
+
+    def _predicates(self, bound: Bound, need: Bound) -> list[ast.Condition]:
+        made = self._predicate_of(bound, need)
+        if made is not None:
+            return [made]
+        parts: list[ast.Condition] = []
+        seen = dict(bound)
+        for name, kind in need.items():
+            one = self._predicate_of(seen, {name: kind})
+            assert one is not None, f"nothing carries a {kind}"
+            parts.append(ast.Formerly(self.window(), one) if parts else one)
+            seen[name] = kind
+        return parts
+
+    # --- filters ---------------------------------------------------------------------------------
+
+    def filter(self, depth: int, bound: Bound) -> ast.Condition:
+        """Write a condition on what is bound; any kind of test will do as well."""
+        numbers = [n for n, kind in bound.items() if kind == LONG]
+        if self.rnd.random() < 0.5 or not bound:
+            test = self.test(depth, bound)
+            return ast.Not(test) if self.rnd.random() < 0.4 else test
+        if numbers and self.rnd.random() < 0.6:
+            left: ast.Term = ast.Variable(self.rnd.choice(numbers))
+            right = self.term(LONG, bound)
+            op = self.rnd.choice([*ORDERINGS, "==", "!="])
+        else:
+            name = self.rnd.choice(list(bound))
+            left, op = ast.Variable(name), self.rnd.choice(["==", "!=", "!="])
+            right = self.term(bound[name], bound)
+        if self.rnd.random() < 0.2:
+            left, right = right, left
+        made = ast.Comparison(op, left, right)
+        return ast.Not(made) if self.rnd.random() < 0.2 else made
+
+    # --- predicates and terms --------------------------------------------------------------------
+
+    def predicate(self, bound: Bound) -> ast.Condition:
+        """Write a predicate that binds nothing."""
+        made = self._predicate_of(bound, {})
+        assert made is not None
+        return made
+
+    def _predicate_of(self, bound: Bound, need: Bound) -> ast.Predicate | None:
+        events = [
+            (action.name, kind.name)
+            for action in self.world.actions
+            for kind in self._likely_kinds()
+        ]
+        self.rnd.shuffle(events)
+        for action, kind in events:
+            slots = list(self.world.fields(action, kind))
+            self.rnd.shuffle(slots)
+            fields = _assigned(slots, need)
+            if fields is not None:
+                return self._filled(action, kind, slots, fields, {**bound, **need})
+        return None
+
+    def _likely_kinds(self) -> list:
+        kinds = list(self.world.kinds)
+        return [kinds[0]] if self.rnd.random() < 0.6 else kinds
+
+    def _filled(
+        self, action: str, kind: str, slots: list[Slot], fields: list[ast.Field], bound: Bound
+    ) -> ast.Predicate:
+        taken = {f.path for f in fields}
+        more = [s for s in slots if s.path not in taken]
+        for slot in more[: self.rnd.choice([0, 0, 0, 1, 1, 2])]:
+            fields.append(ast.Field(slot.path, self.term(slot.type, bound, wild=True)))
+        self.rnd.shuffle(fields)
+        namespace = (*self.world.namespace.split("::"), "Action")
+        return ast.Predicate(namespace, action, kind, tuple(fields))
+
+    def term(self, kind: Type, bound: Bound, *, wild: bool = False) -> ast.Term:
+        """Write a term of a type: a variable where there is one, else something ground."""
+        fitting = [n for n, bound_kind in bound.items() if bound_kind == kind]
+        if fitting and self.rnd.random() < 0.55:
+            return ast.Variable(self.rnd.choice(fitting))
+        if wild and self.rnd.random() < 0.12:
+            return ast.Wildcard()
+        if kind == ast.TIMEPOINT:
+            return ast.Variable(fitting[0])
+        return self.ground(kind, wild=wild)
+
+    def ground(self, kind: Type, *, wild: bool = False) -> ast.Term:
+        """Write a literal, or something the request shows."""
+        shown = self._shown(kind)
+        if shown and (kind[0] == "Set" or self.rnd.random() < 0.5):
+            return self.rnd.choice(shown)
+        if kind[0] == "Set":
+            return ast.Wildcard()
+        return self._literal(kind)
+
+    def _shown(self, kind: Type) -> list[ast.Term]:
+        found: list[ast.Term] = [
+            ast.ContextField(("input", *slot.path.split(".")))
+            for slot in self.world.action(self.scope[0]).inputs
+            if slot.type == kind and all(slot in self._inputs(name) for name in self.scope)
+        ]
+        if kind == STRING:
+            found += [ast.ContextField(("tenant",)), ast.ScopeField(("principal", "dept"))]
+        if kind == LONG and self.rnd.random() < 0.2:
+            found.append(ast.ScopeField(("principal", "rank")))
+        if kind == self.world.user:
+            found.append(ast.ScopeField(("principal",)))
+        if kind == self.world.gateway:
+            found.append(ast.ScopeField(("resource",)))
+        return found
+
+    def _inputs(self, action: str) -> tuple[Slot, ...]:
+        return self.world.action(action).inputs
+
+    def _literal(self, kind: Type) -> ast.Term:
+        drawn = values.value(self.rnd, kind, self.world)
+        if kind == STRING:
+            return ast.TextLiteral(str(drawn))
+        if kind == LONG:
+            assert isinstance(drawn, int)
+            return ast.IntegerLiteral(drawn)
+        if kind == BOOL:
+            return ast.TruthLiteral(bool(drawn))
+        if kind == DECIMAL:
+            return ast.DecimalLiteral(str(drawn))
+        return ast.EntityLiteral("::".join(kind), str(drawn).rpartition("::")[2].strip('"'))
+
+    # --- small things ----------------------------------------------------------------------------
+
+    def window(self) -> ast.Window:
+        fitting = [w for w in WINDOWS if w[0] * ast.UNITS[w[1]] <= self.world.max_window]
+        return ast.Window(*self.rnd.choice(fitting))
+
+    def _fresh(self, bound: Bound) -> tuple[str, Type]:
+        kind = ast.TIMEPOINT if self.rnd.random() < 0.25 else self._bindable()
+        return self._name(bound, kind), kind
+
+    def _bindable(self) -> Type:
+        common: list[Type] = [STRING, STRING, LONG, LONG, self.world.user]
+        slots = [s for a in self.world.actions for s in a.inputs]
+        return self.rnd.choice([*common, *(k for k in (BOOL, DECIMAL) if k in {s.type for s in slots})])  # fmt: skip
+
+    def _name(self, bound: Bound, kind: Type) -> str:
+        """Name a variable; now and then as another one of its type, which it hides."""
+        fitting = [n for n, bound_kind in bound.items() if bound_kind == kind]
+        if fitting and self.rnd.random() < 0.12:
+            return self.rnd.choice(fitting)
+        return f"v{next(self._names)}"
+
+
+def _assigned(slots: list[Slot], need: Bound) -> list[ast.Field] | None:
+    """Give each variable a field of its type, no two the same; None where that cannot be."""
+    free, made = list(slots), []
+    for name, kind in need.items():
+        slot = next((s for s in free if s.type == kind), None)
+        if slot is None:
+            return None
+        free.remove(slot)
+        made.append(ast.Field(slot.path, ast.Variable(name)))
+    return made
