@@ -22,6 +22,8 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     pending_holds: int = 20
     pending_holds_mission: int = 100
     hold_expiry_ms: int = 86_400_000
+    history_events: int = 100_000
+    history_matches: int = 2_000
 
 
 class Defaults(Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,6 +40,12 @@ class Detector(Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     pattern: str
+
+
+class HistoryTerms(Struct, frozen=True, forbid_unknown_fields=True):
+    """`[history]`: how far back a window of a policy may reach, in seconds."""
+
+    max_window_s: int = 86_400
 
 
 class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,6 +65,7 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
     detectors: tuple[Detector, ...] = ()
     require_keys: bool = False
     origin: str = ""
+    history: HistoryTerms = field(default_factory=HistoryTerms)
 
 
 class Schemas(Struct, frozen=True):

@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from bridle.engine.temporal.history import History
 from bridle.model.reason import Reason, ReasonCode
 from bridle.model.verdict import Effect
 
@@ -43,7 +44,8 @@ class Case(Struct, frozen=True, kw_only=True):
     """Everything one judgement depends on. `chain` are the actor's ancestors, root first.
 
     `now` is the governor's clock in milliseconds since the epoch. `waived` are `(policy id, text
-    digest)` pairs of forbids that an approval lifts for this action only.
+    digest)` pairs of forbids that an approval lifts for this action only. `id` is the action's:
+    history knows its events by it. Without a `history`, whatever looks back is denied.
     """
 
     tool: str
@@ -56,6 +58,18 @@ class Case(Struct, frozen=True, kw_only=True):
     chain: tuple[str, ...] = ()
     requester: str = ""
     waived: frozenset[tuple[str, str]] = frozenset()
+    id: str = ""
+    history: History | None = None
+
+
+class ClosingCase(Struct, frozen=True, kw_only=True):
+    """The end of a mission, asked for its user's sake. `id` as in `Case`."""
+
+    user: str
+    mission: MissionView
+    now: int
+    history: History | None = None
+    id: str = ""
 
 
 class GovernanceCase(Struct, frozen=True, kw_only=True):
@@ -84,6 +98,17 @@ class ShadowHit(Struct, frozen=True):
 
     policy: str
     error: bool = False
+
+
+class Closing(Struct, frozen=True):
+    """What is still open at the end of a mission. Without anything in `open` it may end.
+
+    `open` are the objections of enforced policies, and whatever could not be judged; they are safe
+    to show. `shadow` are policies on trial that would have objected.
+    """
+
+    open: tuple[Reason, ...] = ()
+    shadow: tuple[ShadowHit, ...] = ()
 
 
 class Judgement(Struct, frozen=True, kw_only=True):

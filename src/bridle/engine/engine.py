@@ -9,16 +9,29 @@ from typing import Any
 
 from bridle.bundle.bundle import Bundle
 from bridle.engine import verdicts
-from bridle.engine.case import Case, GovernanceCase, Judgement, Refusal, Typed
+from bridle.engine.case import (
+    Case,
+    Closing,
+    ClosingCase,
+    GovernanceCase,
+    Judgement,
+    Refusal,
+    Typed,
+)
 from bridle.engine.cedar.entities import entities
 from bridle.engine.cedar.evaluate import World
 from bridle.engine.cedar.panel import Panel
+from bridle.engine.closing import Obligations
 from bridle.engine.detect import Detectors
 from bridle.engine.governance import Governance
 from bridle.engine.judge import Judge
 from bridle.engine.normalise import Normaliser
 from bridle.engine.parties import tool_policies, undeclared
 from bridle.engine.stages import ArgumentStage, ResultStage
+from bridle.engine.temporal.atoms import Atomiser
+from bridle.engine.temporal.event import Event
+from bridle.engine.temporal.occurrence import Occurrences
+from bridle.model.event import EventKind
 from bridle.model.reason import ReasonCode
 
 
@@ -37,9 +50,11 @@ class Engine:
         world = World(bundle.schemas.judging, entities(bundle), compiled=compiled)
         panel = Panel(world, {p.id: p for p in tool_policies(bundle)})
         self._judge = Judge(panel, detectors, bundle.approvers)
-        self._arguments = ArgumentStage(bundle, self._normaliser, detectors)
+        self._occurrences = Occurrences(bundle)
+        self._arguments = ArgumentStage(bundle, self._normaliser, detectors, self._occurrences)
         self._results = ResultStage(bundle, self._normaliser, detectors)
         self._governance = Governance(bundle, compiled=compiled)
+        self._obligations = Obligations(bundle, world, self._occurrences)
 
     def normalise(self, tool: str, text: str) -> Typed | Refusal:
         """Read the exact JSON text of an action's arguments into canonical form, or refuse it."""
@@ -78,6 +93,27 @@ class Engine:
     def governance(self, case: GovernanceCase) -> Judgement:
         """Judge a governance action by the policies in `governance/` alone."""
         return self._governance.judge(case)
+
+    def closing(self, case: ClosingCase) -> Closing:
+        """Return what policies say is still open at the end of a mission."""
+        return self._obligations.judge(case)
+
+    def event(  # noqa: PLR0913 - the parts of an event, by name
+        self,
+        case: Case,
+        kind: EventKind,
+        atoms: Atomiser,
+        *,
+        typed: Typed | None = None,
+        output: Typed | None = None,
+        error: str = "",
+    ) -> Event:
+        """Return what history holds of an action: see `bridle.engine.temporal.occurrence`.
+
+        `typed` are its final arguments (default: those of the case), `output` what a response
+        brought, `error` the code of an error. Raises `KeyError` for a tool that the bundle lacks.
+        """
+        return self._occurrences.event(case, kind, atoms, typed=typed, output=output, error=error)
 
     def _guarded(self, case: Case, stage: ArgumentStage | ResultStage, typed: Typed) -> Judgement:
         stranger = undeclared(self.bundle, case)

@@ -15,6 +15,7 @@ from bridle.engine.cedar.panel import Opinion, Panel, Question
 from bridle.engine.detect import Detectors
 from bridle.engine.normalise import encode
 from bridle.engine.remedies import RemedyError, apply
+from bridle.engine.temporal.history import UnknownHistoryError
 from bridle.language.policy import Policy
 from bridle.model.identity import ApproverGroup
 from bridle.model.reason import ReasonCode
@@ -32,7 +33,10 @@ class Stage(Protocol):
         ...
 
     def question(self, case: Case, typed: Typed) -> Question:
-        """Return how one form of the action (or result) is put to the policies."""
+        """Return how one form of the action (or result) is put to the policies.
+
+        Raises `UnknownHistoryError` where an enforced one looks back and cannot be told.
+        """
         ...
 
     def read(self, tool: str, text: str) -> Typed | Refusal:
@@ -57,7 +61,12 @@ class Judge:
         trail = verdicts.Trail()
         typed = requested
         for last in (*(False for _ in range(MAX_ROUNDS)), True):
-            opinion = self._panel.ask(stage.question(case, typed), case.waived)
+            try:
+                question = stage.question(case, typed)
+            except UnknownHistoryError as e:
+                # INVARIANT: I2. What cannot be looked up denies, permits and forbids alike.
+                return verdicts.unknown_history(trail, e)
+            opinion = self._panel.ask(question, case.waived)
             trail.tried(opinion.shadow)
             denial = _denial(trail, opinion)
             if denial is not None:

@@ -11,6 +11,8 @@ from bridle.engine.cedar.answer import Request
 from bridle.engine.cedar.entities import Kin, kin_of_action, kin_of_agent, kin_of_system, uid
 from bridle.engine.cedar.panel import Party, Question
 from bridle.engine.cedar.slicer import Scope, Slicer, context_reads, entity_matches
+from bridle.engine.temporal.history import NOTHING_WANTED, Wanted
+from bridle.engine.temporal.recall import Recall, nothing_known
 from bridle.language.policy import Policy, PolicySetName
 from bridle.model.reason import ReasonCode
 
@@ -35,10 +37,16 @@ class Parties:
         self._slicer = Slicer(p for p in policies if not result or _on_results(p))
         self._reads: dict[str, frozenset[str]] = {}
 
-    def question(self, case: Case, context: dict[str, Any]) -> Question:
-        """Return the question of `case` in this context. Its names must be declared."""
-        others = tuple(self._party(case, a, context) for a in _others(case))
-        return Question(self._party(case, case.agent, context), others)
+    def question(
+        self, case: Case, context: dict[str, Any], recall: Recall | None = None
+    ) -> Question:
+        """Return the question of `case` in this context. Its names must be declared.
+
+        `recall` is asked only where a policy looks back. Raises `UnknownHistoryError`.
+        """
+        actor = self._party(case, case.agent, context, recall)
+        others = tuple(self._party(case, a, context, recall) for a in _others(case))
+        return Question(actor, others)
 
     def reads(self, tool: str) -> frozenset[str]:
         """The attributes of `context` that any policy of this tool looks at, shadow ones included.
@@ -62,16 +70,21 @@ class Parties:
         agents = [kin_of_agent(self._bundle, a) for a in self._bundle.agents]
         return any(entity_matches(f, a) for f in forbids for a in agents)
 
-    def _party(self, case: Case, agent: str, context: dict[str, Any]) -> Party:
+    def _party(
+        self, case: Case, agent: str, context: dict[str, Any], recall: Recall | None
+    ) -> Party:
+        found = self._slicer.slice(
+            (case.tool, agent),
+            lambda: self._scope(case.tool, kin_of_agent(self._bundle, agent)),
+        )
+        leaves = found.history if agent == case.agent else found.history_personal
+        if leaves is not NOTHING_WANTED:
+            context = {**context, "history": _truths(recall, agent, leaves)}
         request = Request(
             uid("Agent", agent),
             uid("Action", case.tool + RESULT_SUFFIX if self._result else case.tool),
             uid("System", self._bundle.tools[case.tool].system),
             context,
-        )
-        found = self._slicer.slice(
-            (case.tool, agent),
-            lambda: self._scope(case.tool, kin_of_agent(self._bundle, agent)),
         )
         return Party(found, request)
 
@@ -79,6 +92,10 @@ class Parties:
         declared = self._bundle.tools[tool]
         action = action_kin(tool, declared.effect.value, result=self._result)
         return Scope(agent, action, kin_of_system(self._bundle, declared.system))
+
+
+def _truths(recall: Recall | None, agent: str, leaves: Wanted) -> dict[str, bool]:
+    return nothing_known(leaves) if recall is None else recall.truths(agent, leaves)
 
 
 def tool_policies(bundle: Bundle) -> tuple[Policy, ...]:

@@ -17,16 +17,25 @@ from bridle.engine.cedar.panel import Question
 from bridle.engine.detect import Detectors
 from bridle.engine.normalise import Normaliser
 from bridle.engine.parties import Parties, tool_policies
+from bridle.engine.temporal.occurrence import Occurrences
+from bridle.engine.temporal.recall import Recall
 
 
 class ArgumentStage:
     """The stage of judging that comes before the effect."""
 
-    __slots__ = ("_detectors", "_normaliser", "_parties")
+    __slots__ = ("_detectors", "_normaliser", "_occurrences", "_parties")
     root = "input"
 
-    def __init__(self, bundle: Bundle, normaliser: Normaliser, detectors: Detectors) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        normaliser: Normaliser,
+        detectors: Detectors,
+        occurrences: Occurrences,
+    ) -> None:
         self._parties = Parties(bundle, tool_policies(bundle), result=False)
+        self._occurrences = occurrences
         self._normaliser = normaliser
         self._detectors = detectors
 
@@ -36,7 +45,8 @@ class ArgumentStage:
         views: dict[str, Any] = {"input": self._normaliser.cedar_input(case.tool, typed.value)}
         if "facts" in reads:
             views["facts"] = self._detectors.facts(case.tool, typed.value)
-        return self._parties.question(case, action_context(case, views, reads))
+        recall = Recall(self._occurrences, case, typed, views.get("facts", {}))
+        return self._parties.question(case, action_context(case, views, reads), recall)
 
     def read(self, tool: str, text: str) -> Typed | Refusal:
         """Read changed arguments from normalise on, as the algorithm demands."""
@@ -89,7 +99,7 @@ def action_context(case: Case, views: dict[str, Any], reads: Collection[str]) ->
     # INVARIANT: I6. A request carries nothing that no policy of its slice looks at.
     context = dict(views)
     if "mission" in reads:
-        context["mission"] = _mission(case.mission)
+        context["mission"] = mission_view(case.mission)
     if "user" in reads:
         context["user"] = uid("User", case.user)
     if "chain" in reads:
@@ -104,10 +114,11 @@ def action_context(case: Case, views: dict[str, Any], reads: Collection[str]) ->
 
 def governance_context(case: GovernanceCase) -> dict[str, Any]:
     """Return the context of a governance action."""
-    return {"mission": _mission(case.mission), "system": {"now": case.now}}
+    return {"mission": mission_view(case.mission), "system": {"now": case.now}}
 
 
-def _mission(mission: MissionView) -> dict[str, Any]:
+def mission_view(mission: MissionView) -> dict[str, Any]:
+    """Return what policies see of a mission."""
     return {
         "id": mission.id,
         "template": mission.template,

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from bridle.engine.case import Cause, Judgement, Refusal, ShadowHit, Typed
 from bridle.engine.cedar.answer import PolicyFault
+from bridle.engine.temporal.history import UnknownHistoryError
 from bridle.language.policy import Policy
 from bridle.model.identity import ApproverGroup
 from bridle.model.reason import Reason, ReasonCode
@@ -64,6 +65,12 @@ def policy_error(trail: Trail, faults: Iterable[PolicyFault]) -> Judgement:
     )
     full = tuple(Reason(ReasonCode.POLICY_ERROR, f.why, f.policy) for f in kept)
     return _deny(trail, said, full)
+
+
+def unknown_history(trail: Trail, why: UnknownHistoryError) -> Judgement:
+    """Deny because an enforced policy looks back on what cannot be told."""
+    said = (Reason(why.reason, why.message),)
+    return _deny(trail, said, said)
 
 
 def no_permit(trail: Trail, objections: Iterable[Policy]) -> Judgement:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-from bridle.bundle.bundle import Defaults, Detector, Limits, Manifest
+from bridle.bundle.bundle import Defaults, Detector, HistoryTerms, Limits, Manifest
 from bridle.bundle.parse.table import Findings, Table
 from bridle.bundle.parse.toml import Document
+from bridle.language.events.ast import DEFAULT_MAX_WINDOW
 from bridle.language.remedy_grammar import compiles
 
 FILE = "bridle.toml"
@@ -21,6 +22,7 @@ _DETECTOR = re.compile(r"[a-z][a-z0-9_]{0,63}")
 # What the C2SP's tlog-checkpoint recommends; key names allow more.
 _ORIGIN = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?:/[A-Za-z0-9._~-]+)*")
 _MOST_ORIGIN = 200
+_MOST_REACH_MS = 366 * 86_400_000
 _MAX_BYTES = 64 * 1024 * 1024
 
 
@@ -39,6 +41,7 @@ def read(document: Document, findings: Findings) -> Manifest:
         detectors=_detectors(table.table("detectors")),
         require_keys=_oversight(table.table("oversight")),
         origin=_origin(table.table("ledger")),
+        history=_history(table.table("history")),
     )
     table.close()
     return manifest
@@ -84,9 +87,19 @@ def _limits(table: Table) -> Limits:
             "pending_holds_mission", standard.pending_holds_mission, 0, 100_000
         ),
         hold_expiry_ms=table.duration("hold_expiry", standard.hold_expiry_ms),
+        history_events=table.integer("history_events", standard.history_events, 1, 10_000_000),
+        history_matches=table.integer("history_matches", standard.history_matches, 1, 1_000_000),
     )
     table.close()
     return limits
+
+
+def _history(table: Table) -> HistoryTerms:
+    reach = table.duration("max_window", DEFAULT_MAX_WINDOW * 1_000)
+    if reach % 1_000 or reach > _MOST_REACH_MS:
+        table.bad("max_window", "`max_window` is a number of whole seconds, at most 366d")
+    table.close()
+    return HistoryTerms(max_window_s=reach // 1_000)
 
 
 def _oversight(table: Table) -> bool:

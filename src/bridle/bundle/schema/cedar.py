@@ -23,10 +23,13 @@ from bridle.model.tool import Tool
 RESERVED_ACTIONS = frozenset(
     {
         "call", "read", "write", "irreversible", "release", "governance", "start_mission",
-        "add_prompt", "delegate", "vend_credential",
+        "add_prompt", "delegate", "vend_credential", "closing", "end_mission",
     }
 )  # fmt: skip
 """Names that no tool may have."""
+
+CLOSING, END_MISSION = "closing", "end_mission"
+"""The action that ends a mission, and its group: forbids on it are obligations."""
 
 GOVERNANCE_ACTIONS = ("start_mission", "add_prompt", "delegate", "vend_credential")
 
@@ -38,12 +41,22 @@ _SYSTEM = '{"now": Long}'
 _CHAIN = '{"depth": Long, "agents": Set<Agent>}'
 
 
-def tools_schema(tools: Iterable[Tool], extra: Extra, *, lean: bool = False) -> str:
-    """Return the schema of actions and results.
+def tools_schema(
+    tools: Iterable[Tool],
+    extra: Extra,
+    history: Iterable[str] = (),
+    *,
+    lean: bool = False,
+    closing: bool = True,
+) -> str:
+    """Return the schema of actions, of results and (with `closing`) of the end of a mission.
 
-    With `lean`, what `context` holds beside `input` and `output` is optional, so that a request
-    may leave out what no policy reads. Policies are never validated under that form.
+    `history` are the names of conditions over history: actions carry a truth for each, results
+    none. With `lean`, what `context` holds beside `input` and `output` is optional, so that a
+    request may leave out what no policy reads. Policies are never validated under that form.
     """
+    mark = "?" if lean else ""
+    past = _history(history, mark)
     lines = [
         _entities(extra),
         'action "call";',
@@ -53,7 +66,9 @@ def tools_schema(tools: Iterable[Tool], extra: Extra, *, lean: bool = False) -> 
         'action "release";',
     ]
     for tool in tools:
-        lines += _actions(tool, "?" if lean else "")
+        lines += _actions(tool, mark, past)
+    if closing:
+        lines += [f'action "{CLOSING}";', _end(past)]
     return "\n".join(lines) + "\n"
 
 
@@ -120,10 +135,23 @@ _AGENT = '"owner": User, "team"?: Team, "version": String'
 _OF_SYSTEM = '"owner": String, "environment": String, "labels": Set<String>'
 
 
-def _actions(tool: Tool, mark: str) -> list[str]:
+def _history(names: Iterable[str], mark: str) -> str:
+    truths = ", ".join(f'"{name}"{mark}: Bool' for name in sorted(set(names)))
+    return f', "history"{mark}: {{{truths}}}' if truths else ""
+
+
+def _end(past: str) -> str:
+    context = f'{{"mission": {_MISSION}, "user": User, "system": {_SYSTEM}{past}}}'
+    return (
+        f'action "{END_MISSION}" in ["{CLOSING}"] appliesTo '
+        f"{{ principal: [User], resource: [Mission], context: {context} }};"
+    )
+
+
+def _actions(tool: Tool, mark: str, past: str) -> list[str]:
     typed = f'"input": {_text(input_typing(tool.input).shape)}, '
     return [
-        _action(tool.name, tool.effect.value, typed, _shared(fact_keys(tool), mark)),
+        _action(tool.name, tool.effect.value, typed, _shared(fact_keys(tool), mark) + past),
         _action(
             f"{tool.name}:result",
             "release",

@@ -58,6 +58,11 @@ def read(text: str, findings: Findings) -> Extra:
     return Extra({name: _pasted(types) for name, types in parsed.items()}, parsed)
 
 
+def types(text: str | None) -> dict[str, dict[str, Type]]:
+    """Return the declared types by entity and attribute, of a file that has been checked."""
+    return read(text, Findings()).types if text is not None else {}
+
+
 def check_attributes(
     extra: Extra, entity: str, given: dict[str, Any], at: Location, findings: Findings
 ) -> None:

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from bridle.engine.cedar.entities import Kin
 from bridle.engine.cedar.evaluate import Prepared
+from bridle.engine.temporal.history import wanted
 from bridle.language.policy import Policy
 from bridle.model.errors import BundleError
 
@@ -39,10 +40,14 @@ class Slice:
 
     `enforced` are all that count for the actor. `permits` are the permits among them. `personal`
     are the enforced forbids whose answer depends on who the principal is: only they need judging
-    again for the rest of a chain. `shadow` are tried apart.
+    again for the rest of a chain. `shadow` are tried apart. `history` are the leaves of all of
+    them, `history_personal` those that the rest of a chain needs.
     """
 
-    __slots__ = ("enforced", "permits", "personal", "shadow", "shadow_personal")
+    __slots__ = (
+        "enforced", "history", "history_personal", "permits", "personal", "shadow",
+        "shadow_personal",
+    )  # fmt: skip
 
     def __init__(self, policies: Iterable[Policy], prepare: Prepare) -> None:
         kept = tuple(policies)
@@ -53,6 +58,8 @@ class Slice:
         self.personal = prepare(p for p in counts if p.effect == "forbid" and is_personal(p))
         self.shadow = prepare(iter(tried))
         self.shadow_personal = prepare(p for p in tried if is_personal(p))
+        self.history = wanted(counts, tried)
+        self.history_personal = wanted(self.personal.policies, self.shadow_personal.policies)
 
 
 class Slicer:
@@ -131,13 +138,16 @@ def _action_matches(constraint: pst.ActionConstraint, kin: Kin) -> bool:
 
 def is_personal(policy: Policy) -> bool:
     """Whether a policy's answer can differ between two principals of the same type."""
+    # INVARIANT: I5. A chain does not launder what its agents did: each has its own history.
+    if any(leaf.scope == "agent" or "principal" in leaf.reads for leaf in policy.leaves):
+        return True
     anyone = isinstance(policy.node.principal, pst.ScopeAny | pst.ScopeIs)
     return not anyone or _mentions_principal(policy.node.clauses)
 
 
 def context_reads(policy: Policy) -> frozenset[str] | None:
     """The attributes of `context` that a policy can look at; None when that could be any."""
-    found: set[str] = set()
+    found = set[str]().union(*(leaf.reads for leaf in policy.leaves)) - {"principal", "resource"}
     for node, above in _expressions(policy.node.clauses):
         if not (isinstance(node, pst.Var) and node.name == "context"):
             continue
