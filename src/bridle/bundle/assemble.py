@@ -22,6 +22,7 @@ from bridle.bundle.schema.cedar import governance_schema, tools_schema
 from bridle.bundle.schema.extra import Extra, check_attributes
 from bridle.bundle.schema.shape import input_typing, output_typing
 from bridle.language.errors import LanguageError
+from bridle.language.policy import Policy
 from bridle.model.finding import Location
 from bridle.model.tool import Tool
 
@@ -100,7 +101,7 @@ class _Assembly:
             approvers=people.approvers,
             missions=missions.read(documents[missions.FILE], land, people, findings),
             policies=rules,
-            schemas=self._schemas(land, extra),
+            schemas=self._schemas(land, extra, rules),
             untyped={name: found for name, tool in land.tools.items() if (found := _untyped(tool))},
         )
         self._references(bundle)
@@ -132,12 +133,15 @@ class _Assembly:
                 check_attributes(extra, entity, thing.attributes, at, self.findings)
         return extra
 
-    def _schemas(self, land: Landscape, extra: Extra) -> Schemas:
+    def _schemas(self, land: Landscape, extra: Extra, rules: tuple[Policy, ...]) -> Schemas:
+        tools = land.tools.values()
+        past = {leaf.name for policy in rules for leaf in policy.leaves}
         found = Schemas(
-            tools=tools_schema(land.tools.values(), extra),
+            tools=tools_schema(tools, extra, past),
             governance=governance_schema(extra),
-            judging=tools_schema(land.tools.values(), extra, lean=True),
+            judging=tools_schema(tools, extra, past, lean=True),
             events=event_schemas(),
+            calls=tools_schema(tools, extra, past, closing=False),
         )
         for text in (found.tools, found.governance, found.judging):
             try:

@@ -71,14 +71,16 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
 class Schemas(Struct, frozen=True):
     """Generated Cedar schemas (human syntax), and event schemas by scope.
 
-    Policies are validated under `tools` and `governance`. `judging` is `tools` with everything in
-    `context` but `input` and `output` optional: requests carry only what some policy reads.
+    Policies are validated under `calls` and `governance`, and under `tools` where they name the end
+    of a mission, which `calls` leaves out. `judging` is `tools` with everything in `context` but
+    `input` and `output` optional: requests carry only what some policy reads.
     """
 
     tools: str
     governance: str
     judging: str
     events: dict[str, str] = {}
+    calls: str = ""
 
 
 class Bundle(Struct, frozen=True):

@@ -11,7 +11,7 @@ import stat
 from pathlib import Path
 
 from bridle.bundle.parse import agents, manifest, missions, systems
-from bridle.bundle.parse.policies import SUFFIXES, place_of
+from bridle.bundle.parse.policies import SUFFIXES, is_macro_file, place_of
 from bridle.bundle.parse.scenarios import is_scenario_file
 from bridle.bundle.parse.table import Findings
 from bridle.bundle.parse.tool_files import is_tool_file
@@ -26,7 +26,7 @@ MAX_FILES = 2_000
 
 REQUIRED = (manifest.FILE, systems.FILE, agents.FILE, missions.FILE)
 _FOLDERS = ("policies", "policies/user", "policies/agent", "policies/tenant", "governance",
-            "tools", "tests", "schema")  # fmt: skip
+            "macros", "tools", "tests", "schema")  # fmt: skip
 _POLICY_FOLDERS = (*_FOLDERS[:4], "governance")
 _NOTES = ("README", "LICENSE", "LICENCE", "NOTICE", "CHANGELOG")
 _GENERATED = (".cedarschema", ".dwschema")
@@ -38,6 +38,7 @@ def is_bundle_file(name: str) -> bool:
         name in REQUIRED
         or name == extra.FILE
         or place_of(name) is not None
+        or is_macro_file(name)
         or is_tool_file(name)
         or is_scenario_file(name)
     )
@@ -54,13 +55,14 @@ def unread(place: Location, findings: Findings) -> None:
         place,
         "unread_policy",
         "this looks like policies, and would not be read",
-        f"policies lie right in {', '.join(_POLICY_FOLDERS)}, in files that end in .dw or .cedar",
+        f"policies lie right in {', '.join(_POLICY_FOLDERS)}, in files that end in .dw or .cedar; "
+        "definitions in macros, in files that end in .dw",
     )
 
 
 def _is_policy_folder(name: str) -> bool:
     top = name.lower().partition("/")[0]
-    return top in {"policies", "governance"}
+    return top in {"policies", "governance", "macros"}
 
 
 def read(root: Path, findings: Findings) -> dict[str, str]:

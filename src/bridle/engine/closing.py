@@ -5,12 +5,10 @@ Ending needs nobody's permission, so nothing here can allow; it only says what o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-from cedarpy import pst
-
 from bridle.bundle.bundle import Bundle
+from bridle.bundle.obligations import obligations
 from bridle.bundle.schema.cedar import CLOSING, END_MISSION
 from bridle.engine.case import Closing, ClosingCase, ShadowHit
 from bridle.engine.cedar.answer import PolicyFault, Request
@@ -23,7 +21,6 @@ from bridle.engine.temporal.event import Event
 from bridle.engine.temporal.history import NOTHING_WANTED, UnknownHistoryError, Wanted
 from bridle.engine.temporal.occurrence import NAMESPACE, Occurrences
 from bridle.engine.temporal.recall import View, nothing_known, told
-from bridle.language.policy import Policy
 from bridle.model.event import EventKind
 from bridle.model.reason import Reason, ReasonCode
 
@@ -36,7 +33,7 @@ class Obligations:
     __slots__ = ("_bundle", "_empty", "_occurrences", "_panel", "_slicer")
 
     def __init__(self, bundle: Bundle, world: World, occurrences: Occurrences) -> None:
-        policies = tuple(closing_policies(bundle))
+        policies = tuple(obligations(bundle.policies))
         self._bundle = bundle
         self._occurrences = occurrences
         self._panel = Panel(world, {p.id: p for p in policies})
@@ -86,24 +83,6 @@ class Obligations:
         atoms = case.history.atoms
         read = self._occurrences.read_end(case.user, mission, case.now, atoms)
         return told(case.history, leaves, View("", _event(case), read))
-
-
-def closing_policies(bundle: Bundle) -> Iterator[Policy]:
-    """Yield the forbids that name the end of a mission, or its group. No others count there."""
-    for policy in bundle.policies:
-        if policy.effect == "forbid" and names_closing(policy.node.action):
-            yield policy
-
-
-def names_closing(action: pst.ActionConstraint) -> bool:
-    """Whether a scope names the end of a mission."""
-    match action:
-        case pst.ActionEq(entity):
-            return entity.id == END_MISSION
-        case pst.ActionIn(entities):
-            return any(e.id in (END_MISSION, CLOSING) for e in entities)
-        case _:
-            return False
 
 
 def _event(case: ClosingCase) -> Event:

@@ -7,6 +7,7 @@ from bridle.bundle.lint import budgets, cedar, entities, keys, missions, reach, 
 from bridle.bundle.lint.places import Places
 from bridle.bundle.lint.remedies import RemedyLint
 from bridle.bundle.lint.scope import Seen, covered, in_scope, seen_of
+from bridle.bundle.obligations import names_closing
 from bridle.bundle.parse import agents, manifest, systems
 from bridle.bundle.parse import missions as mission_files
 from bridle.bundle.parse.table import Findings
@@ -30,10 +31,14 @@ def _policies(
     entities.check(bundle.policies, bundle, places, findings)
     judged = _of(bundle, PolicySetName.TOOLS)
     governing = _of(bundle, PolicySetName.GOVERNANCE)
-    dead = cedar.check(judged, bundle.schemas.tools, places, findings)
+    ending = [p for p in judged if names_closing(p)]
+    calling = [p for p in judged if not names_closing(p)]
+    dead = cedar.check(calling, bundle.schemas.calls, places, findings)
+    dead |= cedar.check(ending, bundle.schemas.tools, places, findings)
     dead |= cedar.check(governing, bundle.schemas.governance, places, findings)
     applies = _applies(bundle, judged, dead)
-    unused = dead | {name for name, seen in applies.items() if not seen}
+    obliging = {p.id for p in ending if p.effect == "forbid"} - dead
+    unused = dead | {name for name, seen in applies.items() if not seen} - obliging
     for policy in (*judged, *governing):
         if policy.id in unused and not policy.id.startswith("bridle."):
             reach.never_applies(policy, findings)

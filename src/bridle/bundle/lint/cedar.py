@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import cedarpy
+from cedarpy import pst
 from msgspec import Struct
 
 from bridle.bundle.lint.places import Places
@@ -38,7 +40,7 @@ def check(
         handle = cedarpy.Schema.from_str(schema)
     except ValueError:
         return frozenset()
-    wrong = _validate(policies, [p.text for p in policies], handle)
+    wrong = _validate(policies, [_text(p) for p in policies], handle)
     grouped = dict[_Complaint, list[str]]()
     for index, message in wrong:
         _sort(policies[index], message, grouped, places, findings)
@@ -66,8 +68,18 @@ def _validate(
     return list(dict.fromkeys(found))
 
 
+def _text(policy: Policy) -> str:
+    """Return a policy as it is judged: macros expanded, history replaced by its truths."""
+    node = replace(policy.node, id="p", annotations=pst.FrozenMap({}))
+    return str(
+        cedarpy.PolicySet.from_pst(
+            pst.PolicySet(templates={}, static_policies={"p": node}, template_links=())
+        )
+    )
+
+
 def _impossible(policies: Sequence[Policy], handle: cedarpy.Schema) -> set[str]:
-    texts = [p.text.removesuffix(";") + _PROBE for p in policies]
+    texts = [_text(p).removesuffix(";") + _PROBE for p in policies]
     reached = {index for index, _ in _validate(policies, texts, handle)}
     return {p.id for i, p in enumerate(policies) if i not in reached}
 

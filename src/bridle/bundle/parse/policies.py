@@ -27,6 +27,12 @@ def place_of(name: str) -> tuple[PolicySetName, str] | None:
     return _FOLDERS.get(folder) if file.endswith(SUFFIXES) else None
 
 
+def is_macro_file(name: str) -> bool:
+    """Whether a file holds definitions that all policies of the bundle may use."""
+    folder, _, file = name.rpartition("/")
+    return folder == "macros" and file.endswith(".dw")
+
+
 def read(
     files: dict[str, str], approvers: dict[str, ApproverGroup], findings: Findings
 ) -> tuple[Policy, ...]:
