@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 
+from bridle.language.events.actions import CedarType
 from bridle.language.temporal.ast import Span
 
 DEFAULT_MAX_WINDOW = 86_400
@@ -84,7 +85,8 @@ class DerivedEvent(Struct, frozen=True):
 
     A type is the text of a Cedar type (`String`, `Long`, `Bool`, `decimal`, `Set<String>`,
     `Ns::Entity`), several entity types where the action allows several. `groups` are the dotted
-    paths that are no fields but have some.
+    paths that are no fields but have some. `types` are the same types as data, without those that
+    the Cedar schema does not know.
     """
 
     namespace: tuple[str, ...]
@@ -94,6 +96,14 @@ class DerivedEvent(Struct, frozen=True):
     fields: dict[str, tuple[str, ...]]
     groups: frozenset[str]
     pins: tuple[Pin, ...] = ()
+    types: dict[str, tuple[CedarType, ...]] = field(
+        default_factory=dict[str, tuple[CedarType, ...]]
+    )
+
+    @property
+    def written(self) -> str:
+        """As conditions name it, without its fields."""
+        return f'{"::".join(self.namespace)}::"{self.action}"::{self.kind}'
 
 
 class Events(Struct, frozen=True):
