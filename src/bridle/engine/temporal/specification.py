@@ -20,6 +20,7 @@ from bridle.engine.temporal.atoms import LONG_MAX, LONG_MIN, Atomiser
 from bridle.engine.temporal.event import Atom, Event, Read
 from bridle.language.temporal.ast import (
     And,
+    Argument,
     ArrayLiteral,
     Comparison,
     Condition,
@@ -40,9 +41,10 @@ from bridle.language.temporal.ast import (
     Wildcard,
     Window,
 )
+from bridle.language.temporal.tree import children
 from bridle.model.errors import UsageError
 
-MAX_DEPTH = 100
+MAX_DEPTH = 150
 """Operators within operators; a chain of `&&`, of `!` or of `exists` is one."""
 
 Bindings: TypeAlias = dict[str, Atom]
@@ -278,32 +280,14 @@ class _Evaluation:
 
 def depth(condition: Condition) -> int:
     """Return how deep operators stand within one another: what evaluation would recurse."""
-    deepest, rest = 0, [(condition, 1)]
+    deepest, rest = 0, list[tuple[Argument, int]]([(condition, 1)])
     while rest:
         node, level = rest.pop()
         deepest = max(deepest, level)
-        rest.extend((below, level + _deeper(node, below)) for below in _below(node))
+        chained = isinstance(node, And | Not | Exists)
+        for below in children(node):
+            rest.append((below, level + (not (chained and type(below) is type(node)))))
     return deepest
-
-
-def _deeper(node: Condition, below: Condition) -> int:
-    return not (isinstance(node, And | Not | Exists) and type(node) is type(below))
-
-
-def _below(node: Condition) -> Iterable[Condition]:
-    match node:
-        case And(left, right):
-            return (left, right)
-        case Since(left=left, right=right):
-            return (left, right)
-        case Not(inner):
-            return (inner,)
-        case Formerly(_, body) | Previous(_, body) | Exists(_, body):
-            return (body,)
-        case Comparison(_, left, right):
-            return [term.body for term in (left, right) if isinstance(term, Count | Sum)]
-        case _:
-            return ()
 
 
 def _conjuncts(condition: Condition) -> list[Condition]:
