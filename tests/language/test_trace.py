@@ -152,7 +152,17 @@ def test_a_line_has_a_greatest_length():
         value('"' + "x" * MAX_LINE + '"')
 
 
-_WORDS = "null true 1.5 99999999999999999999 in[ scope( entities( request_context( \u202e".split()
+_WORDS = [
+    "null",
+    "true",
+    "1.5",
+    "99999999999999999999",
+    "in[",
+    "scope(",
+    "entities(",
+    "request_context(",
+    "\u202e",
+]
 _PIECES = [*'@():,[]{}"\\\n .-_', "::", 'A::"a"', "::request(", "\\u{", *_WORDS]
 
 
