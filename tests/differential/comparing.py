@@ -1,0 +1,132 @@
+"""One round: a schema, some policies and histories, put to both sides.
+
+A case counts once per pair of a policy and a history that the reference gave verdicts for.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from random import Random
+
+import msgspec
+
+from differential import cases, features, ours, policies, reference, rewriting, shrinking
+from differential import spoiling, traces, worlds
+from differential.cases import Case
+from differential.ours import WAYS
+from differential.reference import DiscardedError
+
+POLICIES, HISTORIES = 6, 2
+
+Phase = Callable[[str], None]
+
+
+class Round(msgspec.Struct, frozen=True):
+    """What a round came to: how often what was met, and the differences, each a small case."""
+
+    tally: dict[str, int]
+    differences: tuple[str, ...]
+
+
+def play(seed: int, phase: Phase = lambda _: None) -> Round:
+    """Make up a round and compare all of it. The same seed makes the same round."""
+    return _Playing(seed, phase).play()
+
+
+class _Playing:
+    def __init__(self, seed: int, phase: Phase) -> None:
+        self.seed, self.phase, self.tally = seed, phase, Counter[str]()
+        self.differences: list[str] = []
+
+    def play(self) -> Round:
+        rnd = Random(self.seed)
+        world = worlds.world(rnd)
+        histories = [traces.trace(rnd, world, cases.length(rnd)) for _ in range(HISTORIES)]
+        for _ in range(POLICIES):
+            policy = policies.policy(rnd, world)
+            self._spoiled(rnd, Case(world, policy, ()))
+            if rnd.random() < 0.35:
+                policy = rewriting.abbreviated(rnd, policy)
+            if self._accepted(Case(world, policy, ()), "accepted"):
+                for history in histories:
+                    self._decided(cases.bearable(Case(world, policy, history)))
+        return Round(dict(self.tally), tuple(self.differences))
+
+    def _spoiled(self, rnd: Random, case: Case) -> None:
+        made = spoiling.spoiled(rnd, case.world, case.policy)
+        if made is not None:
+            name, policy = made
+            if not self._accepted(msgspec.structs.replace(case, policy=policy), "spoiled, accepted"):
+                self.tally[f"spoiled: {name}"] += 1
+
+    def _accepted(self, case: Case, name: str) -> bool:
+        self.phase("reference")
+        try:
+            theirs = reference.accepts(case)
+        except DiscardedError as why:
+            self.tally[f"discarded: {why}"] += 1
+            return False
+        self.phase("ours")
+        self.tally["validated"] += 1
+        self.tally[name] += theirs
+        if ours.accepts(case) != theirs:
+            self._differs(case, disagree_on_validity)
+            return False
+        return theirs
+
+    def _decided(self, case: Case) -> None:
+        self.phase("reference")
+        try:
+            theirs = reference.verdicts(case)
+        except DiscardedError as why:
+            self.tally[f"discarded: {str(why)[:60]}"] += 1
+            return
+        self.phase("ours")
+        self.tally["cases"] += 1
+        self.tally["verdicts"] += theirs.count("\n") + 1
+        self.tally["both verdicts"] += "true" in theirs and "false" in theirs
+        self.tally.update(features.of(case))
+        for name, verdicts in WAYS.items():
+            if name in ours.possible(case):
+                self.tally[f"by {name}"] += 1
+                if verdicts(case) != theirs:
+                    self._differs(case, disagree_on_verdicts(name))
+
+    def _differs(self, case: Case, differs: Callable[[Case], str]) -> None:
+        self.phase("shrinking")
+        told = differs(case)
+        small = shrinking.smallest(case, lambda c: bool(quietly(differs, c)))
+        self.differences.append(
+            f"seed {self.seed}\n{cases.texts(small)}\n{differs(small) or told}\n"
+        )
+
+
+def quietly(differs: Callable[[Case], str], case: Case) -> str:
+    """Ask of a simplified case, which need not make sense any more."""
+    try:
+        return differs(case)
+    except (DiscardedError, KeyError, StopIteration, AssertionError):
+        return ""
+
+
+def disagree_on_validity(case: Case) -> str:
+    """Tell who takes the program for valid, where it is one side only."""
+    theirs, mine = reference.accepts(case), ours.accepts(case)
+    if theirs == mine:
+        return ""
+    return f"reference accepts: {theirs}, Bridle accepts: {mine}\n{ours.findings(case)}"
+
+
+def disagree_on_verdicts(name: str) -> Callable[[Case], str]:
+    """Return a comparison of verdicts for one of our ways to make them."""
+
+    def differ(case: Case) -> str:
+        if not policies.markers(case.policy) or not reference.accepts(case):
+            return ""
+        if name not in ours.possible(case):
+            return ""
+        theirs, mine = reference.verdicts(case), WAYS[name](case)
+        return "" if theirs == mine else f"reference:\n{theirs}\n{name}:\n{mine}"
+
+    return differ
