@@ -13,6 +13,7 @@ from bridle.governor.action import budgets
 from bridle.governor.action.standing import Standing, find, obstacle
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
+from bridle.governor.history import telling
 from bridle.model.action import ActionState, AttemptState
 from bridle.model.calls import Beat
 from bridle.model.reason import Reason, ReasonCode
@@ -44,6 +45,7 @@ def start(at: Standing, action: ActionRow, tool: Tool) -> AttemptRow:
         started=at.now,
         lease=at.now + tool.timeout_ms if turn.core.leases else 0,
         epoch=at.globals.epoch,
+        request=action.requests,
     )
     turn.tx.put(attempt)
     number = action.attempts + 1
@@ -93,7 +95,9 @@ def lapse(turn: Turn, attempt: AttemptRow) -> None:
     if action is not None and action.attempt == attempt.id:
         turn.tx.put(structs.replace(action, state=ActionState.ENDED, settled=True))
     ids = {"action": attempt.action, "attempt": attempt.id}
-    _record_end(turn, attempt, ids, {"kind": AttemptState.UNKNOWN, "why": "lease_lapsed"})
+    what = {"kind": AttemptState.UNKNOWN, "why": "lease_lapsed", "request": attempt.request}
+    telling.unknown(turn, attempt)
+    _record_end(turn, attempt, ids, what)
 
 
 def refund(turn: Turn, action: ActionRow) -> ActionRow:
@@ -126,20 +130,27 @@ def forget(turn: Turn, action: ActionRow) -> ActionRow:
     """An allow that was never started ends, and gives back what it had reserved."""
     changed = structs.replace(refund(turn, action), state=ActionState.ENDED, lapses=0)
     turn.tx.put(changed)
-    returned = budgets.difference(action.charged, changed.charged)
-    if returned:
-        # What a verdict had charged comes back although nothing was started: the books say so.
-        ids = {"action": action.id, "attempt": ""}
-        what = {"kind": AttemptState.NOT_STARTED, "why": "never_started"}
-        _record_end(turn, action, ids, what, returned)
+    never_started(turn, action, budgets.difference(action.charged, changed.charged))
     return changed
+
+
+def never_started(turn: Turn, action: ActionRow, returned: dict[str, int]) -> None:
+    """Record that a verdict came to nothing: the books and history stand as before it."""
+    ids = {"action": action.id, "attempt": ""}
+    what = {
+        "kind": AttemptState.NOT_STARTED,
+        "why": "never_started",
+        "request": action.requests,
+    }
+    telling.never_started(turn, action)
+    _record_end(turn, action, ids, what, returned)
 
 
 def _record_end(
     turn: Turn,
     row: ActionRow | AttemptRow,
     ids: dict[str, str],
-    what: dict[str, str],
+    what: dict[str, str | int],
     returned: dict[str, int] | None = None,
 ) -> None:
     """Record an end that nobody reported."""

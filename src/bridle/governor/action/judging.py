@@ -9,6 +9,7 @@ from bridle.governor.action import attempts, budgets, holds, rulings
 from bridle.governor.action.rulings import Asked
 from bridle.governor.action.standing import PASSING, NotRelaxedError, obstacle
 from bridle.governor.approval import exceptions
+from bridle.governor.history import telling
 from bridle.model.reason import Reason, ReasonCode
 from bridle.model.verdict import Effect, Verdict
 
@@ -45,6 +46,10 @@ def _form(asked: Asked, found: Typed) -> Typed | Refusal:
 
 
 def _by_policy(asked: Asked, found: Typed) -> Verdict:
+    asked = structs.replace(asked, form=found)
+    full = telling.admission(asked.turn, asked.deed(found))
+    if full is not None:
+        return rulings.deny(asked, (full,))
     asked, judged = _opinion(asked, found)
     if not judged.effect.runs and judged.effect is not Effect.HOLD:
         return rulings.deny(asked, judged.reasons, judged=judged)
@@ -59,7 +64,9 @@ def _by_policy(asked: Asked, found: Typed) -> Verdict:
 def _opinion(asked: Asked, found: Typed) -> tuple[Asked, Judgement]:
     """What policy says, with what an approval and the mission's exceptions lift."""
     waived = holds.waivers(asked.approval)
-    judged, lifting = exceptions.judge(asked.at, asked.call.tool, found, waived)
+    judged, lifting = exceptions.judge(
+        asked.at, asked.call.tool, found, waived, telling.request_id(asked.id, asked.request)
+    )
     if lifting:
         _strictly(asked)
     return (structs.replace(asked, exceptions=lifting) if lifting else asked), judged

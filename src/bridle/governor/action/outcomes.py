@@ -11,6 +11,7 @@ from bridle.governor.action.standing import NotRelaxedError, Standing, find, may
 from bridle.governor.ground import clear, vault
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
+from bridle.governor.history import telling
 from bridle.model.action import ActionState, AttemptState
 from bridle.model.calls import Observe
 from bridle.model.outcome import Outcome, OutcomeKind
@@ -69,7 +70,7 @@ def _settle(
     action, told = use.counted(at, action, attempt, reported)
     amounts = {"returned": budgets.difference(before, action.charged)}
     # Called once all rows are put, so that the record speaks for them.
-    record = partial(_record, at, attempt, outcome, {"late": late, **told}, amounts)
+    record = partial(_end, at, attempt, outcome, {"late": late, **told}, amounts)
     if action.attempt != attempt.id:
         reason = Reason(ReasonCode.ALREADY_STARTED, "a newer attempt has replaced this one")
         return structs.replace(releases.refused(action.id, reason), receipt=record())
@@ -127,6 +128,8 @@ def _conclude(turn: Turn, action: ActionRow, attempt: AttemptRow) -> None:
         action = structs.replace(action, state=ActionState.ENDED)
     # A verdict that waits for its start was made without knowing this: it has to be made again.
     # What waits for a human, or was refused, stays so.
+    if action.state == ActionState.DECIDED:
+        attempts.never_started(turn, action, {})
     if action.state in (ActionState.STARTED, ActionState.DECIDED):
         action = structs.replace(action, state=ActionState.ENDED, lapses=0)
     turn.tx.put(structs.replace(action, last_error=attempt.error))
@@ -151,6 +154,7 @@ def _contradicted(
     # Nothing is released, and an attempt that was thought to have had no effect is in doubt until a
     # human says how it ended.
     charged: dict[str, int] = {}
+    more: dict[str, object] = {"contradicts": attempt.state}
     if attempt.state != AttemptState.OK and not attempt.contradicted:
         at.turn.tx.put(
             structs.replace(attempt, state=AttemptState.UNKNOWN, late=True, contradicted=True)
@@ -159,9 +163,12 @@ def _contradicted(
             # The verdict that waits for its start was made without this doubt.
             action = attempts.forget(at.turn, action)
         doubted = attempts.recharge(at.turn, action)
-        at.turn.tx.put(doubted)
         charged = budgets.difference(doubted.charged, action.charged)
-    receipt = _record(at, attempt, outcome, {"contradicts": attempt.state}, {"charged": charged})
+        doubted = structs.replace(doubted, requests=doubted.requests + 1)
+        at.turn.tx.put(doubted)
+        telling.counted_again(at.turn, doubted)
+        more["request"] = doubted.requests
+    receipt = _record(at, attempt, outcome, more, {"charged": charged})
     reason = Reason(ReasonCode.NEEDS_HUMAN, "this attempt was reported before, and otherwise")
     return structs.replace(releases.refused(action.id, reason), receipt=receipt)
 
@@ -169,6 +176,8 @@ def _contradicted(
 def settle_by_human(turn: Turn, attempt: AttemptRow, outcome: Outcome, ids: dict[str, str]) -> None:
     """A human says how an unknown attempt ended; no result is released by it."""
     tool = turn.bundle.tools.get(attempt.tool)
+    # Before what it ran with is let go of.
+    deed = telling.attempted(turn, attempt)
     attempt = _ended(turn, attempt, outcome, tool, late=True)
     action, returned = turn.tx.get(ActionRow, attempt.action), dict[str, int]()
     if action is not None:
@@ -178,6 +187,7 @@ def settle_by_human(turn: Turn, attempt: AttemptRow, outcome: Outcome, ids: dict
             _done_by_word(turn, charged)
         elif action.attempt == attempt.id:
             _conclude(turn, charged, attempt)
+    telling.of_outcome(turn, deed, structs.replace(outcome, opaque=True), attempt.error)
     turn.record(
         Entry(
             kind=LeafKind.OUTCOME,
@@ -188,6 +198,7 @@ def settle_by_human(turn: Turn, attempt: AttemptRow, outcome: Outcome, ids: dict
                 "kind": outcome.kind,
                 "error": attempt.error,
                 "by_human": True,
+                "request": attempt.request,
             },
             fields={"message": rulings.bounded(outcome.message, _LONGEST_MESSAGE)},
             amounts={"returned": returned},
@@ -202,6 +213,19 @@ def _done_by_word(turn: Turn, action: ActionRow) -> None:
         holds.withdraw(turn, action.approval)
     sealed = turn.seal(action.mission, action.id, kept)
     turn.tx.put(structs.replace(action, state=ActionState.OK, settled=True, sealed=sealed))
+
+
+def _end(
+    at: Standing,
+    attempt: AttemptRow,
+    outcome: Outcome,
+    more: dict[str, object],
+    amounts: dict[str, dict[str, int]],
+) -> Receipt:
+    """Record how an attempt ended, in its mission's log and in history."""
+    deed = telling.attempted(at.turn, attempt)
+    telling.of_outcome(at.turn, deed, outcome, attempt.error)
+    return _record(at, attempt, outcome, {"request": attempt.request, **more}, amounts)
 
 
 def _record(

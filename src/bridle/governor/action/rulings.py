@@ -14,6 +14,7 @@ from bridle.governor.approval import exceptions
 from bridle.governor.ground import clear, vault
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
+from bridle.governor.history import telling
 from bridle.model.action import ActionState
 from bridle.model.calls import Decide
 from bridle.model.reason import Reason, ReasonCode
@@ -42,7 +43,7 @@ class Asked(Struct, frozen=True, kw_only=True):
 
     `row` is what is known of the action already; `approval` is what humans have lifted for it, and
     `exceptions` what they have lifted for the mission. An empty `id` is a request that names no
-    action: it is recorded, and no row kept of it.
+    action: it is recorded, and no row kept of it. `form` are the arguments that policies judge.
     """
 
     at: Standing
@@ -53,6 +54,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     row: ActionRow | None = None
     approval: HoldRow | None = None
     exceptions: tuple[ExceptionRow, ...] = ()
+    form: Typed | None = None
 
     @property
     def turn(self) -> Turn:
@@ -82,6 +84,24 @@ class Asked(Struct, frozen=True, kw_only=True):
         """What budgets hold for this action already."""
         return self.row.charged if self.row is not None else {}
 
+    @property
+    def request(self) -> int:
+        """Which request of the action this is, if policies judge it: they are counted from 1."""
+        return (self.row.requests if self.row is not None else 0) + 1
+
+    def deed(self, typed: Typed) -> telling.Deed:
+        """What this is in history, with these arguments."""
+        at = self.at
+        return telling.Deed(
+            action=self.id,
+            request=self.request,
+            tool=self.call.tool,
+            agent=at.session.agent,
+            mission=at.mission,
+            typed=typed,
+            executor=at.session.executor,
+        )
+
     def fingerprint(self) -> str:
         """What the arguments are compared by when the action is asked for again, keyed."""
         if isinstance(self.found, Typed):
@@ -95,7 +115,7 @@ def as_written(turn: Turn, call: Decide) -> str:
 
 
 class Ruling(Struct, frozen=True, kw_only=True):
-    """What was decided, before it is written down."""
+    """What was decided, before it is written down. `form` is what enters history, if it does."""
 
     effect: Effect
     reasons: tuple[Reason, ...]
@@ -104,6 +124,7 @@ class Ruling(Struct, frozen=True, kw_only=True):
     approval: str = ""
     charge: budgets.Charge = budgets.Charge()
     returned: dict[str, int] = {}
+    form: Typed | None = None
 
 
 def allow(asked: Asked, judged: Judgement, typed: Typed, charge: budgets.Charge) -> Verdict:
@@ -112,7 +133,12 @@ def allow(asked: Asked, judged: Judgement, typed: Typed, charge: budgets.Charge)
     exceptions.use(turn, asked.exceptions)
     charged = budgets.reserve(turn.tx, charge, asked.paid)
     ruling = Ruling(
-        effect=judged.effect, reasons=judged.reasons, judged=judged, typed=typed, charge=charge
+        effect=judged.effect,
+        reasons=judged.reasons,
+        judged=judged,
+        typed=typed,
+        charge=charge,
+        form=typed,
     )
     lease = at.now + attempts.DECISION_LEASE_MS if turn.core.leases else 0
     row = structs.replace(_row(asked, ruling), charged=charged, lapses=lease, returned={})
@@ -157,6 +183,7 @@ def hold(asked: Asked, judged: Judgement, typed: Typed) -> Verdict:
         judged=judged,
         typed=typed,
         approval=pending.id,
+        form=typed,
     )
     return _write(asked, ruling)
 
@@ -172,7 +199,10 @@ def deny(
     shown = judged or Judgement(effect=Effect.DENY)
     record = tuple(dict.fromkeys((*reasons, *shown.record)))
     ruling = Ruling(
-        effect=Effect.DENY, reasons=reasons, judged=structs.replace(shown, record=record)
+        effect=Effect.DENY,
+        reasons=reasons,
+        judged=structs.replace(shown, record=record),
+        form=_judged_form(asked, judged),
     )
     if keep_row or not asked.id:
         return _verdict(asked, ruling, _record(asked, ruling))
@@ -182,6 +212,13 @@ def deny(
         asked = structs.replace(asked, row=row)
         ruling = structs.replace(ruling, returned=returned)
     return _write(asked, ruling)
+
+
+def _judged_form(asked: Asked, judged: Judgement | None) -> Typed | None:
+    """The arguments that policies have judged, where they have."""
+    if judged is None or not asked.id:
+        return None
+    return judged.typed or asked.form
 
 
 def _write(asked: Asked, ruling: Ruling) -> Verdict:
@@ -232,6 +269,7 @@ def _row(asked: Asked, ruling: Ruling) -> ActionRow:
         decided=at.now,
         attempts=before.attempts if before else 0,
         attempt=before.attempt if before else "",
+        requests=_requests(asked, ruling),
         approval=ruling.approval,
         charged=asked.paid,
         settled=before.settled if before else False,
@@ -243,6 +281,12 @@ def _row(asked: Asked, ruling: Ruling) -> ActionRow:
         definition=asked.call.definition or (before.definition if before else ""),
         salt=salt,
     )
+
+
+def _requests(asked: Asked, ruling: Ruling) -> int:
+    """How many requests there have been. What is held becomes one when it is judged again."""
+    judged = ruling.form is not None and ruling.effect is not Effect.HOLD
+    return asked.request if judged else asked.request - 1
 
 
 def _durability(asked: Asked) -> str:
@@ -284,12 +328,16 @@ def _record(asked: Asked, ruling: Ruling) -> Receipt:
         ids["approval"] = approval
     if ruling.effect.runs and asked.exceptions:
         ids["exceptions"] = ",".join(row.id for row in asked.exceptions)
+    fields = _fields(asked, ruling, record)
+    if ruling.form is not None:
+        body["request"] = asked.request
+        fields |= _history(asked, ruling.form, ruling.effect)
     entry = Entry(
         kind=LeafKind.DECISION,
         chain=asked.at.mission.id,
         ids=ids,
         body=body,
-        fields=_fields(asked, ruling, record),
+        fields=fields,
         amounts={
             "charged": ruling.charge.amounts,
             "overdrawn": ruling.charge.overdrawn,
@@ -298,6 +346,17 @@ def _record(asked: Asked, ruling: Ruling) -> Receipt:
     )
     written = asked.turn.record(entry)
     return Receipt(written.index, written.hash, durability)
+
+
+def _history(asked: Asked, form: Typed, effect: Effect) -> dict[str, str]:
+    """Add the verdict to history; return what the record keeps of that, and of what was asked."""
+    kept: dict[str, str] = {}
+    at = telling.of_verdict(asked.turn, asked.deed(form), effect)
+    if at:
+        kept["history"] = _encode({"at": at, "truths": asked.turn.recalled}).decode()
+    if effect is not Effect.MODIFY and form.text != asked.call.args:
+        kept["judged"] = form.text
+    return kept
 
 
 def _fields(asked: Asked, ruling: Ruling, record: tuple[Reason, ...]) -> dict[str, str]:

@@ -14,6 +14,8 @@ from bridle.bundle.bundle import Bundle
 from bridle.engine.case import Case, MissionView, Typed
 from bridle.engine.engine import Engine
 from bridle.governor.ground.turn import Turn
+from bridle.governor.history.asking import Asking
+from bridle.governor.history.whose import Whose
 from bridle.model.identity import Status
 from bridle.model.mission import MissionStatus, MissionTemplate, matches
 from bridle.model.reason import Reason, ReasonCode
@@ -96,9 +98,16 @@ class Standing(Struct, frozen=True):
         return self.owns(row) and row.executor == self.session.executor
 
     def case(
-        self, tool: str, typed: Typed, waived: frozenset[tuple[str, str]] = frozenset()
+        self,
+        tool: str,
+        typed: Typed,
+        waived: frozenset[tuple[str, str]] = frozenset(),
+        request: str = "",
     ) -> Case:
-        """What the engine is asked about an action (or the result of one) of this session."""
+        """What the engine is asked about an action (or the result of one) of this session.
+
+        `request` is the action's id in history, where it is judged by that.
+        """
         template = self.template
         return Case(
             tool=tool,
@@ -114,7 +123,14 @@ class Standing(Struct, frozen=True):
             now=self.now,
             executor=self.session.executor,
             waived=waived,
+            id=request,
+            history=self._history() if request else None,
         )
+
+    def _history(self) -> Asking | None:
+        if not getattr(self.engine, "programs", None):
+            return None
+        return Asking(self.turn, self.engine, Whose(self.mission.id, self.mission.user))
 
     def ids(self, **more: str) -> dict[str, str]:
         """The identities on every record of an action: who decided, who executes, for whom.

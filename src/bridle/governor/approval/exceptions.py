@@ -87,20 +87,21 @@ def grant(turn: Turn, hold: HoldRow, terms: Terms, args: str) -> ExceptionRow | 
 
 
 def judge(
-    at: Standing, tool: str, typed: Typed, waived: frozenset[tuple[str, str]]
+    at: Standing, tool: str, typed: Typed, waived: frozenset[tuple[str, str]], request: str = ""
 ) -> tuple[Judgement, tuple[ExceptionRow, ...]]:
     """Judge an action with what an approval waives and, where it would hold, what exceptions lift.
 
-    Returns the exceptions too: a verdict that lets it run has to `use` them.
+    Returns the exceptions too: a verdict that lets it run has to `use` them. `request` is the
+    action's id in history.
     """
-    judged = at.engine.judge(at.case(tool, typed, waived))
+    judged = at.engine.judge(at.case(tool, typed, waived, request))
     if judged.effect is not Effect.HOLD:
         return judged, ()
     rows = lifting(at, tool, judged)
     if not rows:
         return judged, ()
     lifted = frozenset(pair for row in rows for pair in row.policies.items())
-    return at.engine.judge(at.case(tool, typed, waived | lifted)), rows
+    return at.engine.judge(at.case(tool, typed, waived | lifted, request)), rows
 
 
 def lifting(at: Standing, tool: str, judged: Judgement) -> tuple[ExceptionRow, ...]:

@@ -13,12 +13,14 @@ from msgspec import Struct
 from bridle.bundle.bundle import Bundle
 from bridle.bundle.load import load_files
 from bridle.engine.engine import Engine
+from bridle.engine.temporal.atoms import Atomiser
 from bridle.governor.audit.witness import Marker
 from bridle.governor.ground.chance import Chance, new_id
 from bridle.governor.ground.clock import Clock
 from bridle.governor.ground.records import Entry, Recorder
 from bridle.governor.ground.turn import Turn
 from bridle.governor.ground.vault import Vault
+from bridle.governor.history.shelf import Shelf
 from bridle.ledger.mac import Mac
 from bridle.ledger.seal import Keyring
 from bridle.model.calls import Caller
@@ -93,6 +95,9 @@ class Core:
         self._chance = chance
         self._mac = Mac(keys.digest)
         self.marker = Marker(keys.digest)
+        # What stands for a value in history, and the partitions of it that were used last.
+        self.atoms = Atomiser(self.keyed)
+        self.shelf = Shelf()
         self._engines: dict[str, Engine] = {}
         self._latest = ""
         self._lock = threading.Lock()

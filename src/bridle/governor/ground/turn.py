@@ -5,6 +5,7 @@ Everything read through it is read inside the transaction, never from a cache.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from msgspec import structs
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 class Turn:
     """What one job sees. It lives as long as its transaction and no longer."""
 
-    __slots__ = ("_caller", "_held", "core", "durability", "now", "tx", "vault")
+    __slots__ = ("_caller", "_held", "core", "durability", "now", "recalled", "tx", "vault")
 
     def __init__(
         self, core: Core, tx: Tx, caller: Caller | None = None, *, relaxed: bool = False
@@ -40,6 +41,8 @@ class Turn:
         self._held = caller is None or not caller.key
         self.now = core.clock.now()
         self.vault = core.vault(self.tx, self.now)
+        # What policies were told of history: the truths of conditions, by partition.
+        self.recalled: dict[str, dict[str, bool]] = {}
 
     @property
     def caller(self) -> Caller | None:
@@ -86,6 +89,10 @@ class Turn:
         sealer = self.vault.sealer(entry.chain) if entry.secret else None
         entry = structs.replace(entry, ids=ids, rows=self.tx.taken())
         return self.core.recorder.write(self.tx, self.now, entry, sealer)
+
+    def told_of(self, partition: str, truths: Mapping[str, bool]) -> None:
+        """Remember what a partition of history said: the record of the decision keeps it."""
+        self.recalled.setdefault(partition, {}).update(truths)
 
     def finish(self) -> None:
         """Record the rows that were written since the turn's last record (see `Witness`)."""

@@ -1,0 +1,1 @@
+"""What happened, kept so that policies can look back on it: events, partitions, their state."""

@@ -1,0 +1,98 @@
+"""Writes events into the partitions they enter, and lets go of those that no window reaches.
+
+Everything happens in the turn of the record that tells of the event, right before it is written.
+"""
+
+from __future__ import annotations
+
+from msgspec import structs
+
+from bridle.engine.temporal.event import Event
+from bridle.governor.ground.turn import Turn
+from bridle.governor.history import chain, partitions, whose
+from bridle.governor.history.whose import Whose
+from bridle.store.rows import EventRow, HistoryRow, PartitionRow, SnapshotRow
+
+# Events that are let go of as one comes in, at most: so that no turn is held up.
+_AT_ONCE = 64
+
+
+def add(turn: Turn, event: Event, of: Whose) -> dict[str, int]:
+    """Add an event to every live partition it enters. Returns its number in each of them.
+
+    The next record of this turn has to be the one that tells of it.
+    """
+    record = turn.tx.frontier().size
+    return {
+        partition: _enter(turn, scope, partition, event, record)
+        for scope in turn.engine.programs
+        for partition in entered(turn, scope, of)
+    }
+
+
+def entered(turn: Turn, scope: str, of: Whose) -> tuple[str, ...]:
+    """Return the partitions of a live scope that an event enters."""
+    if scope == whose.MISSION and partitions.is_over(turn, of.mission):
+        return ()
+    return whose.partitions(turn.core, scope, of)
+
+
+def _enter(turn: Turn, scope: str, partition: str, event: Event, record: int) -> int:
+    before = partitions.find(turn, scope, partition)
+    after, row = appended(turn, before, event, record)
+    turn.tx.put(row)
+    partitions.advance(turn, before, after, chain.event_of(row))
+    turn.tx.put(_pruned(turn, after))
+    return after.seq
+
+
+def appended(
+    turn: Turn, before: PartitionRow, event: Event, record: int
+) -> tuple[PartitionRow, EventRow]:
+    """Return a partition's row with one event more, and that event's row."""
+    seq = before.seq + 1
+    # INVARIANT: within a partition time never goes back, whatever clock a governor started with.
+    time = max(event.time, before.clock)
+    namespace, tool = event.action
+    row = EventRow(
+        id=chain.key(before.id, seq),
+        time=time,
+        tool=tool,
+        kind=event.kind,
+        fields=event.fields,
+        mission=event.mission,
+        record=record,
+        namespace=namespace,
+    )
+    head = chain.link(turn.core, before.head, row)
+    return structs.replace(before, seq=seq, clock=time, head=head), row
+
+
+def _pruned(turn: Turn, row: PartitionRow) -> PartitionRow:
+    """Delete the oldest events where they are older than what is kept."""
+    history = turn.tx.get(HistoryRow, row.scope)
+    until = row.clock - history.keeps if history is not None else 0
+    first, base, complete = row.first, row.base, row.complete
+    while first <= row.seq and first - row.first < _AT_ONCE:
+        found = turn.tx.get(EventRow, chain.key(row.id, first))
+        if found is None or found.time >= until:
+            break
+        turn.tx.delete(EventRow, found.id)
+        base = chain.link(turn.core, base, found)
+        # INVARIANT: what was let go of is never taken for what did not happen.
+        first, complete = first + 1, max(complete, found.time + 1)
+    return structs.replace(row, first=first, base=base, complete=complete)
+
+
+def drop(turn: Turn, partition: str) -> int:
+    """Delete a partition with all that it keeps. Returns how many events there were."""
+    row = turn.tx.get(PartitionRow, partition)
+    if row is None:
+        return 0
+    for number in range(row.first, row.seq + 1):
+        turn.tx.delete(EventRow, chain.key(row.id, number))
+    if turn.tx.get(SnapshotRow, partition) is not None:
+        turn.tx.delete(SnapshotRow, partition)
+    turn.tx.delete(PartitionRow, partition)
+    turn.core.shelf.drop(partition)
+    return row.seq + 1 - row.first
