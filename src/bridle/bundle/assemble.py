@@ -18,7 +18,7 @@ from bridle.bundle.parse.table import Findings, refer
 from bridle.bundle.parse.toml import Document, parse
 from bridle.bundle.parse.tool_files import ToolFiles
 from bridle.bundle.schema import extra as extra_schema
-from bridle.bundle.schema.cedar import governance_schema, tools_schema
+from bridle.bundle.schema.cedar import governance_schema, logged_schema, tools_schema
 from bridle.bundle.schema.extra import Extra, check_attributes
 from bridle.bundle.schema.shape import input_typing, output_typing
 from bridle.language.errors import LanguageError
@@ -142,6 +142,7 @@ class _Assembly:
             judging=tools_schema(tools, extra, past, lean=True),
             events=event_schemas(),
             calls=tools_schema(tools, extra, past, closing=False),
+            logged=logged_schema(tools, extra),
         )
         for text in (found.tools, found.governance, found.judging):
             try:

@@ -72,7 +72,8 @@ class Schemas(Struct, frozen=True):
     """Generated Cedar schemas (human syntax), and event schemas by scope.
 
     Policies are validated under `calls` and `governance`, and under `tools` where they name the end
-    of a mission, which `calls` leaves out. `judging` is `tools` with everything in `context` but
+    of a mission, which `calls` leaves out. `logged` is `tools` with a call's `output` beside its
+    `input`: what events are derived from. `judging` is `tools` with everything in `context` but
     `input` and `output` optional: requests carry only what some policy reads.
     """
 
@@ -81,6 +82,7 @@ class Schemas(Struct, frozen=True):
     judging: str
     events: dict[str, str] = {}
     calls: str = ""
+    logged: str = ""
 
 
 class Bundle(Struct, frozen=True):

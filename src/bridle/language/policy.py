@@ -26,6 +26,7 @@ class Leaf(Struct, frozen=True):
     and canonical text, whatever policy it stands in: state is kept under it. `reads` are the parts
     of the deciding request it looks at (`principal`, `resource`, attributes of `context`).
     `horizon` is how far back, in seconds, what it says can depend on events: nested windows add up.
+    `written` is the condition as it stands in its file, macros and all.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Leaf(Struct, frozen=True):
     location: Location
     reads: frozenset[str]
     horizon: int
+    written: Condition | None = None
 
 
 class Policy(Struct, frozen=True):

@@ -72,6 +72,19 @@ def tools_schema(
     return "\n".join(lines) + "\n"
 
 
+def logged_schema(tools: Iterable[Tool], extra: Extra) -> str:
+    """Return the schema that events are derived from: calls with their results.
+
+    Elsewhere a result is known to its own action alone; a response has it beside the arguments.
+    """
+    lines = [_entities(extra)]
+    for tool in tools:
+        context = f'"input": {_text(input_typing(tool.input).shape)}, {_output(tool)}'
+        # No groups: an event is of one tool, and a condition that names a group is refused.
+        lines.append(f"action {quoted(tool.name)} appliesTo {_request(context)};")
+    return "\n".join(lines) + "\n"
+
+
 def governance_schema(extra: Extra) -> str:
     """Return the schema of the governance set."""
     context = f'{{"mission": {_MISSION}, "user": User, "system": {_SYSTEM}}}'
@@ -162,10 +175,11 @@ def _actions(tool: Tool, mark: str, past: str) -> list[str]:
 
 
 def _action(name: str, group: str, own: str, shared: str) -> str:
-    return (
-        f"action {quoted(name)} in [{quoted(group)}] appliesTo "
-        f"{{ principal: [Agent], resource: [System], context: {{{own}{shared}}} }};"
-    )
+    return f"action {quoted(name)} in [{quoted(group)}] appliesTo {_request(own + shared)};"
+
+
+def _request(context: str) -> str:
+    return f"{{ principal: [Agent], resource: [System], context: {{{context}}} }}"
 
 
 def _shared(fact_names: tuple[str, ...], mark: str) -> str:
