@@ -66,7 +66,7 @@ _BARE = re.compile(r"[^\s,:()\[\]{}\"]++")
 _INTEGER = re.compile(r"[+-]?[0-9]++")
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]++\.[0-9]*+|\.[0-9]++)(?:[eE][+-]?[0-9]++)?")
 _CALL = re.compile(r'decimal\(\s*+"[^"\\]*+"\s*+\)')
-_ESCAPE = re.compile(r"\\(?:u\{([0-9A-Fa-f]{1,6})\}|x([0-9A-Fa-f]{1,2})|(.))", re.DOTALL)
+_ESCAPE = re.compile(r"\\(?:u\{([0-9A-Fa-f_]{1,12})\}|x([0-9A-Fa-f]{1,2})|(.))", re.DOTALL)
 _SIMPLE = {'"': '"', "\\": "\\", "'": "'", "n": "\n", "t": "\t", "r": "\r", "0": "\0"}
 _WORDS: dict[str, Value] = {"null": None, "true": True, "false": False}
 
@@ -288,5 +288,5 @@ def _decoded(match: re.Match[str]) -> str:
     digits = match[1] or match[2]
     if digits is None:
         return _SIMPLE.get(match[3], match[0])
-    code = int(digits, 16)
+    code = int(digits.replace("_", "") or "110000", 16)
     return chr(code) if code < 0x110000 and not 0xD800 <= code < 0xE000 else match[0]

@@ -7,8 +7,8 @@ not Bridle's: a policy that errs is skipped, and reported.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Mapping
+from typing import Protocol, TypeAlias
 
 from msgspec import Struct
 
@@ -19,23 +19,28 @@ from bridle.engine.temporal.plain_cedar import PlainCedar
 from bridle.engine.temporal.specification import holds
 from bridle.language.events.ast import Events, Pin
 from bridle.language.events.pins import inject, universal
+from bridle.language.program import Rule, Rules
 from bridle.language.temporal.ast import Condition
 from bridle.language.trace import TracedEvent
 
-Key = tuple[Atom | None, ...]
+Key: TypeAlias = tuple[Atom | None, ...]
+
+ATOMS = Atomiser(ordered=True)
+"""How values of traces are compared: arrays in their order."""
 
 
 class Verdict(Struct, frozen=True):
     """What became of a request: `point` is its position among all lines, from 0.
 
-    `policies` are the numbers of the policies that made the verdict, `errors` what Cedar says of
-    those that could not be evaluated, `leaves` the truths of the conditions over history.
+    `time` is in seconds. `policies` are those that made the verdict (their `@id`, else
+    `policy_<number>`), `errors` what Cedar says of those that could not be evaluated, `leaves` the
+    truths of the conditions over history.
     """
 
     time: int
     point: int
     allowed: bool
-    policies: tuple[int, ...]
+    policies: tuple[str, ...]
     errors: tuple[str, ...]
     leaves: dict[str, bool]
 
@@ -89,23 +94,41 @@ def wanted(pins: Iterable[Pin], read: Read) -> Key | None:
     return None if None in found else found
 
 
+def specification(rules: Rules, events: Events) -> Specification:
+    """Return the evaluator of record for the conditions of a program."""
+    return Specification(leaves(rules), events, ATOMS)
+
+
+def leaves(rules: Rules) -> dict[str, Condition]:
+    """Return the conditions over history of a program, by the names that Cedar sees."""
+    return {leaf.name: leaf.condition for rule in rules.rules for leaf in rule.lowered.leaves}
+
+
 def replay(
-    trace: Sequence[TracedEvent],
-    cedar: PlainCedar,
-    evaluator: Evaluator,
-    deciding: frozenset[str],
-    atoms: Atomiser,
+    rules: Rules,
+    schema: str,
+    events: Events,
+    trace: Iterable[TracedEvent],
+    evaluator: Evaluator | None = None,
 ) -> list[Verdict]:
-    """Return the verdicts of a trace: of each line whose kind is among `deciding`, in order."""
+    """Return the verdicts of a trace in order: one for each line of a kind that decides.
+
+    `events` are derived from the Cedar schema `schema`; without an `evaluator` that of record
+    judges. `rules` are not validated here. Raises `BundleError` where Cedar refuses them or the
+    schema.
+    """
+    cedar = PlainCedar([rule.lowered.text for rule in rules.rules], schema)
+    judge = evaluator or specification(rules, events)
+    names, deciding = [_named(rule) for rule in rules.rules], events.deciding
     found = list[Verdict]()
     for point, line in enumerate(trace):
-        event = request.event(line, atoms)
+        event = request.event(line, ATOMS)
         if line.kind in deciding:
-            truths = dict(evaluator.ask(event, request.reader(line, atoms)))
+            truths = dict(judge.ask(event, request.reader(line, ATOMS)))
             answer = cedar.decide(line, truths)
-            told = (answer.allowed, answer.policies, answer.errors, truths)
-            found.append(Verdict(line.time, point, *told))
-        evaluator.add(event)
+            made = tuple(names[number] for number in answer.policies)
+            found.append(Verdict(line.time, point, answer.allowed, made, answer.errors, truths))
+        judge.add(event)
     return found
 
 
@@ -113,6 +136,11 @@ def goes_back(trace: Iterable[TracedEvent]) -> bool:
     """Whether a line is stamped earlier than one before it."""
     times = [line.time for line in trace]
     return times != sorted(times)
+
+
+def _named(rule: Rule) -> str:
+    found = rule.statement.annotation("id")
+    return found.value if found else rule.id
 
 
 def _path(pin: Pin) -> tuple[str, ...]:
