@@ -130,4 +130,3 @@ def test_no_statement_disappears(text: str) -> None:
         assert policies or findings
     for policy in policies:
         assert policy.text in text
-        assert "temporal" not in policy.text

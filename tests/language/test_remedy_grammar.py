@@ -20,7 +20,7 @@ from bridle.language.remedy import (
     Truncate,
 )
 from bridle.language.remedy_grammar import parse_hold, parse_modify
-from bridle.language.source import Annotation, statements
+from bridle.language.source import Annotation, contents
 
 A = Path("input", ("a",))
 
@@ -28,7 +28,7 @@ A = Path("input", ("a",))
 def annotation(name: str, value: str) -> tuple[Source, Annotation]:
     text = value.replace("\\", "\\\\").replace('"', '\\"')
     source = Source("p.dw", f'@{name}("{text}")\nforbid (principal, action, resource);')
-    (statement,), _ = statements(source)
+    (statement,) = contents(source).statements
     found = statement.annotation(name)
     assert found is not None
     assert found.value == value

@@ -78,7 +78,7 @@ BROKEN = {
     ),
     "policies/later.dw": (
         '@id("z") forbid (principal, action, resource)\nwhen temporal { true };',
-        "temporal_not_yet",
+        "policies/later.dw:2:22",
     ),
 }
 

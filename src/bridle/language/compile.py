@@ -1,7 +1,8 @@
-"""One statement → one checked `Policy`: parsed by Cedar, named by its `@id`, its remedy typed.
+"""One statement → one checked `Policy`: lowered, parsed by Cedar, named by its `@id`, its remedy
+typed.
 
-Knows annotations and Cedar syntax, not tools: whether names and paths exist is checked with the
-bundle. Cedar's messages carry no position; the place is found by asking Cedar about prefixes.
+Knows annotations and syntax, not tools: whether names, paths and types exist is checked with the
+bundle.
 """
 
 from __future__ import annotations
@@ -9,35 +10,51 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
+from types import MappingProxyType
 
-import cedarpy
 from cedarpy import pst
 
+from bridle.language import cedar
+from bridle.language.definitions import define
 from bridle.language.errors import LanguageError, fault
-from bridle.language.lexer import Kind, Source, Token
-from bridle.language.policy import Policy, PolicySetName
+from bridle.language.lexer import Source
+from bridle.language.lowering import Hoisted, Lowered, lower
+from bridle.language.policy import Leaf, Policy, PolicySetName
 from bridle.language.remedy import Modify
 from bridle.language.remedy_grammar import parse_hold, parse_modify
-from bridle.language.source import Annotation, Statement, statements
+from bridle.language.source import Annotation, Statement, contents
+from bridle.language.temporal.ast import Condition
+from bridle.language.temporal.macros import Macros
+from bridle.language.temporal.printing import text as printed
+from bridle.language.temporal.tree import horizon, reads
 from bridle.model.finding import Finding
 
 _Remedy = tuple[tuple[Modify, ...], tuple[tuple[str, int], ...]]
 
 ANNOTATIONS = frozenset({"id", "reason", "modify", "hold", "enforce", "doc"})
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,127}")
-_NAMED = re.compile(r"`([^`]+)`|: (\w+)$")
-_END = "unexpected end of input"
+_NONE: Macros = MappingProxyType({})
 
 
 def compile_file(
-    file: str, text: str, set_name: PolicySetName, scope: str = "mission"
+    file: str,
+    text: str,
+    set_name: PolicySetName,
+    scope: str = "mission",
+    macros: Macros = _NONE,
 ) -> tuple[tuple[Policy, ...], tuple[Finding, ...]]:
-    """Compile every policy of a file. A policy with a finding of severity error is absent."""
+    """Compile every policy of a file. A policy with a finding of severity error is absent.
+
+    `macros` are those the file may call beside its own, which win over them.
+    """
     source = Source(file, text)
-    found, refused = statements(source)
-    policies, findings = list[Policy](), list(refused)
-    for statement in found:
-        policy, more = compile_statement(source, statement, set_name, scope)
+    found = contents(source)
+    own, wrong = define(source, found.definitions)
+    policies, findings = list[Policy](), [*found.findings, *wrong]
+    for statement in found.statements:
+        policy, more = compile_statement(
+            source, statement, set_name, scope, macros={**macros, **own}
+        )
         findings.extend(more)
         if policy is not None:
             policies.append(policy)
@@ -47,44 +64,105 @@ def compile_file(
 def compile_prelude(file: str, text: str, set_name: PolicySetName) -> tuple[Policy, ...]:
     """Compile policies of Bridle's own: only they may have ids that begin with `bridle.`."""
     source = Source(file, text)
-    found, _ = statements(source)
-    return tuple(_policy(s, (set_name, "mission"), _parse(source, s), ((), ())) for s in found)
+    found = contents(source).statements
+    place = (set_name, "mission")
+    return tuple(
+        _policy(source, s, place, _lowered(source, s, "mission", _NONE), ((), ())) for s in found
+    )
 
 
 def compile_statement(
-    source: Source, statement: Statement, set_name: PolicySetName, scope: str
+    source: Source,
+    statement: Statement,
+    set_name: PolicySetName,
+    scope: str,
+    *,
+    macros: Macros = _NONE,
 ) -> tuple[Policy | None, tuple[Finding, ...]]:
     """Compile one statement, collecting what is wrong with its text and with its annotations."""
     findings = _annotation_findings(statement)
     if any(f.code == "annotation_twice" for f in findings):
         return None, tuple(findings)
     try:
-        node = _parse(source, statement)
+        lowered = _lowered(source, statement, scope, macros)
         remedy = _remedy(source, statement, set_name)
     except LanguageError as error:
         return None, (*findings, error.finding)
     if findings:
         return None, tuple(findings)
-    return _policy(statement, (set_name, scope), node, remedy), ()
+    return _policy(source, statement, (set_name, scope), lowered, remedy), ()
+
+
+def leaf_digest(scope: str, condition: Condition) -> str:
+    """Return the digest under which the state of a condition is kept: SHA-256 (hex)."""
+    return hashlib.sha256(f"{scope}\n{printed(condition)}".encode()).hexdigest()
+
+
+def leaf_name(digest: str) -> str:
+    """Return the name under which Cedar sees a condition of this digest."""
+    return f"h{digest[:16]}"
+
+
+def _lowered(
+    source: Source, statement: Statement, scope: str, macros: Macros
+) -> tuple[Lowered, pst.Template]:
+    def name(_policy: int, _leaf: int, condition: Condition) -> str:
+        return leaf_name(leaf_digest(scope, condition))
+
+    lowered = lower(source, statement, macros, name)
+    return lowered, cedar.parse(source, lowered.text, lowered.words)
 
 
 def _policy(
-    statement: Statement, place: tuple[PolicySetName, str], node: pst.Template, remedy: _Remedy
+    source: Source,
+    statement: Statement,
+    place: tuple[PolicySetName, str],
+    lowered: tuple[Lowered, pst.Template],
+    remedy: _Remedy,
 ) -> Policy:
     return Policy(
         id=_value(statement, "id"),
         effect=statement.effect,
         text=statement.text,
-        digest=hashlib.sha256(statement.text.encode()).hexdigest(),
+        digest=_digest(statement, lowered[0]),
         location=statement.location,
-        node=dataclasses.replace(node, id=_value(statement, "id")),
+        node=dataclasses.replace(lowered[1], id=_value(statement, "id")),
         set=place[0],
         scope=place[1],
         reason=_value(statement, "reason"),
         modify=remedy[0],
         hold=remedy[1],
         shadow=statement.annotation("enforce") is not None,
+        leaves=_leaves(source, place[1], lowered[0].leaves),
     )
+
+
+def _digest(statement: Statement, lowered: Lowered) -> str:
+    """Return the digest an approval is bound to.
+
+    INVARIANT: it changes with the meaning of a policy. A macro can change that without changing
+    the policy's text, so the lowered text is part of it, which names each condition by its digest.
+    """
+    text = f"{statement.text}\n{lowered.text}" if lowered.expanded else statement.text
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _leaves(source: Source, scope: str, hoisted: tuple[Hoisted, ...]) -> tuple[Leaf, ...]:
+    """Return the conditions of a policy, each once however often it stands there."""
+    found = dict[str, Leaf]()
+    for each in hoisted:
+        digest = leaf_digest(scope, each.condition)
+        leaf = Leaf(
+            leaf_name(digest),
+            each.condition,
+            digest,
+            scope,
+            source.at(each.condition.span.start),
+            reads(each.condition),
+            horizon(each.condition),
+        )
+        found.setdefault(leaf.name, leaf)
+    return tuple(found.values())
 
 
 def _value(statement: Statement, name: str) -> str:
@@ -200,74 +278,3 @@ def _remedy(source: Source, statement: Statement, set_name: PolicySetName) -> _R
     if modify:
         return parse_modify(source, modify), ()
     return (), parse_hold(source, first)
-
-
-def _parse(source: Source, statement: Statement) -> pst.Template:
-    try:
-        parsed = cedarpy.policies_to_pst(statement.text)
-    except ValueError as error:
-        raise _syntax_fault(source, statement, str(error)) from None
-    if parsed.templates:
-        raise _template_fault(source, statement)
-    nodes = list(parsed.static_policies.values())
-    if len(nodes) != 1:
-        raise fault(statement.location, "policy_syntax", "this is not exactly one policy")
-    return nodes[0]
-
-
-def _template_fault(source: Source, statement: Statement) -> LanguageError:
-    slot = next((t for t in statement.body if t.text == "?"), statement.body[0])
-    return fault(
-        source.at(slot.start),
-        "template",
-        "templates (`?principal`, `?resource`) are not supported",
-        "write one policy for each, or use a group",
-    )
-
-
-def _syntax_fault(source: Source, statement: Statement, message: str) -> LanguageError:
-    token = _culprit(statement, message)
-    hint = ""
-    if "nesting exceeds" in message:
-        code, message = "policy_too_large", "this condition is nested more than 100 levels deep"
-        hint = "split it into several policies; long chains of && and || count too"
-    elif "too large" in message:
-        code, message = "integer_range", "this integer does not fit into 64 bits"
-    else:
-        code = "policy_syntax"
-    return fault(source.at(token.start), code, message, hint)
-
-
-def _culprit(statement: Statement, message: str) -> Token:
-    """Return the token Cedar stumbled over: the first that ends a prefix it could still continue.
-
-    Cedar reports a prefix of a well-formed policy as ended too early; that holds up to the culprit,
-    so bisection finds it. What only makes no sense (an unknown function) is found by its name.
-    """
-    body = statement.body
-    if "too large" in message:
-        return _largest(body)
-    low, high = 0, len(body)
-    while low < high:
-        middle = (low + high) // 2
-        if _continues(statement, body[middle].end):
-            low = middle + 1
-        else:
-            high = middle
-    if low < len(body) - 1:
-        return body[low]
-    names = [re.split(r"\.|::", a or b)[0] for a, b in _NAMED.findall(message)]
-    return next((t for name in names for t in body if t.text == name), body[0])
-
-
-def _continues(statement: Statement, end: int) -> bool:
-    try:
-        cedarpy.policies_to_pst(statement.text[: end - statement.start])
-    except ValueError as error:
-        return str(error).startswith(_END)
-    return True
-
-
-def _largest(body: tuple[Token, ...]) -> Token:
-    numbers = [t for t in body if t.kind is Kind.NUMBER]
-    return max(numbers, key=lambda t: len(t.text.lstrip("0")), default=body[0])

@@ -12,6 +12,8 @@ from bridle.language.temporal.ast import (
     ArrayLiteral,
     Call,
     Comparison,
+    Condition,
+    ContextField,
     Count,
     Exists,
     Formerly,
@@ -19,8 +21,11 @@ from bridle.language.temporal.ast import (
     Predicate,
     Previous,
     Refine,
+    ScopeField,
     Since,
     Sum,
+    Tp,
+    Variable,
 )
 
 Tree = TypeVar("Tree", bound=Argument)
@@ -64,3 +69,45 @@ def depth(node: Argument) -> int:
         deepest = max(deepest, level)
         left.extend((child, level + 1) for child in children(found))
     return deepest
+
+
+def names(node: Argument) -> frozenset[str]:
+    """Return every name of a variable in a tree, bound or not."""
+    found = set[str]()
+    for each in walk(node):
+        match each:
+            case Variable(name) | Tp(name):
+                found.add(name)
+            case Exists():
+                found.add(each.binder.name)
+            case Count() | Sum():
+                found.update(binder.name for binder in each.binders)
+            case _:
+                pass
+    return frozenset(found)
+
+
+def reads(node: Argument) -> frozenset[str]:
+    """Return what a condition reads of the deciding request.
+
+    `principal`, `resource`, `principal.team`, `context.input.user`: dotted, whole paths.
+    """
+    found = set[str]()
+    for each in walk(node):
+        if isinstance(each, ContextField):
+            found.add(".".join(("context", *each.path)))
+        elif isinstance(each, ScopeField):
+            found.add(".".join(each.path))
+    return frozenset(found)
+
+
+def horizon(condition: Condition) -> int:
+    """Return how far back, in seconds, a condition can look: nested windows add up."""
+    furthest, left = 0, list[tuple[Argument, int]]([(condition, 0)])
+    while left:
+        node, behind = left.pop()
+        if isinstance(node, Formerly | Previous | Since):
+            behind += max(node.window.seconds, 0)
+        furthest = max(furthest, behind)
+        left.extend((child, behind) for child in children(node))
+    return furthest
