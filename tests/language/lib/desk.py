@@ -8,6 +8,13 @@ from pathlib import Path
 
 from dogwood import native
 
+from bridle.engine.temporal.replay import replay
+from bridle.language import program as programs
+from bridle.language.events import cedar_schema, derive
+from bridle.language.events import parse as schemas
+from bridle.language.lexer import Source
+from bridle.language.trace import parse
+
 SOURCE = Path(__file__).parents[3] / "src" / "bridle"
 LIBRARY = SOURCE / "language" / "lib"
 EVENTS = SOURCE / "bundle" / "events"
@@ -31,9 +38,13 @@ def library() -> str:
 
 
 def program(rule: str) -> str:
+    """The library and the policies in one text, as the reference reads them."""
+    return f"{library()}\n{policies(rule)}"
+
+
+def policies(rule: str) -> str:
     """Everything is permitted, but `ask` only where the rule is kept."""
     return (
-        f"{library()}\n"
         "permit (principal, action, resource);\n"
         f'forbid (principal, action == Action::"ask", resource) unless temporal {{ {rule} }};\n'
     )
@@ -89,3 +100,13 @@ def allowed(rule: str, history: Iterable[Happened], scope: str = "mission") -> b
     last = [line for line in verdicts if line][-1]
     assert f"time point {len(lines) - 1})" in last, "the last event is no request"
     return last.endswith("true")
+
+
+def judged(rule: str, history: Iterable[Happened], scope: str = "mission") -> bool:
+    """Whether Bridle's own evaluator of record allows the last event."""
+    rules, findings = programs.read({"policy.dw": policies(rule)}, library())
+    assert findings == ()
+    schema = schemas.parse(Source("events", (EVENTS / f"{scope}.dwschema").read_text("utf-8")))
+    events = derive.derive(schema, cedar_schema.read(Source("schema.cedarschema", SCHEMA)))
+    lines = parse("trace.log", "".join(f"{each.line()}\n" for each in history))
+    return replay(rules, SCHEMA, events, lines)[-1].allowed

@@ -1,4 +1,4 @@
-"""Each rule of the library means what its page says, to the official interpreter."""
+"""Each rule of the library means what its page says, to Bridle and to the official interpreter."""
 
 from __future__ import annotations
 
@@ -7,8 +7,17 @@ import re
 import pytest
 from dogwood import native
 
-from tests.language.lib.desk import EVENTS, LIBRARY, SCHEMA, Happened, allowed, library, program
-from tests.language.lib.stories import STORIES
+from language.lib.desk import (
+    EVENTS,
+    LIBRARY,
+    SCHEMA,
+    Happened,
+    allowed,
+    judged,
+    library,
+    program,
+)
+from language.lib.stories import STORIES
 
 NAMES = re.findall(r"^def temporal (\w+)\(", library(), re.MULTILINE)
 KEPT = [(n, w) for n, story in STORIES.items() for w in story.kept]
@@ -36,11 +45,13 @@ def test_a_call_is_valid_in_every_scope(name: str, scope: str) -> None:
 @pytest.mark.parametrize(("name", "which"), KEPT)
 def test_where_the_rule_is_kept_the_action_is_allowed(name: str, which: str) -> None:
     assert allowed(*named(name, "kept", which))
+    assert judged(*named(name, "kept", which))
 
 
 @pytest.mark.parametrize(("name", "which"), BROKEN)
 def test_where_the_rule_is_broken_the_action_is_stopped(name: str, which: str) -> None:
     assert not allowed(*named(name, "broken", which))
+    assert not judged(*named(name, "broken", which))
 
 
 @pytest.mark.parametrize("name", NAMES)
