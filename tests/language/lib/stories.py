@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from language.lib.desk import Happened, Story
+from tests.language.lib.desk import Happened, Story
 
 HOUR = 3600
 
