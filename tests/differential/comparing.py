@@ -50,7 +50,7 @@ class _Playing:
                 policy = rewriting.abbreviated(rnd, policy)
             if self._accepted(Case(world, policy, ()), "accepted"):
                 for history in histories:
-                    self._decided(cases.bearable(Case(world, policy, history)))
+                    self._decided(cases.settled(cases.bearable(Case(world, policy, history))))
         return Round(dict(self.tally), tuple(self.differences))
 
     def _spoiled(self, rnd: Random, case: Case) -> None:
@@ -124,7 +124,7 @@ def disagree_on_verdicts(name: str) -> Callable[[Case], str]:
     def differ(case: Case) -> str:
         if not policies.markers(case.policy) or not reference.accepts(case):
             return ""
-        if name not in ours.possible(case):
+        if name not in ours.possible(case) or cases.settled(case) != case:
             return ""
         theirs, mine = reference.verdicts(case), WAYS[name](case)
         return "" if theirs == mine else f"reference:\n{theirs}\n{name}:\n{mine}"

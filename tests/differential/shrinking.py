@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from bridle.language.temporal import ast
-from differential import rewriting, trees
+from differential import rewriting, traces, trees
 from differential.cases import Case
 from differential.policies import Clause, Joined, Marker, Plain, Policy
 from differential.traces import Entry
@@ -52,8 +52,16 @@ def simpler(case: Case) -> Iterator[Case]:
     """Give simplifications, the coarse ones first."""
     yield from (replace(case, trace=t) for t in _shorter(case.trace))
     yield from (replace(case, policy=p) for p in _policies(case.policy))
-    yield from (replace(case, trace=t) for t in _plainer(case.trace))
-    yield from (replace(case, world=w) for w in _worlds(case.world))
+    yield from (replace(case, trace=t) for t in _plainer(case))
+    worlds = (replace(case, world=w) for w in _worlds(case.world))
+    yield from (smaller for smaller in worlds if _declared(smaller))
+
+
+def _declared(case: Case) -> bool:
+    """Tell whether all that happened is something the schema knows."""
+    actions = {a.name for a in case.world.actions}
+    kinds = {k.name for k in case.world.kinds}
+    return all(e.action in actions and e.kind in kinds for e in case.trace)
 
 
 def _shorter(trace: tuple[Entry, ...]) -> Iterator[tuple[Entry, ...]]:
@@ -137,9 +145,11 @@ def _columns(node: Any) -> Iterator[Any]:
             yield replace(node, binders=node.binders[:n] + node.binders[n + 1 :])
 
 
-def _plainer(trace: tuple[Entry, ...]) -> Iterator[tuple[Entry, ...]]:
+def _plainer(case: Case) -> Iterator[tuple[Entry, ...]]:
+    trace = case.trace
     for n, entry in enumerate(trace):
-        yield from ((*trace[:n], made, *trace[n + 1 :]) for made in _entries(entry))
+        own = set(traces.own(case.world, case.world.kind(entry.kind)))
+        yield from ((*trace[:n], made, *trace[n + 1 :]) for made in _entries(entry, own))
     earlier = min((e.time for e in trace), default=0)
     if earlier:
         yield tuple(replace(e, time=e.time - earlier) for e in trace)
@@ -150,8 +160,9 @@ def _plainer(trace: tuple[Entry, ...]) -> Iterator[tuple[Entry, ...]]:
                 yield (*trace[:n], *(replace(e, time=e.time - less) for e in trace[n:]))
 
 
-def _entries(entry: Entry) -> Iterator[Entry]:
-    yield from (replace(entry, logged=_without(entry.logged, name)) for name in entry.logged)
+def _entries(entry: Entry, own: set[str]) -> Iterator[Entry]:
+    names = entry.logged.keys() - own
+    yield from (replace(entry, logged=_without(entry.logged, name)) for name in sorted(names))
     yield from (
         replace(entry, attributes=_without(entry.attributes, n)) for n in entry.attributes
     )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from random import Random
 
+import msgspec
 from msgspec import Struct
 
 from differential import values
 from differential.values import Ref, Value, written
-from differential.worlds import Slot, World
+from differential.worlds import UNIVERSAL, Kind, Slot, World
 
 STEPS = [0, 0, 1, 1, 1, 2, 3, 5, 10]
 
@@ -32,7 +33,6 @@ class Habits(Struct, frozen=True):
     backwards: float
     gaps: float
     apart: float
-    foreign: float
 
 
 def trace(rnd: Random, world: World, length: int) -> tuple[Entry, ...]:
@@ -41,7 +41,6 @@ def trace(rnd: Random, world: World, length: int) -> tuple[Entry, ...]:
         backwards=rnd.choice([0, 0, 0, 0, 0, 0.2]),
         gaps=rnd.choice([0, 0, 0.15]),
         apart=rnd.choice([0, 0, 0.3]),
-        foreign=0.0,
     )
     time, made = rnd.choice([0, 0, 1000]), []
     for number in range(length):
@@ -55,6 +54,15 @@ def trace(rnd: Random, world: World, length: int) -> tuple[Entry, ...]:
 def in_order(trace: tuple[Entry, ...]) -> bool:
     """Tell whether time never goes back."""
     return all(a.time <= b.time for a, b in zip(trace, trace[1:], strict=False))
+
+
+def straightened(trace: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    """Hold each event to the latest time before it."""
+    latest, made = 0, []
+    for entry in trace:
+        latest = max(latest, entry.time)
+        made.append(msgspec.structs.replace(entry, time=latest))
+    return tuple(made)
 
 
 def _entry(rnd: Random, world: World, time: int, number: int, habits: Habits) -> Entry:
@@ -76,11 +84,25 @@ def _entry(rnd: Random, world: World, time: int, number: int, habits: Habits) ->
         logged |= {"tenant": tenant, "tenantKey": tenant, "dept": dept}
     else:
         logged["sessionId"] = "s"
+    kept_apart = own(world, kind)
     if rnd.random() < habits.gaps / 3:
-        logged.pop(rnd.choice(sorted(logged)))
-    shown = rnd.random() >= habits.gaps / 8
+        logged.pop(rnd.choice(sorted(logged.keys() - kept_apart.keys())))
+    shown = rnd.random() >= habits.gaps / 8 or any("context" in v for v in kept_apart.values())
     context: dict[str, Value] | None = {"input": asked, "tenant": tenant} if shown else None
-    return Entry(time, action.name, kind.name, principal, resource, logged, context, {"dept": dept, "rank": rnd.choice([1, 2])})  # fmt: skip
+    attributes: dict[str, Value] = {"dept": dept, "rank": rnd.choice([1, 2])}
+    if rnd.random() < habits.gaps / 4:
+        attributes.pop(rnd.choice(sorted(attributes)))
+    return Entry(
+        time, action.name, kind.name, principal, resource, logged, context, attributes
+    )
+
+
+def own(world: World, kind: Kind) -> dict[str, str]:
+    """Name what a deciding event has to carry to be part of the history it is judged by.
+
+    What a condition says of one that is not, the reference does not specify.
+    """
+    return dict(kind.pins) if kind.deciding and world.pinned in UNIVERSAL else {}
 
 
 def _arguments(rnd: Random, slots: tuple[Slot, ...], world: World, gaps: float) -> dict[str, Value]:
