@@ -42,18 +42,21 @@ class Reach(Struct, frozen=True):
 
 def reach(policy: pst.Template, actions: CedarActions) -> Reach:
     """Return what a policy can meet. Actions that the schema lacks are Cedar's to report."""
-    scope = policy.action
-    found: tuple[Action, ...]
-    if isinstance(scope, pst.ActionEq):
-        named = actions.actions.get(_key(scope.entity))
-        found = () if named is None or not named.judged else (named,)
-    elif isinstance(scope, pst.ActionIn):
-        found = actions.below(_key(e) for e in scope.entities)
-    else:
-        found = actions.judged()
+    found = targets(policy, actions)
     wide = Reach(found, _narrowing(policy.principal), _narrowing(policy.resource))
     met = (a for a in found if wide.principals(a, actions) and wide.resources(a, actions))
     return Reach(tuple(met), wide.principal, wide.resource)
+
+
+def targets(policy: pst.Template, actions: CedarActions) -> tuple[Action, ...]:
+    """Return the judged actions that `action …` in a policy leaves over."""
+    scope = policy.action
+    if isinstance(scope, pst.ActionEq):
+        named = actions.actions.get(_key(scope.entity))
+        return () if named is None or not named.judged else (named,)
+    if isinstance(scope, pst.ActionIn):
+        return actions.below(_key(e) for e in scope.entities)
+    return actions.judged()
 
 
 def _key(entity: pst.EntityUid) -> ActionKey:

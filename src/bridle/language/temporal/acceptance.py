@@ -20,7 +20,6 @@ from bridle.language.temporal.ast import (
     Condition,
     Count,
     Exists,
-    Field,
     Formerly,
     FreshBinder,
     Not,
@@ -103,11 +102,11 @@ def _placed(condition: Condition, findings: Findings) -> None:
         match node:
             case Predicate(fields=fields):
                 for field in fields:
-                    _check_field(field, findings)
+                    _refuse(field.term, field.span, findings)
             case Comparison(left=left, right=right):
                 for operand in (left, right):
                     if not isinstance(operand, Count | Sum):
-                        _refuse_aggregate(operand, node.span, findings)
+                        _refuse(operand, node.span, findings)
             case Exists(binder=binder):
                 _check_name(binder.name, binder.span, findings)
             case Tp(variable=name):
@@ -116,18 +115,8 @@ def _placed(condition: Condition, findings: Findings) -> None:
                 pass
 
 
-def _check_field(field: Field, findings: Findings) -> None:
-    if isinstance(field.term, ArrayLiteral):
-        findings.add(
-            field.span,
-            "history_array_argument",
-            f"`{field.path}` is given an array, which no field of an event is compared with",
-            "name one value, or a field of `context` that holds a set",
-        )
-    _refuse_aggregate(field.term, field.span, findings)
-
-
-def _refuse_aggregate(term: Term, span: Span, findings: Findings) -> None:
+def _refuse(term: Term, span: Span, findings: Findings) -> None:
+    """Refuse what no event can be compared with."""
     waiting = [term]
     while waiting:
         found = waiting.pop()
@@ -139,6 +128,12 @@ def _refuse_aggregate(term: Term, span: Span, findings: Findings) -> None:
                 "bind its value first: `exists (n: Long). ((count …) == n && …)`",
             )
         elif isinstance(found, ArrayLiteral):
+            findings.add(
+                span,
+                "history_array",
+                "a condition over history cannot hold an array",
+                "name one value, or a field of `context` that holds a set",
+            )
             waiting.extend(found.items)
 
 
