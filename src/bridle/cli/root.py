@@ -24,6 +24,7 @@ _COMMANDS = {
     "pin": "pins",
     "activate": "activation",
     "decide": "decide",
+    "policy": "policy",
     "serve": "serve",
     "mcp": "mcp",
     "status": "serve",

@@ -7,26 +7,37 @@ not Bridle's: a policy that errs is skipped, and reported.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 from msgspec import Struct
 
 from bridle.engine.temporal import request
 from bridle.engine.temporal.atoms import Atomiser
+from bridle.engine.temporal.caps import Caps
 from bridle.engine.temporal.event import Atom, Event, Read
+from bridle.engine.temporal.partition import Partition
 from bridle.engine.temporal.plain_cedar import PlainCedar
+from bridle.engine.temporal.program import Program
 from bridle.engine.temporal.specification import holds
+from bridle.language.compile import leaf_digest
 from bridle.language.events.ast import Events, Pin
 from bridle.language.events.pins import inject, universal
+from bridle.language.policy import Leaf
 from bridle.language.program import Rule, Rules
 from bridle.language.temporal.ast import Condition
+from bridle.language.temporal.tree import horizon, reads
 from bridle.language.trace import TracedEvent
+from bridle.model.finding import Location
 
 Key: TypeAlias = tuple[Atom | None, ...]
 
 ATOMS = Atomiser(ordered=True)
 """How values of traces are compared: arrays in their order."""
+
+# A trace is all there at once, so there is nothing to protect by bounds.
+_UNBOUNDED = Caps(events=sys.maxsize, matches=sys.maxsize, steps=sys.maxsize)
 
 
 class Verdict(Struct, frozen=True):
@@ -83,6 +94,32 @@ class Specification:
         }
 
 
+class Incremental:
+    """The evaluator that governors decide with: one partition for each whose history is apart."""
+
+    def __init__(self, conditions: Mapping[str, Condition], events: Events) -> None:
+        pinned = {name: inject(each, events) for name, each in conditions.items()}
+        self._program = Program((_leaf(*each) for each in pinned.items()), _UNBOUNDED)
+        self._pins = universal(events)
+        self._partitions: dict[Key, Partition] = {}
+
+    def add(self, event: Event) -> None:
+        """Take an event into the history. Its time must not go back."""
+        self._partition(key(self._pins, event)).add(event)
+
+    def ask(self, event: Event, read: Read) -> dict[str, bool]:
+        """Return the truth of each condition as if `event` had just been added.
+
+        The event must be logged under the one who asks.
+        """
+        return self._partition(key(self._pins, event)).ask(self._program.leaves, event, read)
+
+    def _partition(self, of: Key) -> Partition:
+        if of not in self._partitions:
+            self._partitions[of] = Partition(self._program, ATOMS)
+        return self._partitions[of]
+
+
 def key(pins: Iterable[Pin], event: Event) -> Key:
     """Return whose history an event is part of."""
     return tuple(event.fields.get(pin.path) for pin in pins)
@@ -97,6 +134,11 @@ def wanted(pins: Iterable[Pin], read: Read) -> Key | None:
 def specification(rules: Rules, events: Events) -> Specification:
     """Return the evaluator of record for the conditions of a program."""
     return Specification(leaves(rules), events, ATOMS)
+
+
+def incremental(rules: Rules, events: Events) -> Incremental:
+    """Return the incremental evaluator for the conditions of a program."""
+    return Incremental(leaves(rules), events)
 
 
 def leaves(rules: Rules) -> dict[str, Condition]:
@@ -132,10 +174,42 @@ def replay(
     return found
 
 
-def goes_back(trace: Iterable[TracedEvent]) -> bool:
-    """Whether a line is stamped earlier than one before it."""
+class Chosen(Struct, frozen=True):
+    """An evaluator for one trace. `why` says what keeps the incremental one from judging it."""
+
+    evaluator: Evaluator
+    name: str
+    why: str = ""
+
+
+def choose(
+    rules: Rules, events: Events, trace: Sequence[TracedEvent], *, reference: bool = False
+) -> Chosen:
+    """Return the incremental evaluator where it can judge a trace, else that of record.
+
+    A partition's clock never goes back, and it holds only events of the one who asks.
+    """
+    why = "asked" if reference else _obstacle(universal(events), events.deciding, trace)
+    if why:
+        return Chosen(specification(rules, events), "specification", why)
+    return Chosen(incremental(rules, events), "incremental")
+
+
+def _obstacle(pins: Sequence[Pin], deciding: frozenset[str], trace: Sequence[TracedEvent]) -> str:
     times = [line.time for line in trace]
-    return times != sorted(times)
+    if times != sorted(times):
+        return "clock goes back"
+    for line in trace:
+        if line.kind not in deciding or not pins:
+            continue
+        if key(pins, request.event(line, ATOMS)) != wanted(pins, request.reader(line, ATOMS)):
+            return "logged under another"
+    return ""
+
+
+def _leaf(name: str, condition: Condition) -> Leaf:
+    digest = leaf_digest("", condition)
+    return Leaf(name, condition, digest, "", Location(""), reads(condition), horizon(condition))
 
 
 def _named(rule: Rule) -> str:
