@@ -1,0 +1,173 @@
+"""One history, as far as its program can still look back: events in, answers out.
+
+Pure: no clock, no store. Time is in milliseconds and never goes back. An answer costs the same
+whatever the length of the history, but for conditions that must look at each matching event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from bridle.engine.temporal import codec
+from bridle.engine.temporal.atoms import Atomiser
+from bridle.engine.temporal.codec import StateError
+from bridle.engine.temporal.event import Event, Read
+from bridle.engine.temporal.index.postings import Postings
+from bridle.engine.temporal.index.record import Record
+from bridle.engine.temporal.plan.moment import Moment
+from bridle.engine.temporal.program import Program
+
+__all__ = ["Partition", "StateError"]
+
+_PLAIN = Atomiser()
+
+
+class Partition:
+    """The state of one `program`. `atoms` makes the atoms of literals as those of the events are.
+
+    Not for several threads at once.
+    """
+
+    __slots__ = ("_atoms", "_log", "_plan", "program")
+
+    def __init__(self, program: Program, atoms: Atomiser | None = None) -> None:
+        self.program = program
+        self._atoms = atoms or _PLAIN
+        self._plan = program.plan(self._atoms)
+        self._log = self._plan.log()
+
+    @property
+    def count(self) -> int:
+        """How many events have been added, kept or not."""
+        return self._log.count
+
+    @property
+    def last_time(self) -> int:
+        """When the newest event was; 0 before the first."""
+        return self._log.last_time
+
+    @property
+    def kept(self) -> int:
+        """How many events are kept."""
+        return len(self._log.records)
+
+    def add(self, event: Event) -> None:
+        """Add an event for good. An earlier time than the last counts as the last."""
+        self._log.append(self._next(event))
+
+    def ask(self, names: Iterable[str], event: Event, read: Read) -> dict[str, bool]:
+        """Return whether the leaves of these names would hold if `event` were added last.
+
+        Nothing is added. Raises `HistoryCapError` where too many events would have to be looked at,
+        `KeyError` for a name that is not of the program.
+        """
+        log, plan = self._log, self._plan
+        newest = self._next(event)
+        moment = Moment(log, newest, read, plan.slots, self.program.limits.steps)
+        truths: dict[str, bool] = {}
+        answers: dict[str, bool] = {}
+        pushed: list[Postings] = []
+        try:
+            log.put(newest, pushed)
+            for name in names:
+                digest = self.program.leaves[name].digest
+                if digest not in truths:
+                    truths[digest] = plan.checks[digest](moment, newest.position, newest.time)
+                answers[name] = truths[digest]
+        finally:
+            # INVARIANT: a question leaves no trace, whatever ends it.
+            log.take(newest, pushed)
+        return answers
+
+    def room(self, event: Event) -> bool:
+        """Whether `event.mission` may add such an event; if not, the action must be denied.
+
+        INVARIANT: nothing is forgotten to make room.
+        """
+        log, limits = self._log, self.program.limits
+        record = self._next(event)
+        if not log.layout.keeps(record):
+            return True
+        mission, time = record.mission, record.time
+        if log.taken(mission, time, limits.events) >= limits.events:
+            return False
+        return all(
+            tally.taken(mission, time, limits.matches) < limits.matches
+            for tally in log.tallies
+            if tally.concerns(record)
+        )
+
+    def save(self) -> bytes:
+        """Return the state. The same events in the same order make the same bytes."""
+        log = self._log
+        return codec.encode(
+            log.kept(), log.count, log.last_time, program=self.program.digest, key=self._key()
+        )
+
+    @classmethod
+    def load(cls, program: Program, data: bytes, atoms: Atomiser | None = None) -> Partition:
+        """Return the partition that `save` wrote. Raises `StateError`."""
+        made = cls(program, atoms)
+        state, records = codec.decode(
+            data, made._log.layout, program=program.digest, key=made._key()
+        )
+        made._fill(records, state.count, state.last_time)
+        return made
+
+    def adopt(self, program: Program, events: Callable[[], Iterator[Event]]) -> Partition:
+        """Return the partition of another program, with the same history.
+
+        Conditions that were there keep what they have. `events` gives the events of this partition
+        up to the newest, in order, as far back as they are still to be had; it is asked only if
+        some condition is new.
+        """
+        made = Partition(program, self._atoms)
+        known = dict(self._carried(made))
+        count, last_time = self.count, self.last_time
+        if program.conditions.keys() - self.program.conditions.keys():
+            given = list(events())
+            ahead = max(0, len(given) - count)
+            known = {p + ahead: record for p, record in known.items()}
+            count += ahead
+            for position, event in enumerate(given, count - len(given)):
+                time = known[position].time if position in known else event.time
+                known[position] = made._log.layout.record(event, position, time)
+                last_time = max(last_time, time)
+        made._fill([known[position] for position in sorted(known)], count, last_time)
+        return made
+
+    def _carried(self, made: Partition) -> Iterator[tuple[int, Record]]:
+        old, new = self._log.layout, made._log.layout
+        for record in self._log.kept():
+            if record.type < 0:
+                yield record.position, Record(record.position, record.time, -1, (), record.mission)
+                continue
+            kind = old.types[record.type]
+            fields = {
+                path: atom
+                for path, atom in zip(kind.paths, record.fields, strict=True)
+                if atom is not None
+            }
+            event = Event(record.time, kind.action, kind.kind, fields, record.mission)
+            yield record.position, new.record(event, record.position, record.time)
+
+    def _fill(self, records: Iterable[Record], count: int, last_time: int) -> None:
+        log = self._log
+        for record in records:
+            time = max(record.time, log.last_time) if log.count else record.time
+            log.append(_at(record, time))
+        log.settle(count, last_time)
+
+    def _next(self, event: Event) -> Record:
+        log = self._log
+        time = max(event.time, log.last_time) if log.count else event.time
+        return log.layout.record(event, log.count, time)
+
+    def _key(self) -> str:
+        return str(self._atoms.text("bridle"))
+
+
+def _at(record: Record, time: int) -> Record:
+    if record.time == time:
+        return record
+    return Record(record.position, time, record.type, record.fields, record.mission)

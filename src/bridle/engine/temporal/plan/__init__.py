@@ -1,0 +1,1 @@
+"""Conditions over history → functions over the indexes of a partition."""
