@@ -14,7 +14,7 @@ import msgspec
 from differential import cases, features, ours, policies, reference, rewriting, shrinking
 from differential import spoiling, traces, worlds
 from differential.cases import Case
-from differential.ours import WAYS
+from differential.ours import MAKERS
 from differential.reference import DiscardedError
 
 POLICIES, HISTORIES = 6, 2
@@ -87,10 +87,10 @@ class _Playing:
         self.tally["verdicts"] += theirs.count("\n") + 1
         self.tally["both verdicts"] += "true" in theirs and "false" in theirs
         self.tally.update(features.of(case))
-        for name, verdicts in WAYS.items():
+        for name, make in MAKERS.items():
             if name in ours.possible(case):
                 self.tally[f"by {name}"] += 1
-                if verdicts(case) != theirs:
+                if ours.verdicts(case, make) != theirs:
                     self._differs(case, disagree_on_verdicts(name))
 
     def _differs(self, case: Case, differs: Callable[[Case], str]) -> None:
@@ -126,7 +126,7 @@ def disagree_on_verdicts(name: str) -> Callable[[Case], str]:
             return ""
         if name not in ours.possible(case) or cases.settled(case) != case:
             return ""
-        theirs, mine = reference.verdicts(case), WAYS[name](case)
+        theirs, mine = reference.verdicts(case), ours.verdicts(case, MAKERS[name])
         return "" if theirs == mine else f"reference:\n{theirs}\n{name}:\n{mine}"
 
     return differ

@@ -15,6 +15,7 @@ from bridle.language.events.ast import Events
 from bridle.language.lexer import Source
 from bridle.language.program import Rules
 from differential.cases import Case
+from differential.histories import Incremental, Interrupted
 
 Make = Callable[[Rules, Events], Evaluator]
 
@@ -50,22 +51,21 @@ def accepts(case: Case) -> bool:
     return not findings(case)
 
 
-def replayed(case: Case, make: Make) -> str:
+def verdicts(case: Case, make: Make) -> str:
     """Return the verdict lines of an evaluator."""
     known, found = events(case.schema, case.events), rules(case.program)
     lines = trace.parse("trace_1.log", case.log)
     return "\n".join(map(str, replay.replay(found, case.schema, known, lines, make(found, known))))
 
 
-def by_specification(case: Case) -> str:
-    """Return the verdict lines of the evaluator of record."""
-    return replayed(case, replay.specification)
-
-
-WAYS: dict[str, Callable[[Case], str]] = {"specification": by_specification}
+MAKERS: dict[str, Make] = {
+    "specification": replay.specification,
+    "incremental engine": Incremental,
+    "interrupted engine": Interrupted,
+}
 """Each way Bridle evaluates, by name."""
 
 
 def possible(case: Case) -> set[str]:
     """Name the ways that can be asked: only the specification knows time that goes back."""
-    return set(WAYS) if case.ordered else {"specification"}
+    return set(MAKERS) if case.ordered else {"specification"}
