@@ -1,5 +1,4 @@
-"""One statement → one checked `Policy`: lowered, parsed by Cedar, named by its `@id`, its remedy
-typed.
+"""One statement → one checked `Policy`: lowered, parsed, named by its `@id`, its remedy typed.
 
 Knows annotations and syntax, not tools: whether names, paths and types exist is checked with the
 bundle.
@@ -160,6 +159,7 @@ def _leaves(source: Source, scope: str, hoisted: tuple[Hoisted, ...]) -> tuple[L
             source.at(each.condition.span.start),
             reads(each.condition),
             horizon(each.condition),
+            each.written,
         )
         found.setdefault(leaf.name, leaf)
     return tuple(found.values())

@@ -1,5 +1,7 @@
-"""`def …` → checked macros. One job: what is wrong with a definition is found where it stands,
-called or not."""
+"""`def …` → checked macros.
+
+One job: what is wrong with a definition is found where it stands, called or not.
+"""
 
 from __future__ import annotations
 

@@ -36,11 +36,15 @@ class Word(Struct, frozen=True):
 
 
 class Hoisted(Struct, frozen=True):
-    """A condition over history that lowering took out; macros are expanded. `span` is its text."""
+    """A condition over history that lowering took out; macros are expanded. `span` is its text.
+
+    `written` is the same with its macros called.
+    """
 
     name: str
     condition: Condition
     span: Span
+    written: Condition | None = None
 
 
 class Lowered(Struct, frozen=True):
@@ -62,7 +66,7 @@ class _Piece(Struct, frozen=True):
     marker: Marker | None = None
 
 
-def lower(
+def lower(  # noqa: PLR0913 - one statement, what it may call, and how its truths are called
     source: Source,
     statement: Statement,
     macros: Macros,
@@ -89,7 +93,7 @@ class _Lowering:
         pieces = self._pieces(0, len(self.statement.body))
         if self.expanded:
             _check_limits(self.source, pieces)
-        found, text = _Output(self, name, number, record), []
+        found, text = _Output(self, name, number, record), list[str]()
         for piece in pieces:
             text += found.written(piece)
         return Lowered(
@@ -248,7 +252,7 @@ class _Output:
         found = expand(written, self.macros, self.source)
         self.expanded |= printed(found) != printed(written)
         name = self.name(self.number, len(self.leaves), found)
-        self.leaves.append(Hoisted(name, found, Span(start, end)))
+        self.leaves.append(Hoisted(name, found, Span(start, end), written))
         return name
 
 

@@ -97,8 +97,6 @@ class _Rebuild:
                 return And(self.condition(left), self.condition(right), self.span(node.span))
             case Not(inner):
                 return Not(self.condition(inner), self.span(node.span))
-            case Comparison(op, left, right):
-                return Comparison(op, self.term(left), self.term(right), self.span(node.span))
             case Since(left, window, right):
                 window = self.window(window, node.span)
                 left, right = self.condition(left), self.condition(right)
@@ -114,6 +112,8 @@ class _Rebuild:
 
     def leaf(self, node: Condition) -> Condition:
         match node:
+            case Comparison(op, left, right):
+                return Comparison(op, self.term(left), self.term(right), self.span(node.span))
             case Predicate():
                 return replace(node, fields=self.fields(node.fields), span=self.span(node.span))
             case Refine(base, fields):
@@ -241,7 +241,8 @@ class _Expansion(_Rebuild):
             self.refuse(
                 node.span,
                 "macro_arity",
-                f"`{macro.name}` takes {len(macro.parameters)} arguments, not {len(node.arguments)}",
+                f"`{macro.name}` takes {len(macro.parameters)} arguments, "
+                f"not {len(node.arguments)}",
                 f"it is defined at {macro.location}",
             )
         arguments = [self._argument(argument) for argument in node.arguments]

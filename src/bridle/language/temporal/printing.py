@@ -44,6 +44,8 @@ from bridle.language.temporal.ast import (
 
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\0": "\\0"}
 
+_SIGILS: dict[type, str] = {Variable: "", Parameter: "?", FreshBinder: "$"}
+
 
 def text(condition: Condition) -> str:
     """Return the canonical text of a condition."""
@@ -54,14 +56,11 @@ def text(condition: Condition) -> str:
             return f"{_operand(left)} since within {_window(window)} {_atom(right)}"
         case Not(inner):
             return f"!{_operand(inner) if isinstance(inner, Not) else _atom(inner)}"
-        case Formerly(window, inner):
-            return f"formerly within {_window(window)} {_atom(inner)}"
-        case Previous(window, inner):
-            return f"previous within {_window(window)} {_atom(inner)}"
+        case Formerly(window, inner) | Previous(window, inner):
+            name = "formerly" if isinstance(condition, Formerly) else "previous"
+            return f"{name} within {_window(window)} {_atom(inner)}"
         case Exists(binder, inner):
             return f"exists {_binder(binder)}. {text(inner)}"
-        case Comparison(op, left, right):
-            return f"{term(left)} {op} {term(right)}"
         case _:
             return _leaf(condition)
 
@@ -75,25 +74,19 @@ def term(value: Term) -> str:
             return f"{name}({_arguments(arguments)})"
         case ArrayLiteral(items):
             return f"[{', '.join(term(item) for item in items)}]"
-        case ContextField(path):
-            return ".".join(("context", *path))
-        case ScopeField(path):
-            return ".".join(path)
-        case Variable(name):
-            return name
-        case Parameter(name):
-            return f"?{name}"
-        case FreshBinder(name):
-            return f"${name}"
-        case Wildcard():
-            return "_"
+        case ContextField(path) | ScopeField(path):
+            return ".".join(("context", *path) if isinstance(value, ContextField) else path)
+        case Variable(name) | Parameter(name) | FreshBinder(name):
+            return _SIGILS[type(value)] + name
         case _:
             return literal(value)
 
 
 def literal(value: Term) -> str:
-    """Return the text of a literal."""
+    """Return the text of a literal or a wildcard."""
     match value:
+        case Wildcard():
+            return "_"
         case EntityLiteral(kind, name):
             return f"{kind}::{quoted(name)}"
         case IntegerLiteral(number):
@@ -128,6 +121,8 @@ def _character(char: str) -> str:
 
 def _leaf(condition: Condition) -> str:
     match condition:
+        case Comparison(op, left, right):
+            return f"{term(left)} {op} {term(right)}"
         case Predicate():
             path = "::".join(condition.namespace)
             name = f"{path}::{quoted(condition.action)}::{condition.kind}"
@@ -171,7 +166,7 @@ def argument(value: Argument) -> str:
     """Return the text of what a macro is called with."""
     if isinstance(value, Window):
         return _window(value)
-    if isinstance(value, _CONDITIONS):
+    if isinstance(value, Condition):
         return text(value)
     return term(value)
 
@@ -182,19 +177,3 @@ def _window(window: Window) -> str:
 
 def _binder(binder: Binder) -> str:
     return f"({binder.sigil}{binder.name}: {'::'.join(binder.type)})"
-
-
-_CONDITIONS = (
-    Predicate,
-    Comparison,
-    And,
-    Not,
-    Formerly,
-    Previous,
-    Since,
-    Exists,
-    Tp,
-    Call,
-    Sigil,
-    Refine,
-)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TypeVar
 
 from bridle.language.temporal.ast import (
     AggregateCall,
@@ -28,25 +27,20 @@ from bridle.language.temporal.ast import (
     Variable,
 )
 
-Tree = TypeVar("Tree", bound=Argument)
-
 
 def children(node: Argument) -> tuple[Argument, ...]:
     """Return what stands directly within a condition or term, in the order it is written."""
     match node:
         case And(left, right) | Since(left, _, right) | Comparison(_, left, right):
             return left, right
-        case Not(inner) | Formerly(_, inner) | Previous(_, inner) | Exists(_, inner):
+        case Formerly() | Previous() | Exists() | Count() | Sum():
+            return (node.body,)
+        case Not(inner):
             return (inner,)
-        case Count(_, inner) | Sum(_, _, inner):
-            return (inner,)
-        case Predicate():
-            return tuple(field.term for field in node.fields)
-        case Refine():
-            return (node.base, *(field.term for field in node.fields))
-        case Call() | AggregateCall():
-            return node.arguments
-        case ArrayLiteral(items):
+        case Predicate() | Refine():
+            base = (node.base,) if isinstance(node, Refine) else ()
+            return (*base, *(field.term for field in node.fields))
+        case Call(_, items) | AggregateCall(_, items) | ArrayLiteral(items):
             return items
         case _:
             return ()
