@@ -45,7 +45,7 @@ def read(source: Source) -> CedarActions:
 
 def _refused(source: Source, place: Token | None, message: str) -> LanguageError:
     location = source.at(place.start if place else 0)
-    return fault(location, "cedar_schema", message[:400], "mend the Cedar schema")
+    return fault(location, "policy_schema", message[:400], "mend the Cedar schema")
 
 
 class _RawEntity(Struct, frozen=True):

@@ -109,7 +109,7 @@ class Resolver:
         return made
 
     def _fault(self, message: str) -> LanguageError:
-        return fault(self._source.at(0), "cedar_schema", message, "mend the Cedar schema")
+        return fault(self._source.at(0), "policy_schema", message, "mend the Cedar schema")
 
 
 def _meanings(name: str, namespace: str) -> tuple[str, ...]:
