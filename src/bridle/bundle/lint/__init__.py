@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from bridle.bundle.bundle import Bundle
-from bridle.bundle.lint import budgets, cedar, entities, keys, missions, reach, tools
+from bridle.bundle.lint import (
+    budgets,
+    cedar,
+    conditions,
+    entities,
+    keys,
+    missions,
+    reach,
+    sequences,
+    tools,
+)
 from bridle.bundle.lint.places import Places
 from bridle.bundle.lint.remedies import RemedyLint
 from bridle.bundle.lint.scope import Seen, covered, in_scope, seen_of
@@ -29,6 +39,7 @@ def _policies(
     bundle: Bundle, places: Places, documents: dict[str, Document], findings: Findings
 ) -> None:
     entities.check(bundle.policies, bundle, places, findings)
+    conditions.check(bundle, findings)
     judged = _of(bundle, PolicySetName.TOOLS)
     governing = _of(bundle, PolicySetName.GOVERNANCE)
     ending = [p for p in judged if names_closing(p)]
@@ -44,14 +55,26 @@ def _policies(
             reach.never_applies(policy, findings)
         if policy.has_remedy and not policy.reason:
             _missing_reason(policy, findings)
+        if policy.has_remedy and names_closing(policy):
+            _closing_remedy(policy, places, findings)
     known = frozenset({*manifest.BUILT_IN_DETECTORS, *(d.name for d in bundle.manifest.detectors)})
     everything = seen_of(bundle.tools.values())
     for policy in judged:
+        sequences.check(policy, applies[policy.id], bundle, findings)
         reach.presence(policy, in_scope(policy, bundle, everything), places, findings)
         if policy.modify:
             RemedyLint(policy, places, findings).check(applies[policy.id], known)
         reach.DetectorLint(policy, places, findings).check(applies[policy.id], known)
     reach.permits(bundle, applies, documents[systems.FILE], findings)
+
+
+def _closing_remedy(policy: Policy, places: Places, findings: Findings) -> None:
+    findings.error(
+        places.annotation(policy, "modify" if policy.modify else "hold"),
+        "remedy_on_closing",
+        f"{policy.id} is about the end of a mission, which nothing can change or hold",
+        "drop the remedy: an obligation is met by closing what is open",
+    )
 
 
 def _missing_reason(policy: Policy, findings: Findings) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import msgspec
 
 from bridle.bundle.packaged import prelude
+from bridle.bundle.parse import history
 from bridle.bundle.parse.table import Findings
+from bridle.language import library
 from bridle.language.compile import compile_file, compile_prelude
 from bridle.language.policy import Policy, PolicySetName
+from bridle.language.temporal.macros import Macros
 from bridle.model.finding import Location
 from bridle.model.identity import ApproverGroup
 
@@ -37,19 +42,43 @@ def read(
     files: dict[str, str], approvers: dict[str, ApproverGroup], findings: Findings
 ) -> tuple[Policy, ...]:
     """Compile all policy files in the order of their names. Policies with errors are absent."""
+    macros = _macros(files, findings)
     found, governed = list[Policy](), False
     for name in sorted(files):
         place = place_of(name)
         if place is None:
             continue
         governed |= place[0] is PolicySetName.GOVERNANCE
-        policies, wrong = compile_file(name, files[name], *place)
+        history.reserved(name, files[name], findings)
+        policies, wrong = compile_file(name, files[name], *place, macros=macros)
         findings.found += wrong
-        found += policies
+        found += _settled(policies, files, name, findings)
     own = [*_with_prelude("tools", PolicySetName.TOOLS)]
     if not governed:
         own += _with_prelude("governance", PolicySetName.GOVERNANCE)
     return (*own, *(_held(p, approvers, findings) for p in _unique(found, findings)))
+
+
+def _macros(files: dict[str, str], findings: Findings) -> Macros:
+    """Return the macros that all policies may call: those of the bundle, over the library's."""
+    own = {name: text for name, text in files.items() if is_macro_file(name)}
+    for name, text in own.items():
+        history.reserved(name, text, findings)
+    macros, wrong = library.read(own, library.library())
+    findings.found += wrong
+    return macros
+
+
+def _settled(
+    policies: Iterable[Policy], files: dict[str, str], name: str, findings: Findings
+) -> Iterator[Policy]:
+    looking = [p for p in policies if p.leaves]
+    shared = {n: files[n] for n in files if n == name or is_macro_file(n)} if looking else {}
+    defined = history.defined(shared)
+    for policy in policies:
+        settled = history.settle(policy, findings)
+        if settled is not None:
+            yield history.plain(settled, defined)
 
 
 def _with_prelude(name: str, set_name: PolicySetName) -> tuple[Policy, ...]:

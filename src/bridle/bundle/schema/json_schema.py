@@ -205,7 +205,8 @@ def _references(schema: Schema, report: Report) -> bool:
 
 
 def _unfolds(schema: Schema, report: Report) -> bool:
-    known, counted = schema.get("$defs", {}), dict[int, int]()
+    named, counted = schema.get("$defs"), dict[int, int]()
+    known = named if is_object(named) else {}
 
     def count(part: Any) -> int:
         if not is_object(part):

@@ -17,7 +17,7 @@ from msgspec import Struct
 from bridle.engine.cedar.entities import Kin
 from bridle.engine.cedar.evaluate import Prepared
 from bridle.engine.temporal.history import wanted
-from bridle.language.policy import Policy
+from bridle.language.policy import Leaf, Policy
 from bridle.model.errors import BundleError
 
 
@@ -139,15 +139,19 @@ def _action_matches(constraint: pst.ActionConstraint, kin: Kin) -> bool:
 def is_personal(policy: Policy) -> bool:
     """Whether a policy's answer can differ between two principals of the same type."""
     # INVARIANT: I5. A chain does not launder what its agents did: each has its own history.
-    if any(leaf.scope == "agent" or "principal" in leaf.reads for leaf in policy.leaves):
+    if any(leaf.scope == "agent" or "principal" in _roots(leaf) for leaf in policy.leaves):
         return True
     anyone = isinstance(policy.node.principal, pst.ScopeAny | pst.ScopeIs)
     return not anyone or _mentions_principal(policy.node.clauses)
 
 
+def _roots(leaf: Leaf) -> frozenset[str]:
+    return frozenset(path.partition(".")[0] for path in leaf.reads)
+
+
 def context_reads(policy: Policy) -> frozenset[str] | None:
     """The attributes of `context` that a policy can look at; None when that could be any."""
-    found = set[str]().union(*(leaf.reads for leaf in policy.leaves)) - {"principal", "resource"}
+    found = {r.split(".")[1] for leaf in policy.leaves for r in leaf.reads if r[:8] == "context."}
     for node, above in _expressions(policy.node.clauses):
         if not (isinstance(node, pst.Var) and node.name == "context"):
             continue
