@@ -1,12 +1,14 @@
-"""Runs inside `.venv-peers`: times calls of AGT and attenu-guard, so many at a time as it is told.
+"""Runs inside `.venv-peers`: times calls of peers, so many at a time as it is told.
 
 It reads lines of `{"case", "rules", "times"}` and answers each with the microseconds of every
 call, as a JSON list. Imports nothing of Bridle; what each call does stands in bench/README.md.
+`rules` counts rules, or for `SEQUENCES` the tool calls that have happened.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 import time
@@ -100,6 +102,48 @@ LEDGERS: dict[str, Callable[[int, Path], Callable[[], object]]] = {
 }
 
 
+_PAIR = """
+raise "refund after close" if:
+    (first: ToolCall) -> (second: ToolCall)
+    first is tool:close
+    second is tool:refund
+"""
+
+
+def invariant(events: int) -> Callable[[], object]:
+    """Return the judging of a pending call after so many messages, none of them the first tool."""
+    os.environ |= {"LOCAL_POLICY": "1", "INVARIANT_MAX_ITERATIONS": "1000000"}
+    from invariant.analyzer import LocalPolicy
+
+    policy = LocalPolicy.from_string(_PAIR)
+    past = [message for n in range(events // 2) for message in _called(n, "draft")]
+    (pending, _) = _called(events, "refund")
+
+    def call() -> None:
+        if policy.analyze_pending(past, [pending]).errors:
+            raise SystemExit("Invariant objected")
+
+    return call
+
+
+def _called(number: int, tool: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    arguments = {"account": "ACC-0007", "amount": 5}
+    asked = {"name": tool, "arguments": arguments}
+    return (
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [{"id": str(number), "type": "function", "function": asked}],
+        },
+        {"role": "tool", "tool_call_id": str(number), "content": "done"},
+    )
+
+
+SEQUENCES: dict[str, Callable[[int, Path], Callable[[], object]]] = {
+    "Invariant, ordered pair": lambda n, _at: invariant(n),
+}
+
+
 def timed(call: Callable[[], object], times: int) -> list[float]:
     """Microseconds of each of so many calls."""
     taken: list[float] = []
@@ -119,7 +163,9 @@ def main() -> None:
             asked = json.loads(line)
             key = (asked["case"], asked["rules"])
             if key not in calls:
-                calls[key] = (CASES | LEDGERS)[asked["case"]](asked["rules"], Path(name))
+                calls[key] = (CASES | LEDGERS | SEQUENCES)[asked["case"]](
+                    asked["rules"], Path(name)
+                )
             print(json.dumps(timed(calls[key], asked["times"])), flush=True)
 
 

@@ -30,6 +30,12 @@ _TURN = 4_000  # microseconds of calls that a case gets in its turn
 
 Timed = Callable[[int], list[float]]
 
+_VERSIONS = """
+import importlib.metadata as m, sys
+known = {d.name for d in m.distributions()}
+print(*(m.version(name) for name in sys.argv[1:] if name in known))
+"""
+
 
 class Worker:
     """The process in the peers' environment."""
@@ -62,13 +68,12 @@ def worker(folder: Path) -> Iterator[Worker]:
         yield Worker(process)
 
 
-def installed() -> dict[str, str]:
-    """Versions of the peers in their environment; none where `make peers` was not run."""
+def installed(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:
+    """Versions of peers in their environment; none where `make peers` was not run for them all."""
     if not PYTHON.exists():
         return {}
-    code = "import importlib.metadata as m, sys; print(*map(m.version, sys.argv[1:]))"
-    found = harness.output_of([str(PYTHON), "-c", code, *PACKAGES]).split()
-    return dict(zip(PACKAGES, found, strict=True))
+    found = harness.output_of([str(PYTHON), "-c", _VERSIONS, *packages]).split()
+    return dict(zip(packages, found, strict=True)) if len(found) == len(packages) else {}
 
 
 def measure(report: harness.Report, folder: Path, *, seconds: float) -> None:

@@ -56,8 +56,8 @@ def flat(report: harness.Report, folder: Path, *, seconds: float, many: int) -> 
 
 
 def _sizes(report: harness.Report, ours: Remembered, governed: Embedded, events: int) -> None:
-    report.add(f"state of {histories.RULES} rules, {events:,} events", "size", ours.size / events,
-               "bytes/event")  # fmt: skip
+    name = f"state of {histories.RULES} rules, {events:,} events"
+    report.add(name, "size", ours.size / events, "bytes/event")
     if governed.grown:
         report.add(f"store, {events:,} events", "size", governed.grown / events, "bytes/event")
 
@@ -66,7 +66,7 @@ def bounded(report: harness.Report, folder: Path, *, events: int) -> None:
     """Fill a history far past its windows; claim that its state does not grow any more."""
     files = {"policies/all.dw": histories.rules(minutes=10)}
     engine = histories.engine_of(folder / "bounded", files)
-    ours = Remembered(engine, 0)
+    ours = Remembered(engine, FEW)
     sizes = [ours.fill(events // 2) for _ in range(2)]
     report.add(f"state, ten-minute windows, {events // 2:,} events", "size", sizes[0], "bytes")
     report.add(f"state, ten-minute windows, {events:,} events", "size", sizes[1], "bytes")
@@ -80,22 +80,18 @@ def interpreted(report: harness.Report, folder: Path, *, rounds: int) -> None:
     if not reference.installed():
         report.notes.append("not installed, so not measured: dogwood-py")
         return
-    report.versions |= harness.versions("dogwood-py") if reference.installed() else {}
-    for case, bound in ((reference.AGGREGATE, AGGREGATE), (reference.PREVIOUS, PREVIOUS)):
-        events = AGGREGATED if case is reference.AGGREGATE else STEPPED
+    report.versions |= harness.versions("dogwood-py")
+    for case, events, bound in (
+        (reference.AGGREGATE, AGGREGATED, AGGREGATE),
+        (reference.PREVIOUS, STEPPED, PREVIOUS),
+    ):
         engine = histories.engine_of(folder / case.name, {case.file: case.rules})
         ours = Remembered(engine, events, scope=case.scope, story=case.story)
         theirs = reference.Replayed(case, events)
-        calls = {"whole": theirs.whole, "bare": theirs.bare, "ours": ours, "upkeep": ours.renew}
-        taken = harness.interleave(calls, seconds=0, warm=1, least=rounds)
-        p50 = {name: harness.percentile(taken[name], 0.5) for name in calls}
+        taken = _in_turn(ours, {"whole": theirs.whole, "bare": theirs.bare}, rounds)
+        p50 = {name: harness.percentile(samples, 0.5) for name, samples in taken.items()}
         spent = max(0.0, p50["whole"] - p50["bare"])
-        name = f"{case.name}, {events:,} events"
-        report.add(f"engine, {name}", "p50", p50["ours"], "us")
-        report.add(f"reference, {name}", "p50", spent, "us", (f"engine, {name}", p50["ours"]))
-        report.claims.append(
-            harness.Claim(f"reference over engine: {name}", bound, spent / p50["ours"], least=True)
-        )
+        _beside(report, f"{case.name}, {events:,} events", p50["ours"], ("reference", spent), bound)
 
 
 def paired(report: harness.Report, folder: Path, *, rounds: int) -> None:
@@ -109,18 +105,34 @@ def paired(report: harness.Report, folder: Path, *, rounds: int) -> None:
     ours = Remembered(engine, PAIRED)
     with peers.worker(folder) as process:
         case = process.case("Invariant, ordered pair", PAIRED)
-        theirs: list[float] = []
-        mine: list[float] = []
-        for _ in range(rounds):
-            theirs += case(1)
-            mine += harness.interleave({"ours": ours}, seconds=0, warm=5, least=50)["ours"]
+        inside: list[float] = []
+        taken = _in_turn(ours, {"theirs": lambda: inside.extend(case(1))}, rounds)
+    p50 = harness.percentile(taken["ours"], 0.5), harness.percentile(inside, 0.5)
     name = f"ordered pair, {PAIRED:,} events"
-    p50 = harness.percentile(mine, 0.5), harness.percentile(theirs, 0.5)
-    report.add(f"engine, {name}", "p50", p50[0], "us")
-    report.add(f"Invariant, {name}", "p50", p50[1], "us", (f"engine, {name}", p50[0]))
-    report.claims.append(
-        harness.Claim(f"Invariant over engine: {name}", INVARIANT, p50[1] / p50[0], least=True)
-    )
+    _beside(report, name, p50[0], ("Invariant", p50[1]), INVARIANT)
+
+
+def _in_turn(
+    ours: Remembered, theirs: dict[str, Callable[[], object]], rounds: int
+) -> harness.Samples:
+    """Time their calls once a round and ours as often as it takes to be warm again."""
+    taken: harness.Samples = {"ours": []} | {name: [] for name in theirs}
+    for _ in range(rounds):
+        for name, call in theirs.items():
+            taken[name] += harness.interleave({name: call}, seconds=0, warm=0, least=1)[name]
+        ours.renew()
+        taken["ours"] += harness.interleave({"ours": ours}, seconds=0, least=50)["ours"]
+    return taken
+
+
+def _beside(
+    report: harness.Report, name: str, ours: float, theirs: tuple[str, float], bound: float
+) -> None:
+    who, spent = theirs
+    report.add(f"engine, {name}", "p50", ours, "us")
+    report.add(f"{who}, {name}", "p50", spent, "us", (f"engine, {name}", ours))
+    claim = f"{who} over engine: {name}"
+    report.claims.append(harness.Claim(claim, bound, spent / ours, least=True))
 
 
 def measure(*, quick: bool) -> harness.Report:
