@@ -30,6 +30,7 @@ _COMMANDS = {
     "status": "serve",
     "missions": "missions",
     "approvals": "approvals",
+    "explain": "explain",
     "agents": "agents",
     "operator": "operator",
     "kill": "stops",

@@ -47,9 +47,13 @@ class Mission:
         """Let a suspended mission act again."""
         self._change("resume")
 
-    def close(self) -> None:
-        """End the mission for good."""
-        self._change("close")
+    def close(self, *, anyway: bool = False) -> None:
+        """End the mission for good.
+
+        Raises `RefusedError` (`obligations_open`) where a policy says that something in it is still
+        open; `anyway` ends it all the same, on record.
+        """
+        self.bridle.done(MissionVerb(mission=self.id, verb="close", anyway=anyway))
 
     def add_prompt(self, text: str, *, user: str) -> None:
         """Add what `user` said next."""

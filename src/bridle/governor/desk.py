@@ -15,6 +15,7 @@ from bridle.governor.ground.core import Core
 from bridle.governor.ground.opening import Ground
 from bridle.governor.ground.turn import Turn
 from bridle.governor.ground.watch import DiskWatch
+from bridle.governor.history import explaining
 from bridle.governor.oversight import (
     activation,
     approvals,
@@ -50,6 +51,7 @@ _SHOWN: dict[type[calls.Call], Callable[..., list[dict[str, Any]]]] = {
     calls.Approvals: showing.approvals,
     calls.Exceptions: showing.excepted,
     calls.Attempts: showing.attempts,
+    calls.Explain: explaining.explain,
 }
 
 

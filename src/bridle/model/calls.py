@@ -128,10 +128,15 @@ class StartMission(OperatorCall, frozen=True, kw_only=True, tag="start_mission")
 
 
 class MissionVerb(OperatorCall, frozen=True, kw_only=True, tag="mission_verb"):
-    """`verb` is `suspend`, `resume` or `close`."""
+    """`verb` is `suspend`, `resume` or `close`.
+
+    With `anyway` a mission is closed although policies say that something in it is still open:
+    otherwise that is refused (`obligations_open`).
+    """
 
     mission: str
     verb: str
+    anyway: bool = False
 
 
 class AddPrompt(OperatorCall, frozen=True, kw_only=True, tag="add_prompt"):
@@ -296,6 +301,12 @@ class RotateLogKey(OperatorCall, frozen=True, kw_only=True, tag="rotate_log_key"
     retire: str = ""
 
 
+class Explain(OperatorCall, frozen=True, kw_only=True, tag="explain"):
+    """Say which past events decided: `action` is an action's id, or the number of its record."""
+
+    action: str
+
+
 class Status(OperatorCall, frozen=True, kw_only=True, tag="status"):
     """State of the governor: active bundle, kills, pending counts, ledger size, level."""
 
@@ -321,6 +332,7 @@ OPERATOR_CALLS = (
     | Activate
     | Redact
     | RotateLogKey
+    | Explain
     | Status
 )
 

@@ -43,6 +43,7 @@ def activate(bundle: Path, yes: bool, as_user: str, as_json: bool) -> None:
     digest, files = _active(bundle)
     changes = differences(files, loaded.files) if files is not None else {}
     already = digest == loaded.digest
+    history: list[dict[str, Any]] = []
     if not as_json:
         terminal.line(describe(loaded))
         terminal.line(f"digest {loaded.digest}")
@@ -52,11 +53,8 @@ def activate(bundle: Path, yes: bool, as_user: str, as_json: bool) -> None:
             raise click.Abort
         with connected_or_opened(bundle) as governor:
             governor.activate(loaded.digest, as_user=as_user)
-    if as_json:
-        terminal.document({"digest": loaded.digest, "activated": not already, "changes": changes})
-    else:
-        word = "is active already" if already else "is active"
-        terminal.line(f"{terminal.styled('✓', 'ok')} {loaded.digest[:12]} {word}")
+            history = governor.status()["history"]
+    _done(loaded.digest, already=already, changes=changes, history=history, as_json=as_json)
 
 
 def _by_digest(sockets: Path, *, yes: bool, as_user: str, as_json: bool) -> None:
@@ -64,6 +62,7 @@ def _by_digest(sockets: Path, *, yes: bool, as_user: str, as_json: bool) -> None
     with connected(sockets) as governor:
         status = governor.status()
         digest, already = str(status["on_disk"]), not status["changed"]
+        history: list[dict[str, Any]] = []
         if not digest:
             raise BundleError("the governor cannot read its bundle", code="bundle_not_found")
         if not as_json:
@@ -73,11 +72,41 @@ def _by_digest(sockets: Path, *, yes: bool, as_user: str, as_json: bool) -> None
             if not (yes or _agreed()):
                 raise click.Abort
             governor.activate(digest, as_user=as_user)
+            history = governor.status()["history"]
+    _done(digest, already=already, changes={}, history=history, as_json=as_json)
+
+
+def _done(
+    digest: str,
+    *,
+    already: bool,
+    changes: Mapping[str, list[str]],
+    history: list[dict[str, Any]],
+    as_json: bool,
+) -> None:
     if as_json:
-        terminal.document({"digest": digest, "activated": not already, "changes": {}})
-    else:
-        word = "is active already" if already else "is active"
-        terminal.line(f"{terminal.styled('✓', 'ok')} {digest[:12]} {word}")
+        terminal.document(
+            {
+                "digest": digest,
+                "activated": not already,
+                "changes": changes,
+                "history": history,
+            }
+        )
+        return
+    for scope in history:
+        terminal.line(f"  {scope_line(scope)}")
+    word = "is active already" if already else "is active"
+    terminal.line(f"{terminal.styled('✓', 'ok')} {digest[:12]} {word}")
+
+
+def scope_line(scope: Mapping[str, Any]) -> str:
+    """Return what is known of a scope's past, in words."""
+    known = f"history of the {scope['scope']}: {terminal.counted(scope['events'], 'event')}"
+    if not scope["answerable"]:
+        return f"{known}, reaching back as far as the policies do"
+    moment = terminal.time(scope["answerable"])
+    return f"{known}; rules that need more than is known deny until {moment}"
 
 
 def _active(bundle: Path) -> tuple[str, dict[str, str] | None]:

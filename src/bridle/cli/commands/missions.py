@@ -129,7 +129,24 @@ def _verb(verb: str, help_text: str) -> None:
 
 _verb("suspend", "Suspend a mission: nothing in it starts until it is resumed.")
 _verb("resume", "Resume a suspended mission.")
-_verb("close", "Close a mission for good.")
+
+
+@missions.command("close")
+@click.argument("mission")
+@choice.governor
+@click.option("--anyway", is_flag=True, help="Although something in it is still open, on record.")
+@choice.as_user()
+@choice.passphrase
+@choice.as_json
+def close_mission(*, mission: str, bundle: Path, anyway: bool, as_user: str, as_json: bool) -> None:
+    """Close a mission for good, unless a policy says that something in it is still open."""
+    call = MissionVerb(mission=mission, verb="close", as_user=as_user, anyway=anyway)
+    with connected(bundle) as governor:
+        governor.done(call)
+    if as_json:
+        terminal.document({"id": mission, "verb": "close"})
+    else:
+        terminal.line(f"close {terminal.visible(mission)}: done")
 
 
 @missions.command("attempts")

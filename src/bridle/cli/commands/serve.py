@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bridle.cli import choice, terminal
+from bridle.cli.commands.activation import scope_line
 from bridle.cli.operator import connected
 from bridle.cli.root import Command
 
@@ -88,4 +89,5 @@ def status(bundle: Path, as_json: bool) -> None:
         terminal.document(row)
     else:
         kills = [f"{kill['scope']} {kill['subject']}".strip() for kill in row.get("kills", [])]
-        terminal.pairs({**row, "kills": kills or "none"})
+        history = [scope_line(scope) for scope in row.get("history", [])]
+        terminal.pairs({**row, "kills": kills or "none", "history": history or "none"})

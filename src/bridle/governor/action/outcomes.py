@@ -167,7 +167,7 @@ def _contradicted(
         doubted = structs.replace(doubted, requests=doubted.requests + 1)
         at.turn.tx.put(doubted)
         telling.counted_again(at.turn, doubted)
-        more["request"] = doubted.requests
+        more |= {"request": doubted.requests, "of": attempt.request}
     receipt = _record(at, attempt, outcome, more, {"charged": charged})
     reason = Reason(ReasonCode.NEEDS_HUMAN, "this attempt was reported before, and otherwise")
     return structs.replace(releases.refused(action.id, reason), receipt=receipt)

@@ -13,6 +13,7 @@ from bridle.governor.action import holds
 from bridle.governor.approval import exceptions
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
+from bridle.governor.history import entries, whose
 from bridle.model.record import LeafKind
 from bridle.store.rows import ActionRow, ExceptionRow, HoldRow, KillRow, MissionRow
 
@@ -33,11 +34,12 @@ def by_kill(turn: Turn, kill: KillRow) -> int:
 
 
 def by_mission(turn: Turn, mission: str) -> int:
-    """A mission that is over has no use for holds, approvals and exceptions."""
+    """A mission that is over has no use for holds, approvals, exceptions and its own history."""
 
     def covers(row: HoldRow | ExceptionRow) -> bool:
         return row.mission == mission
 
+    entries.drop(turn, whose.of_mission(mission))
     ended = _end_exceptions(turn, covers, mission=mission)
     return ended + _void(turn, covers, "mission", *holds.OPEN, mission=mission)
 

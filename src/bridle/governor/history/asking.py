@@ -10,6 +10,7 @@ from msgspec import structs
 
 from bridle.engine.engine import Engine
 from bridle.engine.temporal.atoms import Atomiser
+from bridle.engine.temporal.caps import HistoryCapError
 from bridle.engine.temporal.event import Event, Read
 from bridle.engine.temporal.history import UnknownHistoryError
 from bridle.governor.ground.turn import Turn
@@ -17,7 +18,6 @@ from bridle.governor.history import entries, partitions, whose
 from bridle.governor.history.whose import Whose
 from bridle.model.reason import ReasonCode
 from bridle.store.rows import PartitionRow
-
 
 if TYPE_CHECKING:
     from bridle.engine.temporal.program import Program
@@ -44,7 +44,11 @@ class Asking:
         self._assert_whole(row, program, names)
         state = partitions.state(self._turn, row, program)
         event = structs.replace(event, time=max(event.time, row.clock))
-        truths = state.ask(names, event, read)
+        try:
+            truths = state.ask(names, event, read)
+        except HistoryCapError as problem:
+            text = "a rule would have to look at more of the past than may be looked at"
+            raise UnknownHistoryError(ReasonCode.LIMIT_EXCEEDED, text) from problem
         self._turn.told_of(partition, truths)
         return truths
 

@@ -58,7 +58,7 @@ def state(turn: Turn, row: PartitionRow, program: Program) -> Partition:
     if held is None:
         held = _rebuilt(turn, row, program)
         shelf.keep(row.id, held)
-    elif held.program != program.digest:
+    elif held.program != program.digest or held.partition.program.limits != program.limits:
         adopted = held.partition.adopt(program, lambda: chain.kept(turn, row))
         held = Held(row.head, adopted, program.digest, row.first - 1)
         shelf.keep(row.id, held)
@@ -98,12 +98,13 @@ def _save(turn: Turn, row: PartitionRow, held: Held) -> None:
 
 def _rebuilt(turn: Turn, row: PartitionRow, program: Program) -> Held:
     from bridle.engine.temporal.partition import Partition
+
     saved = _snapshot(turn, row, program)
     if saved is not None:
         partition, snapshot = saved
         tail = chain.kept(turn, row, snapshot.seq, snapshot.head)
         return _followed(Held(row.head, partition, program.digest, snapshot.seq), tail)
-    fresh = Held(row.head, Partition(program), program.digest, row.first - 1)
+    fresh = Held(row.head, Partition(program, turn.core.atoms), program.digest, row.first - 1)
     return _followed(fresh, chain.kept(turn, row))
 
 
@@ -125,8 +126,9 @@ def _snapshot(
     if found.program != program.digest or not row.first - 1 <= found.seq <= row.seq:
         return None
     from bridle.engine.temporal.partition import Partition, StateError
+
     try:
-        return Partition.load(program, found.state), found
+        return Partition.load(program, found.state, turn.core.atoms), found
     except StateError:
         # Written by another version: the events say the same.
         return None

@@ -66,4 +66,4 @@ class Shelf:
     def _full(self) -> bool:
         if len(self._held) > self._entries:
             return True
-        return sum(held.partition.count for held in self._held.values()) > self._events
+        return sum(held.partition.kept for held in self._held.values()) > self._events

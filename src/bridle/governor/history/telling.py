@@ -139,8 +139,14 @@ def event_of(
     turn: Turn, deed: Deed, kind: EventKind, *, output: Typed | None = None, error: str = ""
 ) -> Event:
     """Return an event of a request, as policies see it."""
-    case = case_of(turn, deed)
-    if deed.tool not in turn.engine.bundle.tools:
+    return event_in(turn, case_of(turn, deed), kind, output=output, error=error)
+
+
+def event_in(
+    turn: Turn, case: Case, kind: EventKind, *, output: Typed | None = None, error: str = ""
+) -> Event:
+    """Return an event of an action, as the bundle in force describes its tool."""
+    if case.tool not in turn.engine.bundle.tools:
         return _bare(turn, case, kind, error)
     return turn.engine.event(case, kind, turn.core.atoms, output=output, error=error)
 
@@ -176,7 +182,7 @@ def _bare(turn: Turn, case: Case, kind: EventKind, error: str) -> Event:
     }
     if kind is EventKind.ERROR:
         fields["error.code"] = atoms.text(error)
-    return Event(turn.now, (NAMESPACE, case.tool), kind.value, fields, case.mission.id)
+    return Event(case.now, (NAMESPACE, case.tool), kind.value, fields, case.mission.id)
 
 
 def _ended(turn: Turn, row: ActionRow | AttemptRow, action: str, request: int, code: str) -> None:

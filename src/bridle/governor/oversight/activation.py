@@ -11,6 +11,7 @@ from bridle.bundle.bundle import Bundle
 from bridle.governor.approval import ending, quorum
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
+from bridle.governor.history import scopes
 from bridle.governor.publishing import keys
 from bridle.model.errors import BundleError, RefusedError
 from bridle.model.identity import Status
@@ -40,7 +41,9 @@ def activate(turn: Turn, bundle: Bundle, by: By) -> None:
                 files=bundle.files,
             )
         )
-    turn.tx.put(structs.replace(state, active=bundle.digest, epoch=state.epoch + 1))
+    told = state.told if state.told >= 0 else turn.tx.frontier().size if state.active else 0
+    turn.tx.put(structs.replace(state, active=bundle.digest, epoch=state.epoch + 1, told=told))
+    brought = [structs.asdict(each) for each in scopes.bring(turn)]
     turn.record(
         Entry(
             kind=LeafKind.POLICY,
@@ -52,6 +55,7 @@ def activate(turn: Turn, bundle: Bundle, by: By) -> None:
                 "before": state.active,
                 "name": bundle.manifest.name,
                 "version": bundle.manifest.version,
+                **({"history": brought} if brought else {}),
             },
         )
     )

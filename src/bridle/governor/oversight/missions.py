@@ -10,6 +10,7 @@ from bridle.engine.case import GovernanceCase, MissionView
 from bridle.governor.approval import ending
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
+from bridle.governor.history import closing
 from bridle.governor.oversight import humans
 from bridle.model.calls import (
     AddPrompt,
@@ -96,9 +97,14 @@ def distrust(turn: Turn, caller: Caller, spoken_for: tuple[str, ...]) -> None:
 
 
 def change(turn: Turn, caller: Caller, call: MissionVerb) -> MissionRow:
-    """Suspend, resume or close a mission. Closing is final; its sessions only report outcomes."""
+    """Suspend, resume or close a mission. Closing is final; its sessions only report outcomes.
+
+    Raises `RefusedError` for who may not, and `obligations_open` where something has to be done
+    before a mission closes.
+    """
     mission = get(turn, call.mission)
-    lowers = call.verb in _LOWERING
+    # To leave undone what a policy wants done takes a human's authority, unlike mere stopping.
+    lowers = call.verb in _LOWERING and not call.anyway
     who = humans.owner_or_operator(turn, caller, call.as_user, mission, lowers=lowers)
     if call.verb == "close":
         final = mission.status in (MissionStatus.CLOSED, MissionStatus.EXPIRED)
@@ -110,12 +116,22 @@ def change(turn: Turn, caller: Caller, call: MissionVerb) -> MissionRow:
         raise RefusedError(
             f"cannot {call.verb!r} a mission that is {mission.status}", code="mission_state"
         )
-    ended = turn.now if target is MissionStatus.CLOSED else 0
-    mission = structs.replace(mission, status=target, ended=ended)
+    if target is MissionStatus.CLOSED:
+        return _close(turn, Act(mission, who, caller.method), anyway=call.anyway)
+    mission = structs.replace(mission, status=target, ended=0)
     turn.tx.put(mission)
     _record(turn, Act(mission, who, caller.method), {"what": call.verb})
-    if target is MissionStatus.CLOSED:
-        ending.by_mission(turn, mission.id)
+    return mission
+
+
+def _close(turn: Turn, act: Act, *, anyway: bool) -> MissionRow:
+    found = closing.objections(turn, act.mission)
+    if not anyway:
+        closing.require_closed(found)
+    mission = structs.replace(act.mission, status=MissionStatus.CLOSED, ended=turn.now)
+    turn.tx.put(mission)
+    _record(turn, structs.replace(act, mission=mission), {"what": "close", **closing.told(found)})
+    ending.by_mission(turn, mission.id)
     return mission
 
 
@@ -127,6 +143,8 @@ def expire(turn: Turn) -> int:
         for row in turn.tx.find(MissionRow, status=status, below=("expires", turn.now + 1))
     ]
     for mission in rows:
+        # Time waits for nobody: what is open is put on record.
+        found = closing.objections(turn, mission)
         changed = structs.replace(mission, status=MissionStatus.EXPIRED, ended=turn.now)
         turn.tx.put(changed)
         turn.record(
@@ -134,7 +152,7 @@ def expire(turn: Turn) -> int:
                 kind=LeafKind.MISSION,
                 chain=mission.id,
                 ids={"user": mission.user, "level": turn.level},
-                body={"what": "expire"},
+                body={"what": "expire", **closing.told(found)},
             )
         )
         ending.by_mission(turn, mission.id)

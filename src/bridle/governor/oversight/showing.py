@@ -21,9 +21,11 @@ from bridle.model.mission import MissionStatus
 from bridle.store.rows import (
     AttemptRow,
     ExceptionRow,
+    HistoryRow,
     HoldRow,
     KillRow,
     MissionRow,
+    PartitionRow,
     SessionRow,
 )
 
@@ -174,7 +176,23 @@ def overview(turn: Turn) -> dict[str, Any]:
         "running_attempts": turn.tx.count(AttemptRow, state=AttemptState.STARTED),
         "leaves": turn.tx.frontier().size,
         "scrubbed": not state.unscrubbed,
+        "history": [_scope(turn, row) for row in turn.tx.find(HistoryRow)],
         **signed_log.overview(turn.tx),
+    }
+
+
+def _scope(turn: Turn, row: HistoryRow) -> dict[str, Any]:
+    partitions = turn.tx.find(PartitionRow, scope=row.scope, limit=_EVERY)
+    complete = max([row.complete, *(each.complete for each in partitions)])
+    horizon = turn.engine.programs[row.scope].horizon_ms
+    until = complete + horizon if complete else 0
+    return {
+        "scope": row.scope,
+        "since": row.since,
+        "complete": complete,
+        "answerable": until if until > turn.now else 0,
+        "partitions": len(partitions),
+        "events": sum(each.seq + 1 - each.first for each in partitions),
     }
 
 

@@ -1,0 +1,53 @@
+"""`bridle explain`: which past events decided an action."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bridle.cli import choice, terminal
+from bridle.cli.operator import connected, one
+from bridle.cli.root import Command
+from bridle.model.calls import Explain
+
+_COLUMNS = ("record", "kind", "tool", "mission", "time")
+_TRUTHS = {True: "true", False: "false", None: "not asked"}
+
+
+@click.command(cls=Command)
+@click.argument("action")
+@choice.governor
+@choice.as_json
+def explain(action: str, bundle: Path, as_json: bool) -> None:
+    """Show what decided an action: each condition over history, and the events that made it true.
+
+    ACTION is the action's id, or the number of its decision's record. Events are shown by when they
+    happened, never by content: their records lie in the log (`bridle audit tail --from RECORD`).
+    """
+    with connected(bundle) as governor:
+        row = one(governor, Explain(action=action), f"action {action!r}")
+    if as_json:
+        terminal.document(row)
+        return
+    conditions: list[dict[str, Any]] = row.pop("conditions")
+    terminal.pairs({**row, "time": terminal.time(row["time"])})
+    if not conditions:
+        terminal.line("\nno policy that could have spoken looks back on anything")
+    for condition in conditions:
+        _show(condition)
+
+
+def _show(condition: dict[str, Any]) -> None:
+    spoke = ", spoke" if condition["spoke"] else ""
+    shadow = ", shadow" if condition["shadow"] else ""
+    terminal.line()
+    title = f"{condition['policy']} ({condition['effect']}{shadow}{spoke})"
+    terminal.line(terminal.styled(terminal.visible(title), bold=True))
+    terminal.line(f"  {terminal.visible(condition['sentence'])}")
+    terminal.line(f"  {_TRUTHS[condition['truth']]}; events {condition['history']}")
+    events: list[dict[str, Any]] = condition["events"]
+    if events:
+        shown = [{**each, "time": terminal.time(each["time"])} for each in events]
+        terminal.table(shown, _COLUMNS, empty="")
