@@ -88,6 +88,7 @@ def test_what_a_schema_negates_or_tests_is_not_closed() -> None:
     [
         ([], "schema_invalid"),
         ({"type": "text"}, "schema_invalid"),
+        ({"$ref": None, "$defs": None}, "schema_invalid"),
         ({"type": "object", "required": "a"}, "schema_invalid"),
         ({"minimum": float("nan")}, "schema_invalid"),
         ({"items": [{"type": "string"}]}, "schema_invalid"),

@@ -29,8 +29,10 @@ from bridle.engine.normalise import Normaliser
 from bridle.engine.parties import tool_policies, undeclared
 from bridle.engine.stages import ArgumentStage, ResultStage
 from bridle.engine.temporal.atoms import Atomiser
+from bridle.engine.temporal.caps import Caps
 from bridle.engine.temporal.event import Event
 from bridle.engine.temporal.occurrence import Occurrences
+from bridle.engine.temporal.program import Program
 from bridle.model.event import EventKind
 from bridle.model.reason import ReasonCode
 
@@ -40,7 +42,8 @@ class Engine:
 
     Raises `BundleError` when the bundle's entities do not fit its schema or a policy is a
     template; `bridle check` finds both earlier. Without `compiled` Cedar itself answers every
-    question, which takes longer and changes no answer.
+    question, which takes longer and changes no answer. `programs` are the conditions over history
+    by scope; a scope without any is left out.
     """
 
     def __init__(self, bundle: Bundle, *, compiled: bool = True) -> None:
@@ -55,6 +58,7 @@ class Engine:
         self._results = ResultStage(bundle, self._normaliser, detectors)
         self._governance = Governance(bundle, compiled=compiled)
         self._obligations = Obligations(bundle, world, self._occurrences)
+        self.programs = _programs(bundle)
 
     def normalise(self, tool: str, text: str) -> Typed | Refusal:
         """Read the exact JSON text of an action's arguments into canonical form, or refuse it."""
@@ -124,3 +128,14 @@ class Engine:
         except Exception:
             # INVARIANT: I2. No failure of ours reaches the caller as anything but a denial.
             return verdicts.refused(ReasonCode.INTERNAL, "judging failed")
+
+
+def _programs(bundle: Bundle) -> dict[str, Program]:
+    """Return what each scope's histories have to be kept for, shadow policies included."""
+    leaves = [leaf for policy in tool_policies(bundle) for leaf in policy.leaves]
+    limits = bundle.manifest.limits
+    caps = Caps(events=limits.history_events, matches=limits.history_matches)
+    return {
+        scope: Program((leaf for leaf in leaves if leaf.scope == scope), caps)
+        for scope in sorted({leaf.scope for leaf in leaves})
+    }
