@@ -136,8 +136,8 @@ def replay(*, reference: bool, as_json: bool, **given: Any) -> None:
     chosen = replaying.choose(rules, events, program.trace, reference=reference)
     verdicts = replaying.replay(rules, program.schema, events, program.trace, chosen.evaluator)
     if as_json:
-        errors = sum(bool(verdict.errors) for verdict in verdicts)
-        told = {"evaluator": chosen.name, "why": chosen.why, "errors": errors}
+        faults = sum(bool(verdict.errors) for verdict in verdicts)
+        told = {"evaluator": chosen.name, "why": chosen.why, "faults": faults}
         _document(program.found, **told, verdicts=verdicts)
     else:
         for verdict in verdicts:
