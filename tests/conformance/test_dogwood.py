@@ -19,6 +19,9 @@ ALIKE = [each for each in ACCEPTED if each.name not in DIFFERENT]
 REFUSED = vectors("rejected")
 NEWER = vectors("newer")
 
+CLOCK_GOES_BACK = {"semantics/clock_going_back_hides_later_stamps": ("trace_1.log",)}
+"""Histories that only the specification can judge: a governor's clock never goes back."""
+
 
 def findings(case: Vector) -> tuple[object, ...]:
     try:
@@ -55,7 +58,7 @@ def test_what_the_interpreter_refuses_is_refused(case):
 def test_the_verdicts_are_those_published(case, evaluator):
     assert case.traces
     for each in case.traces:
-        if evaluator != "specification" and replay.goes_back(trace.parse("t", each.log)):
+        if evaluator != "specification" and each.name in CLOCK_GOES_BACK.get(case.name, ()):
             continue
         assert verdicts(case, each.log, evaluator) == each.expected, each.name
 

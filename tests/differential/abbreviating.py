@@ -24,8 +24,7 @@ def abbreviated(
 ) -> tuple[ast.Condition, Macro] | None:
     """Move a random part of the condition into a macro; None where nothing lends itself."""
     # Before expansion the reference sees no variable within a call, and refuses what binds there.
-    apart = rnd.random() < 0.95
-    places = [(s, p) for s, p in trees.of_kind(condition, *PARTS) if not (apart and trees.free(p))]
+    places = [(s, p) for s, p in trees.of_kind(condition, *PARTS) if not trees.free(p)]
     if not places:
         return None
     steps, part = rnd.choice(places)

@@ -14,10 +14,10 @@ import msgspec
 from differential import cases, features, ours, policies, reference, rewriting, shrinking
 from differential import spoiling, traces, worlds
 from differential.cases import Case
-from differential.ours import MAKERS
 from differential.reference import DiscardedError
 
 POLICIES, HISTORIES = 6, 2
+SPOILED = 0.4
 
 Phase = Callable[[str], None]
 
@@ -45,12 +45,15 @@ class _Playing:
         histories = [traces.trace(rnd, world, cases.length(rnd)) for _ in range(HISTORIES)]
         for _ in range(POLICIES):
             policy = policies.policy(rnd, world)
-            self._spoiled(rnd, Case(world, policy, ()))
+            if rnd.random() < SPOILED:
+                self._spoiled(rnd, Case(world, policy, ()))
             if rnd.random() < 0.35:
                 policy = rewriting.abbreviated(rnd, policy)
             if self._accepted(Case(world, policy, ()), "accepted"):
+                met = features.of_program(world, policy)
                 for history in histories:
-                    self._decided(cases.settled(cases.bearable(Case(world, policy, history))))
+                    case = cases.bearable(Case(world, policy, history))
+                    self._decided(cases.settled(case), met)
         return Round(dict(self.tally), tuple(self.differences))
 
     def _spoiled(self, rnd: Random, case: Case) -> None:
@@ -70,12 +73,16 @@ class _Playing:
         self.phase("ours")
         self.tally["validated"] += 1
         self.tally[name] += theirs
-        if ours.accepts(case) != theirs:
+        if ours.accepts(case) == theirs:
+            return theirs
+        known = ours.known_difference(case)
+        if known:
+            self.tally[f"known difference: {known}"] += 1
+        else:
             self._differs(case, disagree_on_validity)
-            return False
-        return theirs
+        return False
 
-    def _decided(self, case: Case) -> None:
+    def _decided(self, case: Case, met: set[str]) -> None:
         self.phase("reference")
         try:
             theirs = reference.verdicts(case)
@@ -86,47 +93,43 @@ class _Playing:
         self.tally["cases"] += 1
         self.tally["verdicts"] += theirs.count("\n") + 1
         self.tally["both verdicts"] += "true" in theirs and "false" in theirs
-        self.tally.update(features.of(case))
-        for name, make in MAKERS.items():
-            if name in ours.possible(case):
-                self.tally[f"by {name}"] += 1
-                if ours.verdicts(case, make) != theirs:
-                    self._differs(case, disagree_on_verdicts(name))
+        self.tally.update(met | features.of_history(case))
+        told = ours.verdicts(case)
+        self.tally.update(f"by {way}" for way in told.ways)
+        if told.disagreements or told.lines != theirs:
+            self._differs(case, disagree_on_verdicts)
 
     def _differs(self, case: Case, differs: Callable[[Case], str]) -> None:
         self.phase("shrinking")
         told = differs(case)
         small = shrinking.smallest(case, lambda c: bool(quietly(differs, c)))
-        self.differences.append(
-            f"seed {self.seed}\n{cases.texts(small)}\n{differs(small) or told}\n"
-        )
+        told = differs(small) or told
+        self.differences.append(f"seed {self.seed}\n{cases.texts(small)}\n{told}\n")
 
 
 def quietly(differs: Callable[[Case], str], case: Case) -> str:
     """Ask of a simplified case, which need not make sense any more."""
     try:
         return differs(case)
-    except (DiscardedError, KeyError, StopIteration, AssertionError):
+    except (DiscardedError, KeyError, StopIteration):
         return ""
 
 
 def disagree_on_validity(case: Case) -> str:
     """Tell who takes the program for valid, where it is one side only."""
-    theirs, mine = reference.accepts(case), ours.accepts(case)
-    if theirs == mine:
+    theirs, found = reference.accepts(case), ours.findings(case)
+    if theirs == (not found) or ours.known_difference(case):
         return ""
-    return f"reference accepts: {theirs}, Bridle accepts: {mine}\n{ours.findings(case)}"
+    return f"the reference accepts: {theirs}; Bridle says: {[str(f) for f in found]}"
 
 
-def disagree_on_verdicts(name: str) -> Callable[[Case], str]:
-    """Return a comparison of verdicts for one of our ways to make them."""
-
-    def differ(case: Case) -> str:
-        if not policies.markers(case.policy) or not reference.accepts(case):
-            return ""
-        if name not in ours.possible(case) or cases.settled(case) != case:
-            return ""
-        theirs, mine = reference.verdicts(case), ours.verdicts(case, MAKERS[name])
-        return "" if theirs == mine else f"reference:\n{theirs}\n{name}:\n{mine}"
-
-    return differ
+def disagree_on_verdicts(case: Case) -> str:
+    """Tell the verdicts of both sides, where they differ, or where Bridle is of two minds."""
+    if not policies.markers(case.policy) or cases.settled(case) != case:
+        return ""
+    if not (reference.accepts(case) and ours.accepts(case)):
+        return ""
+    theirs, told = reference.verdicts(case), ours.verdicts(case)
+    if theirs == told.lines and not told.disagreements:
+        return ""
+    return f"reference:\n{theirs}\nBridle:\n{told.lines}\n" + "\n".join(told.disagreements)

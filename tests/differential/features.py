@@ -7,7 +7,8 @@ from typing import Any
 from bridle.language.temporal import ast
 from differential import policies, traces, trees
 from differential.cases import Case
-from differential.worlds import UNIVERSAL
+from differential.policies import Policy
+from differential.worlds import UNIVERSAL, World
 
 NODES = {
     ast.Formerly: "formerly", ast.Previous: "previous", ast.Since: "since", ast.Exists: "exists",
@@ -21,18 +22,16 @@ NODES = {
 OPERATORS = ["<", "<=", ">", ">=", "==", "!="]
 
 
-def of(case: Case) -> set[str]:
-    """Name what a case makes use of."""
-    found = _of_tree(case.policy) | _of_trace(case)
-    conditions = policies.markers(case.policy)
+def of_program(world: World, policy: Policy) -> set[str]:
+    """Name what a policy makes use of."""
+    found = _of_tree(policy)
+    conditions = policies.markers(policy)
     found.add(f"nesting {min(max(map(trees.depth, conditions)), 4)}")
     found |= {f for c in conditions for f in _shapes(c)}
-    found.add(f"pins: {case.world.pinned}")
-    found.add("own partition" if case.world.pinned in UNIVERSAL else "whole history")
-    found.add(case.policy.effect)
-    found |= {c.keyword for c in case.policy.clauses}
-    found |= {"inline marker"} if any(trees.of_kind(case.policy, policies.Joined)) else set()
-    deciding = sum(k.deciding for k in case.world.kinds)
+    found |= {f"pins: {world.pinned}", policy.effect, *(c.keyword for c in policy.clauses)}
+    found.add("own partition" if world.pinned in UNIVERSAL else "whole history")
+    found |= {"inline marker"} if any(trees.of_kind(policy, policies.Joined)) else set()
+    deciding = sum(k.deciding for k in world.kinds)
     return found | {"several kinds decide"} if deciding > 1 else found
 
 
@@ -42,7 +41,8 @@ def _of_tree(tree: Any) -> set[str]:
     return found | {p.op for p in parts if isinstance(p, ast.Comparison)}
 
 
-def _of_trace(case: Case) -> set[str]:
+def of_history(case: Case) -> set[str]:
+    """Name what a history shows, beside the policy."""
     times = [e.time for e in case.trace]
     found = set() if traces.in_order(case.trace) else {"clock going back"}
     found |= {"equal stamps"} if len(set(times)) < len(times) else set()

@@ -1,20 +1,16 @@
-"""The incremental engine as an evaluator of replays: left alone, or saved, moved and changed.
-
-Where events are pinned to who asks, there is one partition for each who asked.
-"""
+"""Evaluators of replays that tests add: one that is interrupted, one that compares others."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from random import Random
 
-from bridle.engine.temporal.atoms import Atomiser
 from bridle.engine.temporal.caps import Caps
 from bridle.engine.temporal.event import Event, Read
 from bridle.engine.temporal.partition import Partition
 from bridle.engine.temporal.program import Program
-from bridle.engine.temporal.replay import ATOMS, Key, key, leaves, wanted
+from bridle.engine.temporal.replay import ATOMS, Evaluator, Key, key, leaves
 from bridle.language.events.ast import Events
 from bridle.language.events.pins import inject, universal
 from bridle.language.policy import Leaf
@@ -26,71 +22,78 @@ from bridle.model.finding import Location
 LIMITS = Caps(events=10_000, matches=10_000)
 
 
-class Incremental:
-    """Partitions that grow event by event."""
+class Interrupted:
+    """The incremental engine, but now and then a partition is saved and loaded, or its program
+    changes for a moment.
+    """
 
-    def __init__(self, rules: Rules, events: Events, atoms: Atomiser = ATOMS) -> None:
+    def __init__(self, rules: Rules, events: Events, seed: int = 0) -> None:
         self._pins = universal(events)
-        self._atoms = atoms
         found = {name: inject(c, events) for name, c in leaves(rules).items()}
         self._leaves = [leaf(name, condition) for name, condition in found.items()]
         self.program = Program(self._leaves, LIMITS)
-        self.partitions: dict[Key, Partition] = {}
-
-    def add(self, event: Event) -> None:
-        """Take an event into the history it belongs to."""
-        self._partition(key(self._pins, event)).add(event)
-
-    def ask(self, event: Event, read: Read) -> Mapping[str, bool]:
-        """Ask the history of the one who asks; there is none for nobody."""
-        mine = wanted(self._pins, read)
-        asked = Partition(self.program, self._atoms) if mine is None else self._partition(mine)
-        return asked.ask(self.program.leaves, event, read)
-
-    def _partition(self, mine: Key) -> Partition:
-        if mine not in self.partitions:
-            self.partitions[mine] = Partition(self.program, self._atoms)
-        return self.partitions[mine]
-
-
-class Interrupted(Incremental):
-    """The same, but at random points a partition is saved and loaded, or its program changes."""
-
-    def __init__(self, rules: Rules, events: Events, seed: int = 0) -> None:
-        super().__init__(rules, events)
         self._rnd = Random(seed)
+        self._partitions: dict[Key, Partition] = {}
         self._past: dict[Key, list[Event]] = {}
 
     def add(self, event: Event) -> None:
         """Add it, and perhaps go through a restart or a change of programs."""
         mine = key(self._pins, event)
-        super().add(event)
+        self._partition(mine).add(event)
         self._past.setdefault(mine, []).append(event)
         chance = self._rnd.random()
-        if chance < 0.25:
-            saved = self.partitions[mine].save()
-            self.partitions[mine] = Partition.load(self.program, saved, self._atoms)
-            assert self.partitions[mine].save() == saved, "loading and saving changes nothing"
-        elif chance < 0.45:
-            self._change()
+        if chance < 0.2:
+            saved = self._partitions[mine].save()
+            self._partitions[mine] = Partition.load(self.program, saved, ATOMS)
+            assert self._partitions[mine].save() == saved, "loading and saving changes nothing"
+        elif chance < 0.3:
+            self._change(mine)
 
     def ask(self, event: Event, read: Read) -> Mapping[str, bool]:
-        """Ask, and see that asking left no trace."""
-        before = {mine: each.save() for mine, each in self.partitions.items()}
-        told = super().ask(event, read)
-        after = {mine: self.partitions[mine].save() for mine in before}
-        assert after == before, "a question leaves no trace"
+        """Ask, now and then twice and looking whether the question left a trace."""
+        partition = self._partition(key(self._pins, event))
+        if self._rnd.random() < 0.7:
+            return partition.ask(self.program.leaves, event, read)
+        before = partition.save()
+        told = partition.ask(self.program.leaves, event, read)
+        assert partition.save() == before, "a question leaves no trace"
+        assert partition.ask(self.program.leaves, event, read) == told, "nor another answer"
         return told
 
-    def _change(self) -> None:
+    def _partition(self, mine: Key) -> Partition:
+        if mine not in self._partitions:
+            self._partitions[mine] = Partition(self.program, ATOMS)
+        return self._partitions[mine]
+
+    def _change(self, mine: Key) -> None:
         """Leave some conditions out for a moment: what comes back is filled from the past."""
         fewer = [each for each in self._leaves if self._rnd.random() < 0.5]
         for program in (Program(fewer, LIMITS), self.program):
-            for mine, partition in list(self.partitions.items()):
-                self.partitions[mine] = partition.adopt(program, lambda m=mine: self._told(m))
+            adopted = self._partitions[mine].adopt(program, lambda: iter(self._past[mine]))
+            self._partitions[mine] = adopted
 
-    def _told(self, mine: Key) -> Iterator[Event]:
-        return iter(self._past.get(mine, []))
+
+class Together:
+    """Several evaluators that have to agree on every condition; the first one's answers count."""
+
+    def __init__(self, evaluators: Mapping[str, Evaluator]) -> None:
+        self._evaluators = evaluators
+        self.disagreements: list[str] = []
+
+    def add(self, event: Event) -> None:
+        """Let each take the event in."""
+        for each in self._evaluators.values():
+            each.add(event)
+
+    def ask(self, event: Event, read: Read) -> Mapping[str, bool]:
+        """Ask each."""
+        told = {name: each.ask(event, read) for name, each in self._evaluators.items()}
+        first, *others = told
+        for name in others:
+            if told[name] != told[first]:
+                when = f"at {event.time // 1000}s, {event.action[1]}::{event.kind}"
+                self.disagreements.append(f"{when}: {first} {told[first]}, {name} {told[name]}")
+        return told[first]
 
 
 def leaf(name: str, condition: Condition) -> Leaf:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import lru_cache
+
+from msgspec import Struct
 
 from bridle.engine.temporal import replay
 from bridle.engine.temporal.replay import Evaluator
@@ -14,8 +17,11 @@ from bridle.language.events import parse as event_schemas
 from bridle.language.events.ast import Events
 from bridle.language.lexer import Source
 from bridle.language.program import Rules
+from bridle.language.temporal import ast
+from bridle.model.finding import Finding
 from differential.cases import Case
-from differential.histories import Incremental, Interrupted
+from differential import policies, trees
+from differential.histories import Interrupted, Together
 
 Make = Callable[[Rules, Events], Evaluator]
 
@@ -37,7 +43,7 @@ def events(schema: str, written: str | None) -> Events:
     return derive.derive(parsed, cedar_schema.read(Source("schema.cedarschema", schema)))
 
 
-def findings(case: Case) -> tuple[object, ...]:
+def findings(case: Case) -> tuple[Finding, ...]:
     """Say what is wrong with a program."""
     try:
         found, wrong = program.read({"policy_1.dw": case.program})
@@ -51,21 +57,42 @@ def accepts(case: Case) -> bool:
     return not findings(case)
 
 
-def verdicts(case: Case, make: Make) -> str:
-    """Return the verdict lines of an evaluator."""
-    known, found = events(case.schema, case.events), rules(case.program)
-    lines = trace.parse("trace_1.log", case.log)
-    return "\n".join(map(str, replay.replay(found, case.schema, known, lines, make(found, known))))
+OWN_FIELD = re.compile(r"`(?!input\.|output\.)[\w.]+` of ")
+
+
+def known_difference(case: Case) -> str:
+    """Name the documented difference that may make the two sides judge a program otherwise."""
+    for condition in policies.markers(case.policy):
+        binders = {(b.name, b.type) for _, b in trees.of_kind(condition, ast.Binder)}
+        if len(binders) > len({name for name, _ in binders}):
+            return "one name with two types"
+    found = findings(case)
+    typed = [f.code == "history_field_type" and OWN_FIELD.match(f.message) for f in found]
+    return "fields of the schema's own are typed" if found and all(typed) else ""
+
+
+class Told(Struct, frozen=True):
+    """The verdict lines, and where Bridle's own ways to them do not agree."""
+
+    lines: str
+    disagreements: tuple[str, ...]
+    ways: tuple[str, ...]
 
 
 MAKERS: dict[str, Make] = {
     "specification": replay.specification,
-    "incremental engine": Incremental,
+    "incremental engine": replay.incremental,
     "interrupted engine": Interrupted,
 }
 """Each way Bridle evaluates, by name."""
 
 
-def possible(case: Case) -> set[str]:
-    """Name the ways that can be asked: only the specification knows time that goes back."""
-    return set(MAKERS) if case.ordered else {"specification"}
+def verdicts(case: Case) -> Told:
+    """Replay a case in every way that can judge it. The specification's verdicts count."""
+    known, found = events(case.schema, case.events), rules(case.program)
+    lines = trace.parse("trace_1.log", case.log)
+    every = replay.choose(found, known, lines).name == "incremental"
+    ways = tuple(MAKERS) if every else ("specification",)
+    judges = Together({name: MAKERS[name](found, known) for name in ways})
+    made = replay.replay(found, case.schema, known, lines, judges)
+    return Told("\n".join(map(str, made)), tuple(judges.disagreements), ways)
