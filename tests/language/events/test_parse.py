@@ -113,7 +113,7 @@ def test_words_are_key_words_only_where_they_can_be_nothing_else(fields: str) ->
         (HEAD + "pin x: { a: Long } = context.x }", "event_schema_pin", (1, 31)),
         (HEAD + "pin x: Long = context }", "event_schema_pin", (1, 45)),
         (HEAD + "pin x: Long = action }", "event_schema_syntax", (1, 45)),
-        (HEAD + "pin a.b: Long = context.x }", "event_schema_syntax", (1, 31)),
+        (HEAD + "pin a.b: Long = context.x }", "event_schema_syntax", (1, 35)),
         (HEAD + ".. .inputs(A) }", "event_schema_syntax", (1, 31)),
         (HEAD + ", }", "event_schema_syntax", (1, 31)),
         (HEAD + "x: Set<String> }", "event_schema_syntax", (1, 37)),
@@ -143,21 +143,28 @@ def test_the_built_in_schema_pins_the_caller_on_every_kind() -> None:
         ("response", False),
         ("error", False),
     ]
-    pins = [m.name for d in schema.declarations for m in d.members if getattr(m, "pin", None)]
+    members = [m for d in schema.declarations for m in d.members if isinstance(m, Declared)]
+    pins = [m.name for m in members if m.pin]
     assert pins == ["callerPrincipal"] * 3
 
 
 PIECES = [*"{}<>():=,.@", "::", "...", "event", "decision", "pin", "A", "inputs", "x", "48", "h"]
 
 
+def outcome(text: str) -> str:
+    """Return the code of the refusal, if it is one; anything but a refusal with a place escapes."""
+    try:
+        read(text)
+    except LanguageError as error:
+        return error.finding.code if error.finding.location.line else ""
+    return "taken"
+
+
 @given(
     st.one_of(st.text(max_size=80), st.lists(st.sampled_from(PIECES), max_size=40).map(" ".join))
 )
 def test_any_text_is_a_schema_or_refused_with_a_place(text: str) -> None:
-    try:
-        read(text)
-    except LanguageError as error:
-        assert error.finding.location.line >= 1
+    assert outcome(text)
 
 
 @given(st.data())
@@ -165,7 +172,4 @@ def test_a_damaged_schema_is_a_schema_or_refused_with_a_place(data: st.DataObjec
     begin = data.draw(st.integers(0, len(TEXT)))
     end = data.draw(st.integers(begin, len(TEXT)))
     instead = data.draw(st.one_of(st.just(""), st.sampled_from(PIECES), st.text(max_size=5)))
-    try:
-        read(TEXT[:begin] + instead + TEXT[end:])
-    except LanguageError as error:
-        assert error.finding.code
+    assert outcome(TEXT[:begin] + instead + TEXT[end:])
