@@ -1,4 +1,4 @@
-"""How much history may be kept and looked at. One job: the numbers, and the error of passing one."""
+"""How much history may be kept and looked at: the numbers, and the error of passing one."""
 
 from __future__ import annotations
 

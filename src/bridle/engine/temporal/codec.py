@@ -33,8 +33,10 @@ class StateError(BridleError):
 
 
 class State(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """What is written. `program` and `key` say what it belongs to; the rest are columns, of which
-    `missions` are numbers in `names`.
+    """What is written.
+
+    `program` and `key` say what it belongs to; the rest are columns, of which `missions` are
+    numbers in `names`.
     """
 
     program: str

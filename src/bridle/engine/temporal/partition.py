@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+import msgspec
+
 from bridle.engine.temporal import codec
 from bridle.engine.temporal.atoms import Atomiser
 from bridle.engine.temporal.codec import StateError
@@ -20,6 +22,8 @@ from bridle.engine.temporal.program import Program
 __all__ = ["Partition", "StateError"]
 
 _PLAIN = Atomiser()
+_EVER = -(2**63)
+"""Before any event."""
 
 
 class Partition:
@@ -111,7 +115,7 @@ class Partition:
         state, records = codec.decode(
             data, made._log.layout, program=program.digest, key=made._key()
         )
-        made._fill(records, state.count, state.last_time)
+        made._log.fill(records, state.count, state.last_time)
         return made
 
     def adopt(self, program: Program, events: Callable[[], Iterator[Event]]) -> Partition:
@@ -122,41 +126,22 @@ class Partition:
         some condition is new.
         """
         made = Partition(program, self._atoms)
-        known = dict(self._carried(made))
-        count, last_time = self.count, self.last_time
+        given: list[Event] = []
         if program.conditions.keys() - self.program.conditions.keys():
             given = list(events())
-            ahead = max(0, len(given) - count)
-            known = {p + ahead: record for p, record in known.items()}
-            count += ahead
-            for position, event in enumerate(given, count - len(given)):
-                time = known[position].time if position in known else event.time
-                known[position] = made._log.layout.record(event, position, time)
-                last_time = max(last_time, time)
-        made._fill([known[position] for position in sorted(known)], count, last_time)
+        # They end where this partition does; if they begin before it, its positions move up.
+        ahead = max(0, len(given) - self.count)
+        known = {record.position + ahead: record for record in self._log.kept()}
+        layout, count = made._log.layout, self.count + ahead
+        clock = self.last_time if self.count else _EVER
+        records = {p: layout.carried(r, self._log.layout, p) for p, r in known.items()}
+        for position, event in enumerate(given, count - len(given)):
+            time = known[position].time if position in known else event.time
+            records[position] = layout.record(event, position, time)
+        merged = _in_order([records[position] for position in sorted(records)])
+        newest = max([clock, *(record.time for record in merged[-1:])])
+        made._log.fill(merged, count, newest if count else 0)
         return made
-
-    def _carried(self, made: Partition) -> Iterator[tuple[int, Record]]:
-        old, new = self._log.layout, made._log.layout
-        for record in self._log.kept():
-            if record.type < 0:
-                yield record.position, Record(record.position, record.time, -1, (), record.mission)
-                continue
-            kind = old.types[record.type]
-            fields = {
-                path: atom
-                for path, atom in zip(kind.paths, record.fields, strict=True)
-                if atom is not None
-            }
-            event = Event(record.time, kind.action, kind.kind, fields, record.mission)
-            yield record.position, new.record(event, record.position, record.time)
-
-    def _fill(self, records: Iterable[Record], count: int, last_time: int) -> None:
-        log = self._log
-        for record in records:
-            time = max(record.time, log.last_time) if log.count else record.time
-            log.append(_at(record, time))
-        log.settle(count, last_time)
 
     def _next(self, event: Event) -> Record:
         log = self._log
@@ -167,7 +152,12 @@ class Partition:
         return str(self._atoms.text("bridle"))
 
 
-def _at(record: Record, time: int) -> Record:
-    if record.time == time:
-        return record
-    return Record(record.position, time, record.type, record.fields, record.mission)
+def _in_order(records: list[Record]) -> list[Record]:
+    """Return the records with times that never go back."""
+    clock, found = _EVER, list[Record]()
+    for record in records:
+        clock = max(clock, record.time)
+        found.append(
+            record if record.time == clock else msgspec.structs.replace(record, time=clock)
+        )
+    return found

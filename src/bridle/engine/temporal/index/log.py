@@ -59,11 +59,22 @@ class Log:
 
     def append(self, record: Record) -> None:
         """Add the newest event, for good. Its position and time are not before those before."""
-        self.last_time = record.time
-        self.count = record.position + 1
-        self._advance(record.time)
-        if not self.layout.keeps(record):
-            return
+        self.settle(record.position + 1, record.time)
+        if self.layout.keeps(record):
+            self._insert(record)
+
+    def fill(self, records: Iterable[Record], count: int, time: int) -> None:
+        """Put into an empty log what is kept when there have been `count` events up to `time`.
+
+        The same as appending them one by one: what would have gone by `time` is left out.
+        """
+        horizons = self.layout.horizons
+        for record in records:
+            if horizons[record.type] >= 0 and record.time >= time - horizons[record.type]:
+                self._insert(record)
+        self.settle(count, time)
+
+    def _insert(self, record: Record) -> None:
         self.records[record.position] = record
         self._streams[record.type].append(record)
         self._taken[record.mission] += 1
@@ -85,8 +96,9 @@ class Log:
             return
         self.records[record.position] = record
         for postings in self._postings_of[record.type]:
+            # One by one: what has been pushed must be known even if the next push fails.
             if postings.push(record):
-                pushed.append(postings)
+                pushed.append(postings)  # noqa: PERF401
 
     def take(self, record: Record, pushed: list[Postings]) -> None:
         """Take the event of `put` off again."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import operator
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
+from typing import cast
 
 from msgspec import Struct
 
@@ -124,7 +125,7 @@ def key_of(indexes: tuple[int, ...]) -> Callable[[Fields], Key]:
     """Return what reads the key off an event's fields; all of them are there."""
     if not indexes:
         return lambda fields: ()  # noqa: ARG005 - one group for all
-    return operator.itemgetter(*indexes)
+    return cast("Callable[[Fields], Key]", operator.itemgetter(*indexes))
 
 
 def _run(posting: Posting, position: int) -> int:

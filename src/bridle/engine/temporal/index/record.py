@@ -64,6 +64,17 @@ class Layout:
         get = event.fields.get
         return Record(position, time, number, tuple([get(path) for path in paths]), event.mission)
 
+    def carried(self, record: Record, other: Layout, position: int) -> Record:
+        """Return what `other` kept as it is kept here: a field that was not kept is not there."""
+        if record.type == OTHER:
+            return Record(position, record.time, OTHER, (), record.mission)
+        kept = other.types[record.type]
+        fields = dict(zip(kept.paths, record.fields, strict=True))
+        number = self.number(kept.action, kept.kind)
+        paths = () if number == OTHER else self.types[number].paths
+        values = tuple([fields.get(path) for path in paths])
+        return Record(position, record.time, number, values, record.mission)
+
     def keeps(self, record: Record) -> bool:
         """Whether events of this type are kept at all."""
         return self.horizons[record.type] >= 0

@@ -9,7 +9,6 @@ from msgspec import Struct
 from bridle.engine.temporal.index.record import Record
 from bridle.engine.temporal.index.tests import Test, matcher
 
-
 ANY = -2
 """In place of a type: whichever it is."""
 

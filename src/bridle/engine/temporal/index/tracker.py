@@ -54,6 +54,15 @@ class TrackerSpec(Struct, frozen=True):
     guards: tuple[GuardSpec, ...]
 
 
+class _Trial(Struct, frozen=True):
+    """A later moment and one more event: `own` is the row it makes, `blocks` the keys it blocks."""
+
+    time: int
+    newest: Record
+    own: RowKey | None
+    blocks: list[Key | None]
+
+
 class _Row:
     __slots__ = ("counted", "joins", "output", "position", "time", "value")
 
@@ -157,74 +166,59 @@ class Tracker:
         """Return how many outputs `group` has, and their sum, at `time` and with `newest` added."""
         found = self._groups.get(group)
         count, total = (len(found.outputs), found.total) if found else (0, 0)
-        blocks = [guard.hit(newest) for guard in self._guards]
-        own = self._row_of(newest)
-        touched = self._touched(group, time, own, blocks)
+        trial = _Trial(
+            time, newest, self._row_of(newest), [guard.hit(newest) for guard in self._guards]
+        )
+        touched = self._touched(group, trial)
         if not touched:
             return count, total
-        changes: dict[Key, tuple[int, int]] = {}
-        for key in touched:
-            self._change(key, time, newest, own, blocks, changes)
         outputs = found.outputs if found else {}
-        for output, (change, value) in changes.items():
+        for output, (change, value) in self._changes(touched, trial).items():
             before = outputs.get(output, 0)
             appears = (before + change > 0) - (before > 0)
             count += appears
             total += appears * value
         return count, total
 
-    def _touched(
-        self, group: Key, time: int, own: RowKey | None, blocks: list[Key | None]
-    ) -> dict[RowKey, None]:
+    def _touched(self, group: Key, trial: _Trial) -> list[RowKey]:
+        """Return the rows of `group` that may count otherwise in a trial than they do now."""
         touched: dict[RowKey, None] = {}
-        since = time - self._spec.window
+        since = trial.time - self._spec.window
         for key, row in self._rows.items():
             if row.time >= since:
                 break
             touched[key] = None
-        for guard, hit in zip(self._guards, blocks, strict=True):
-            for stale in guard.stale(time):
+        for guard, hit in zip(self._guards, trial.blocks, strict=True):
+            for stale in guard.stale(trial.time):
                 touched.update(guard.members.get(stale, {}))
             if hit is not None:
                 touched.update(guard.members.get(hit, {}))
-        if own is not None:
-            touched[own] = None
-        return {key: None for key in touched if key[0] == group}
+        if trial.own is not None:
+            touched[trial.own] = None
+        return [key for key in touched if key[0] == group]
 
-    def _change(
-        self,
-        key: RowKey,
-        time: int,
-        newest: Record,
-        own: RowKey | None,
-        blocks: list[Key | None],
-        changes: dict[Key, tuple[int, int]],
-    ) -> None:
-        row = self._rows.get(key)
-        counted = row is not None and row.counted
-        if key == own:
-            row = self._make(newest)
-        assert row is not None
-        counts = self._stands(row, time, blocks, newest)
-        if counts != counted:
-            change, _ = changes.get(row.output, (0, 0))
-            changes[row.output] = (change + counts - counted, row.value)
+    def _changes(self, touched: list[RowKey], trial: _Trial) -> dict[Key, tuple[int, int]]:
+        """Return how many more rows have each output in a trial, and what the output adds."""
+        changes: dict[Key, tuple[int, int]] = {}
+        for key in touched:
+            known = self._rows.get(key)
+            row = self._make(trial.newest) if key == trial.own or known is None else known
+            counts = self._stands(row, trial.time, trial)
+            counted = known is not None and known.counted
+            if counts != counted:
+                change, _ = changes.get(row.output, (0, 0))
+                changes[row.output] = (change + counts - counted, row.value)
+        return changes
 
-    def _stands(
-        self,
-        row: _Row,
-        time: int,
-        blocks: list[Key | None] | None = None,
-        newest: Record | None = None,
-    ) -> bool:
-        """Whether a row counts at `time`; `blocks` are the keys that `newest` blocks as well."""
+    def _stands(self, row: _Row, time: int, trial: _Trial | None = None) -> bool:
+        """Whether a row counts at `time`, with what a trial blocks blocked as well."""
         if row.time < time - self._spec.window:
             return False
         for number, guard in enumerate(self._guards):
             join = row.joins[number]
             last = guard.last.get(join)
-            if blocks is not None and newest is not None and blocks[number] == join:
-                last = (time, newest.position)
+            if trial is not None and trial.blocks[number] == join:
+                last = (time, trial.newest.position)
             if guard.blocks(last, row.position, time):
                 return False
         return True

@@ -49,7 +49,7 @@ def aggregate(compiler: Compiler, term: Count | Sum, outside: Scope) -> Number:
 def _unwrapped(
     body: Condition, names: Sequence[str], scope: Scope
 ) -> tuple[list[Condition], Scope]:
-    """Return the conjuncts under the outermost `exists`, which an aggregate projects away anyway."""
+    """Return the conjuncts under the outermost `exists`: an aggregate projects it away anyway."""
     inner, hidden = body, set[str]()
     while isinstance(inner, Exists):
         hidden.add(inner.binder.name)

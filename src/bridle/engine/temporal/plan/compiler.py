@@ -1,7 +1,6 @@
-"""Conditions → checks and rows. One job: each operator at any position; what can be known sooner
+"""Conditions → checks and rows, operator by operator, at any position.
 
-is left to `seek`, `continuity`, `aggregates` and `standing`.
-
+What an index answers at once is left to `seek`, `continuity`, `aggregates` and `standing`.
 A check says whether a condition holds at a position for some values of the variables that have none
 yet. Rows yield once for each such assignment, having written it into the environment. Both follow
 the order in which the language binds: from left to right, the right side of `since` first.
@@ -85,7 +84,9 @@ class Compiler:
         """Note that all events must be kept, for their positions and times."""
         self.ticks = max(self.ticks, horizon)
 
-    def check(self, condition: Condition, scope: Scope) -> Check:
+    def check(  # noqa: PLR0911 - one for each operator
+        self, condition: Condition, scope: Scope
+    ) -> Check:
         """Compile to whether `condition` holds."""
         match condition:
             case Predicate():
@@ -110,7 +111,9 @@ class Compiler:
             case _:
                 raise UsageError(f"a {type(condition).__name__} is left of a macro")
 
-    def rows(self, condition: Condition, scope: Scope) -> tuple[Rows, Scope]:
+    def rows(  # noqa: PLR0911 - one for each operator
+        self, condition: Condition, scope: Scope
+    ) -> tuple[Rows, Scope]:
         """Compile to the assignments of the variables not in `scope`, which then are."""
         if free(condition) <= scope.bound.keys():
             return _once(self.check(condition, scope)), scope

@@ -14,8 +14,10 @@ from bridle.language.temporal.ast import Condition
 
 
 class Plan:
-    """Immutable. `checks` are the conditions by their digests, `slots` the size of the environment
-    they need, `layout` and the specs what a partition keeps for them.
+    """Immutable.
+
+    `checks` are the conditions by their digests, `slots` the size of the environment they need,
+    `layout` and the specs what a partition keeps for them.
     """
 
     __slots__ = ("_postings", "_tallies", "_trackers", "checks", "layout", "slots")

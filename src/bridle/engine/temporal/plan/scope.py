@@ -27,8 +27,10 @@ from bridle.language.temporal.ast import (
 
 
 class Scope(Struct, frozen=True):
-    """`bound`: the slots of the variables that have a value here. `newest`: whether the position
-    can only be the newest. `horizon`: how far back it can be, in milliseconds.
+    """Where a condition is evaluated.
+
+    `bound`: the slots of the variables that have a value here. `newest`: whether the position can
+    only be the newest. `horizon`: how far back it can be, in milliseconds.
     """
 
     bound: dict[str, int]
@@ -85,7 +87,7 @@ def stripped(condition: Condition) -> tuple[Condition, bool]:
     return condition, negated
 
 
-def free(condition: Condition) -> set[str]:
+def free(condition: Condition) -> set[str]:  # noqa: PLR0911 - one for each operator
     """Return the variables that a condition mentions and does not bind."""
     match condition:
         case Predicate(fields=fields):

@@ -109,7 +109,7 @@ def _formerly_visiting(
     span = milliseconds(condition.window)
 
     def held(moment: Moment, position: int, time: int) -> bool:
-        for record in visit(moment, position, time - span):  # noqa: SIM110 - as everywhere here
+        for record in visit(moment, position, time - span):
             if check(moment, record.position, record.time):
                 return True
         return False

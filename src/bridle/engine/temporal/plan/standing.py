@@ -1,8 +1,8 @@
 """Rows that stand until something blocks them: which conjunctions a `Tracker` answers.
 
 Those of one `formerly` (or the right side of one `since`), comparisons of what its event binds, and
-negated `formerly` (or the left side of the `since`) that agree with it in some variable. Only at the
-newest position, and only where every part is about one event.
+negated `formerly` (or the left side of the `since`) that agree with it in some variable: only at
+the newest position, and only where every part is about one event.
 """
 
 from __future__ import annotations
