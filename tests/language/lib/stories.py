@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.language.lib.desk import Happened, Story
+from language.lib.desk import Happened, Story
 
 HOUR = 3600
 

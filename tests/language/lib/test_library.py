@@ -7,7 +7,7 @@ import re
 import pytest
 from dogwood import native
 
-from tests.language.lib.desk import (
+from language.lib.desk import (
     EVENTS,
     LIBRARY,
     SCHEMA,
@@ -17,7 +17,7 @@ from tests.language.lib.desk import (
     library,
     program,
 )
-from tests.language.lib.stories import STORIES
+from language.lib.stories import STORIES
 
 NAMES = re.findall(r"^def temporal (\w+)\(", library(), re.MULTILINE)
 KEPT = [(n, w) for n, story in STORIES.items() for w in story.kept]
