@@ -133,7 +133,7 @@ def kinds(text: str) -> dict[str, tuple[bool, str]]:
 
 @pytest.mark.parametrize("scope", SCOPES)
 def test_every_scope_has_the_four_kinds_and_only_requests_decide(bundle, scope: str) -> None:
-    assert bundle.schemas.events[scope] == event_schemas()[scope]
+    assert bundle.schemas.events[scope] == "max_window = 86400s\n" + event_schemas()[scope]
     found = kinds(event_schemas()[scope])
     assert {kind: decides for kind, (decides, _) in found.items()} == {
         "request": True,

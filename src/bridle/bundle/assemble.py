@@ -101,7 +101,7 @@ class _Assembly:
             approvers=people.approvers,
             missions=missions.read(documents[missions.FILE], land, people, findings),
             policies=rules,
-            schemas=self._schemas(land, extra, rules),
+            schemas=self._schemas(land, extra, rules, head.history.max_window_s),
             untyped={name: found for name, tool in land.tools.items() if (found := _untyped(tool))},
         )
         self._references(bundle)
@@ -133,14 +133,16 @@ class _Assembly:
                 check_attributes(extra, entity, thing.attributes, at, self.findings)
         return extra
 
-    def _schemas(self, land: Landscape, extra: Extra, rules: tuple[Policy, ...]) -> Schemas:
+    def _schemas(
+        self, land: Landscape, extra: Extra, rules: tuple[Policy, ...], most: int
+    ) -> Schemas:
         tools = land.tools.values()
         past = {leaf.name for policy in rules for leaf in policy.leaves}
         found = Schemas(
             tools=tools_schema(tools, extra, past),
             governance=governance_schema(extra),
             judging=tools_schema(tools, extra, past, lean=True),
-            events=event_schemas(),
+            events={scope: f"max_window = {most}s\n{t}" for scope, t in event_schemas().items()},
             calls=tools_schema(tools, extra, past, closing=False),
             logged=logged_schema(tools, extra),
         )

@@ -20,6 +20,7 @@ def write_schemas(bundle: Bundle, root: str | Path) -> tuple[Path, ...]:
     texts = {
         "tools.cedarschema": bundle.schemas.tools,
         "governance.cedarschema": bundle.schemas.governance,
+        "events.cedarschema": bundle.schemas.logged,
         **{f"{scope}.dwschema": text for scope, text in bundle.schemas.events.items()},
     }
     try:

@@ -6,8 +6,6 @@ in silence, and so would the forbid that asks for it.
 
 from __future__ import annotations
 
-import msgspec
-
 from bridle.bundle.bundle import Bundle
 from bridle.bundle.parse.table import Findings
 from bridle.language.errors import LanguageError
@@ -42,9 +40,9 @@ class _Checker:
     def __init__(self, bundle: Bundle) -> None:
         self._files = bundle.files
         self._actions = _actions("schema/tools.cedarschema", bundle.schemas.tools)
-        logged = _actions("schema/logged.cedarschema", bundle.schemas.logged)
-        self._events = {
-            scope: _events(scope, text, logged, bundle.manifest.history.max_window_s)
+        logged = _actions("schema/events.cedarschema", bundle.schemas.logged)
+        self._events: dict[str, Events] = {
+            scope: derive(parse(Source(f"schema/{scope}.dwschema", text)), logged)
             for scope, text in bundle.schemas.events.items()
         }
 
@@ -63,8 +61,3 @@ class _Checker:
 
 def _actions(name: str, text: str) -> CedarActions:
     return cedar_schema.read(Source(name, text))
-
-
-def _events(scope: str, text: str, logged: CedarActions, most: int) -> Events:
-    schema = parse(Source(f"schema/{scope}.dwschema", text))
-    return derive(msgspec.structs.replace(schema, max_window=most), logged)

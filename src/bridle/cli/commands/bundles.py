@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 from msgspec.structs import asdict
@@ -16,10 +17,16 @@ from bridle.cli.root import FINDINGS, Command
 @choice.bundle
 @click.option("--strict", is_flag=True, help="Warnings fail as well.")
 @click.option("--write-schemas", is_flag=True, help="Write the generated schemas into schema/.")
+@click.option("-v", "--verbose", is_flag=True, help="Say each condition over history in words.")
 @choice.as_json
 @click.pass_context
-def check(
-    ctx: click.Context, bundle: Path, strict: bool, write_schemas: bool, as_json: bool
+def check(  # noqa: PLR0917 - click passes them by name
+    ctx: click.Context,
+    bundle: Path,
+    strict: bool,
+    write_schemas: bool,
+    verbose: bool,
+    as_json: bool,
 ) -> None:
     """Parse, type-check and lint a bundle: every finding with its place and a way out.
 
@@ -33,16 +40,41 @@ def check(
         write(loaded, bundle)
     counts = findings.counts(found)
     good = loaded is not None and not (strict and counts["warnings"])
+    told = sentences(loaded) if loaded is not None and (verbose or as_json) else []
     if as_json:
         digest = loaded.digest if loaded else ""
         rows = [findings.row(each) for each in found]
-        terminal.document({"ok": good, "digest": digest, **counts, "findings": rows})
+        terminal.document(
+            {"ok": good, "digest": digest, **counts, "findings": rows, "sentences": told}
+        )
     else:
         findings.show(found)
+        for each in told:
+            place = terminal.visible(f"{each['file']}:{each['line']}:{each['column']}")
+            terminal.line(f"{place}: {each['policy']}: {terminal.visible(each['sentence'])}")
         icon = terminal.styled("✓", "ok") if good else terminal.styled("✗", "error")
-        told = ", ".join(terminal.counted(count, what[:-1]) for what, count in counts.items())
-        terminal.line(f"{icon} {describe(loaded) if loaded else bundle}: {told}")
+        sums = ", ".join(terminal.counted(count, what[:-1]) for what, count in counts.items())
+        terminal.line(f"{icon} {describe(loaded) if loaded else bundle}: {sums}")
     ctx.exit(0 if good else FINDINGS)
+
+
+def sentences(bundle: Bundle) -> list[dict[str, Any]]:
+    """Return what each condition over history says, in the order of the policies."""
+    from bridle.bundle.sentences import sentence
+
+    return [
+        {
+            "policy": policy.id,
+            "effect": policy.effect,
+            "file": leaf.location.file,
+            "line": leaf.location.line,
+            "column": leaf.location.column,
+            "scope": leaf.scope,
+            "sentence": sentence(leaf),
+        }
+        for policy in bundle.policies
+        for leaf in policy.leaves
+    ]
 
 
 def describe(bundle: Bundle) -> str:
