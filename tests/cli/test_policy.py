@@ -179,3 +179,16 @@ def test_the_usual_macros_are_there_and_can_be_replaced(bridle_, case):
     assert (usual.code, none.code) == (0, 1), usual.out
     assert "count_within" not in json.dumps(usual.json["policies"][0]["conditions"])
     assert "count_within" in none.json["findings"][0]["message"]
+
+
+def test_events_that_no_schema_declares_are_told_of_beside_the_verdicts(bridle_, case):
+    trace = case / "trace.log"
+    lines = trace.read_text().splitlines()
+    lines.insert(1, lines[0].replace('Action::"Read"::request', 'Action::"Read"::requst'))
+    trace.write_text("\n".join(lines))
+    words = ("policy.dw", "--policy-schema", "schema.cedarschema", "--trace", "trace.log")
+    ran = bridle_("policy", "replay", *words, cwd=case)
+    assert ran.code == 0
+    assert ran.out == reference("replay", *words, cwd=case)
+    assert "1 event of this trace, line 2 first" in ran.err
+    assert bridle_("policy", "replay", *words, "--json", cwd=case).json["unknown"] == [2]

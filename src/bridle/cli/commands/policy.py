@@ -138,10 +138,11 @@ def replay(*, reference: bool, as_json: bool, **given: Any) -> None:
     if as_json:
         faults = sum(bool(verdict.errors) for verdict in verdicts)
         told = {"evaluator": chosen.name, "why": chosen.why, "faults": faults}
-        _document(program.found, **told, verdicts=verdicts)
+        _document(program.found, **told, unknown=_unknown(program), verdicts=verdicts)
     else:
         for verdict in verdicts:
             terminal.line(str(verdict))
+        _warn_of(_unknown(program))
 
 
 def _read(given: _Given, *, as_json: bool) -> _Program:
@@ -177,6 +178,26 @@ def _understood(given: _Given) -> _Program:
     rules, found = program.read(written, macros)
     found = found or validation.validate(rules, schema, kinds)
     return _Program(rules, schema.text, known, found, lines)
+
+
+def _unknown(program: _Program) -> list[int]:
+    """Return the lines of the trace that no condition can speak of: no schema declares them."""
+    known = program.known.events.events
+    return [
+        each.line
+        for each in program.trace
+        if ("::".join(each.namespace), each.action, each.kind) not in known
+    ]
+
+
+def _warn_of(lines: list[int]) -> None:
+    if lines:
+        told = terminal.counted(len(lines), "event")
+        terminal.complain(
+            f"no schema declares {told} of this trace, line {lines[0]} first",
+            "unknown_event",
+            "the Cedar schema has the actions, the event schema the kinds",
+        )
 
 
 def _shown(text: str) -> str:
