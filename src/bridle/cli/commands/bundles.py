@@ -17,7 +17,7 @@ from bridle.cli.root import FINDINGS, Command
 @choice.bundle
 @click.option("--strict", is_flag=True, help="Warnings fail as well.")
 @click.option("--write-schemas", is_flag=True, help="Write the generated schemas into schema/.")
-@click.option("-v", "--verbose", is_flag=True, help="Say each condition over history in words.")
+@click.option("-v", "verbose", is_flag=True, help="Say each condition over history in words.")
 @choice.as_json
 @click.pass_context
 def check(  # noqa: PLR0917 - click passes them by name
