@@ -7,6 +7,8 @@ One verdict authorises one start. Whoever commits `started` runs the effect.
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import structs
 
 from bridle.governor.action import budgets
@@ -150,7 +152,7 @@ def _record_end(
     turn: Turn,
     row: ActionRow | AttemptRow,
     ids: dict[str, str],
-    what: dict[str, str | int],
+    what: dict[str, Any],
     returned: dict[str, int] | None = None,
 ) -> None:
     """Record an end that nobody reported."""

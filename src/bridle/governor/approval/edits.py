@@ -16,6 +16,7 @@ from bridle.governor.action.standing import Standing
 from bridle.governor.approval import exceptions
 from bridle.governor.ground import clear
 from bridle.governor.ground.turn import Turn
+from bridle.governor.history import telling
 from bridle.model.calls import Terms
 from bridle.model.errors import RefusedError
 from bridle.model.reason import Reason
@@ -89,7 +90,10 @@ def _standing(turn: Turn, row: HoldRow) -> Standing:
 
 def _would_run(at: Standing, row: HoldRow, typed: Typed) -> None:
     """Refuse arguments that the hold's approval would not make run exactly as they are."""
-    judged, _ = exceptions.judge(at, row.tool, typed, holds.waivers(row))
+    action = at.turn.tx.get(ActionRow, row.action)
+    number = action.requests + 1 if action is not None else 1
+    request = telling.request_id(row.action, number)
+    judged, _ = exceptions.judge(at, row.tool, typed, holds.waivers(row), request)
     if judged.effect is Effect.MODIFY and judged.typed is not None:
         raise RefusedError(
             f"a policy would change these arguments ({_said(judged)})",

@@ -87,7 +87,7 @@ def grant(turn: Turn, hold: HoldRow, terms: Terms, args: str) -> ExceptionRow | 
 
 
 def judge(
-    at: Standing, tool: str, typed: Typed, waived: frozenset[tuple[str, str]], request: str = ""
+    at: Standing, tool: str, typed: Typed, waived: frozenset[tuple[str, str]], request: str
 ) -> tuple[Judgement, tuple[ExceptionRow, ...]]:
     """Judge an action with what an approval waives and, where it would hold, what exceptions lift.
 

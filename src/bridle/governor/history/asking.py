@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
 
 from msgspec import structs
 
@@ -13,14 +12,12 @@ from bridle.engine.temporal.atoms import Atomiser
 from bridle.engine.temporal.caps import HistoryCapError
 from bridle.engine.temporal.event import Event, Read
 from bridle.engine.temporal.history import UnknownHistoryError
+from bridle.engine.temporal.program import Program
 from bridle.governor.ground.turn import Turn
 from bridle.governor.history import entries, partitions, whose
 from bridle.governor.history.whose import Whose
 from bridle.model.reason import ReasonCode
 from bridle.store.rows import PartitionRow
-
-if TYPE_CHECKING:
-    from bridle.engine.temporal.program import Program
 
 
 class Asking:

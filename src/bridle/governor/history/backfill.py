@@ -56,12 +56,12 @@ class _Request(Struct, frozen=True):
 class Past:
     """The events of the log's records since a moment. Read once, in order."""
 
-    def __init__(self, turn: Turn, since: int, most: int = MOST) -> None:
+    def __init__(self, turn: Turn, since: int) -> None:
         self._turn = turn
         self._open = opener(turn.core.keyring, turn.tx)
         # The last requests that were told of: what came of one has the same arguments.
         self._requests: OrderedDict[tuple[str, int], _Request] = OrderedDict()
-        self._start = max(0, turn.tx.frontier().size - most, turn.globals.told)
+        self._start = max(0, turn.tx.frontier().size - MOST, turn.globals.told)
         self._since = since
         self.complete = self._complete()
 

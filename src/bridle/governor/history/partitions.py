@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from msgspec import structs
 
 from bridle.engine.temporal.event import Event
+from bridle.engine.temporal.partition import Partition, StateError
+from bridle.engine.temporal.program import Program
 from bridle.governor.ground.core import tampered
 from bridle.governor.ground.turn import Turn
 from bridle.governor.history import chain, whose
@@ -17,10 +18,6 @@ from bridle.store.rows import HistoryRow, MissionRow, PartitionRow, SnapshotRow
 
 # Events after a snapshot before there is another: at least so many, and a part of all there are,
 # so that what snapshots cost is a constant for each event.
-if TYPE_CHECKING:
-    from bridle.engine.temporal.partition import Partition
-    from bridle.engine.temporal.program import Program
-
 _TAIL = 256
 _PART = 4
 
@@ -97,7 +94,6 @@ def _save(turn: Turn, row: PartitionRow, held: Held) -> None:
 
 
 def _rebuilt(turn: Turn, row: PartitionRow, program: Program) -> Held:
-    from bridle.engine.temporal.partition import Partition
 
     saved = _snapshot(turn, row, program)
     if saved is not None:
@@ -125,7 +121,6 @@ def _snapshot(
         raise tampered(f"the snapshot of partition {row.id} is not one that was written")
     if found.program != program.digest or not row.first - 1 <= found.seq <= row.seq:
         return None
-    from bridle.engine.temporal.partition import Partition, StateError
 
     try:
         return Partition.load(program, found.state, turn.core.atoms), found
