@@ -103,10 +103,10 @@ def test_an_event_nobody_knows_is_left_as_it_is() -> None:
 
 
 def test_pinning_a_long_chain_keeps_its_order() -> None:
-    text = " && ".join(f'D::Action::"A"::request{{ requestId: "{i}" }}' for i in range(70))
+    text = " && ".join(f'D::Action::"A"::request{{ requestId: "{i}" }}' for i in range(50))
     chain = conjuncts(inject(parsed(text), events()))
     said = [[f.term for f in part.fields] for part in chain if isinstance(part, Predicate)]
-    assert [terms[0] for terms in said] == [TextLiteral(str(i)) for i in range(70)]
+    assert [terms[0] for terms in said] == [TextLiteral(str(i)) for i in range(50)]
     assert all(len(terms) == 2 and isinstance(terms[1], ScopeField) for terms in said)
 
 
