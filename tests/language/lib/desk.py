@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dogwood import native
 
-from bridle.engine.temporal.replay import replay
+from bridle.engine.temporal.replay import incremental, replay, specification
 from bridle.language import program as programs
 from bridle.language.events import cedar_schema, derive
 from bridle.language.events import parse as schemas
@@ -103,10 +103,15 @@ def allowed(rule: str, history: Iterable[Happened], scope: str = "mission") -> b
 
 
 def judged(rule: str, history: Iterable[Happened], scope: str = "mission") -> bool:
-    """Whether Bridle's own evaluator of record allows the last event."""
+    """Whether Bridle allows the last event: by the specification, and by what decides in earnest."""
     rules, findings = programs.read({"policy.dw": policies(rule)}, library())
     assert findings == ()
     schema = schemas.parse(Source("events", (EVENTS / f"{scope}.dwschema").read_text("utf-8")))
     events = derive.derive(schema, cedar_schema.read(Source("schema.cedarschema", SCHEMA)))
     lines = parse("trace.log", "".join(f"{each.line()}\n" for each in history))
-    return replay(rules, SCHEMA, events, lines)[-1].allowed
+    found = {
+        replay(rules, SCHEMA, events, lines, make(rules, events))[-1].allowed
+        for make in (specification, incremental)
+    }
+    assert len(found) == 1, "the two evaluators disagree"
+    return found.pop()
