@@ -16,6 +16,9 @@ from bridle.bundle.schema.json_schema import Schema, validator
 from bridle.bundle.schema.paths import Place, find
 from bridle.language.policy import Policy
 from bridle.language.remedy import Clamp, Drop, Mask, Modify, Redact, Replace, SetTo, Truncate
+from bridle.language.temporal.ast import Predicate
+from bridle.language.temporal.tree import walk
+from bridle.model.event import EventKind
 
 _TEXTUAL = frozenset({"string", "array", "object"})
 _FIT: dict[type[Modify], tuple[frozenset[str], str]] = {
@@ -115,7 +118,7 @@ class RemedyLint:
 
     def _observed(self) -> None:
         """INVARIANT: some operator changes what the conditions look at, or the loop never ends."""
-        looked_at = _looked_at(self.policy.node)
+        looked_at = _looked_at(self.policy.node) | _looked_back_at(self.policy)
         for operator in self.policy.modify:
             root, steps = operator.path.root, operator.path.steps
             wanted = {name for r, name in looked_at if r in {root, "facts"}}
@@ -166,6 +169,16 @@ def _looked_at(node: pst.Template) -> set[tuple[str, str]]:
             continue
         stack += parts(expr)
     return found
+
+
+def _looked_back_at(policy: Policy) -> set[tuple[str, str]]:
+    """Return the same for conditions over history: parts of the action, and of requests like it."""
+    found = {tuple(r.split(".")[1:3]) for leaf in policy.leaves for r in leaf.reads}
+    for leaf in policy.leaves:
+        for node in walk(leaf.condition):
+            if isinstance(node, Predicate) and node.kind == EventKind.REQUEST:
+                found |= {tuple(f.path.split(".")[:2]) for f in node.fields}
+    return {(pair[0], pair[1]) for pair in found if len(pair) == 2}
 
 
 def _path(expr: Any) -> tuple[str, ...] | None:
