@@ -123,7 +123,7 @@ class Author:
             return self._atoms(bound, need)
         kinds = {
             self._formerly_binding: 7, self._previous_binding: 2, self._since_binding: 3,
-            self._join: 6, self._more: 2, self._computed: 2, self._here: 1,
+            self._join: 6, self._more: 2, self._computed: 2, self._here: 1, self._unanswered: 6,
         }  # fmt: skip
         chosen = self.rnd.choices(list(kinds), list(kinds.values()))[0]
         return chosen(depth, bound, need)
@@ -162,6 +162,42 @@ class Author:
         for _ in range(self.rnd.choice([0, 1, 1, 2] if not rest else [0, 0, 1])):
             parts.append(self.filter(depth - 1, seen))
         return trees.chain(parts)
+
+    def _unanswered(self, depth: int, bound: Bound, need: Bound) -> ast.Condition:
+        """Bind by one event that no other one of the same values has answered."""
+        plain = [n for n, kind in need.items() if kind != ast.TIMEPOINT]
+        anchor = self._atoms(bound, need)
+        if not plain or not any(isinstance(p, ast.Predicate) for p in trees.conjuncts(anchor)):
+            return self._join(depth, bound, need)
+        seen = {**bound, **need}
+        parts: list[ast.Condition] = [ast.Formerly(self.window(), anchor)]
+        if self.rnd.random() < 0.4:
+            answer = ast.Not(self._answer(anchor, seen, plain))
+            parts = [ast.Since(answer, self.window(), anchor)]
+        if self.rnd.random() < 0.7 or isinstance(parts[0], ast.Formerly):
+            answer = self._answer(anchor, seen, plain)
+            parts.append(ast.Not(ast.Formerly(self.window(), answer)))
+        numbers = {n: kind for n, kind in need.items() if kind == LONG}
+        if numbers and self.rnd.random() < 0.3:
+            limit = ast.IntegerLiteral(self.rnd.choice([0, 1, 2]))
+            sides = ast.Variable(self.rnd.choice(list(numbers))), limit
+            parts.append(ast.Comparison(self.rnd.choice(ORDERINGS), *sides))
+        return trees.chain(parts)
+
+    def _answer(self, anchor: ast.Condition, seen: Bound, plain: list[str]) -> ast.Condition:
+        """Write a predicate that shares a variable with another, and perhaps a fixed field."""
+        name = self.rnd.choice(plain)
+        made = self._predicate_of({}, {name: seen[name]})
+        assert made is not None
+        (first, *_) = [p for p in trees.conjuncts(anchor) if isinstance(p, ast.Predicate)]
+        names = {s.path for s in self.world.fields(made.action, made.kind)}
+        known = [f for f in first.fields if f.path in names and not trees.free(f)]
+        if known and self.rnd.random() < 0.5:
+            fixed = self.rnd.choice(known)
+            kept = tuple(f for f in made.fields if f.path != fixed.path)
+            if any(trees.free(f) for f in kept):
+                made = ast.Predicate(made.namespace, made.action, made.kind, (*kept, fixed))
+        return made
 
     def _more(self, depth: int, bound: Bound, need: Bound) -> ast.Condition:
         """Bind one more than asked for, under an exists of its own."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from msgspec import Struct
@@ -18,6 +18,7 @@ from bridle.language.events.ast import Events
 from bridle.language.lexer import Source
 from bridle.language.program import Rules
 from bridle.language.temporal import ast
+from bridle.language.trace import TracedEvent
 from bridle.model.finding import Finding
 from differential.cases import Case
 from differential import policies, trees
@@ -32,6 +33,12 @@ def rules(text: str) -> Rules:
     found, findings = program.read({"policy_1.dw": text})
     assert not findings, findings
     return found
+
+
+@lru_cache(8)
+def lines(log: str) -> tuple[TracedEvent, ...]:
+    """Read a history."""
+    return trace.parse("trace_1.log", log)
 
 
 @lru_cache(8)
@@ -87,12 +94,14 @@ MAKERS: dict[str, Make] = {
 """Each way Bridle evaluates, by name."""
 
 
-def verdicts(case: Case) -> Told:
-    """Replay a case in every way that can judge it. The specification's verdicts count."""
+def verdicts(case: Case, ways: Sequence[str] = tuple(MAKERS)) -> Told:
+    """Replay a case in each of these ways that can judge it. The first one's verdicts count."""
     known, found = events(case.schema, case.events), rules(case.program)
-    lines = trace.parse("trace_1.log", case.log)
-    every = replay.choose(found, known, lines).name == "incremental"
-    ways = tuple(MAKERS) if every else ("specification",)
-    judges = Together({name: MAKERS[name](found, known) for name in ways})
-    made = replay.replay(found, case.schema, known, lines, judges)
-    return Told("\n".join(map(str, made)), tuple(judges.disagreements), ways)
+    entries = lines(case.log)
+    every = replay.choose(found, known, entries).name == "incremental"
+    able = tuple(way for way in ways if every or way == "specification")
+    if not able:
+        return Told("", (), ())
+    judges = Together({name: MAKERS[name](found, known) for name in able})
+    made = replay.replay(found, case.schema, known, entries, judges)
+    return Told("\n".join(map(str, made)), tuple(judges.disagreements), able)
