@@ -103,7 +103,7 @@ def allowed(rule: str, history: Iterable[Happened], scope: str = "mission") -> b
 
 
 def judged(rule: str, history: Iterable[Happened], scope: str = "mission") -> bool:
-    """Whether Bridle allows the last event: by the specification, and by what decides in earnest."""
+    """Whether Bridle allows the last event, by both of its evaluators."""
     rules, findings = programs.read({"policy.dw": policies(rule)}, library())
     assert findings == ()
     schema = schemas.parse(Source("events", (EVENTS / f"{scope}.dwschema").read_text("utf-8")))
