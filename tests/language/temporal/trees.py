@@ -7,7 +7,6 @@ and windows make no sense in general: for accepted conditions draw from a schema
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TypeAlias
 
 import msgspec
@@ -66,15 +65,18 @@ TEXTS = st.one_of(
 LONGS = st.one_of(st.integers(-(2**63), 2**63 - 1), st.sampled_from([0, -1, 2**63 - 1, -(2**63)]))
 
 
-def conditions(*, macros: bool = False, leaves: int = 12) -> Draw[Condition]:
-    """Draw a condition of about so many leaves."""
-    return st.recursive(
-        _leaf(macros), lambda inner: _composed(inner, macros=macros), max_leaves=leaves
-    )
+@st.composite
+def conditions(draw: st.DrawFn, *, macros: bool = False, levels: int = 4) -> Condition:
+    """Draw a condition of at most so many operators within one another."""
+    if levels == 0 or draw(st.integers(0, 3)) == 0:
+        return draw(_leaf(macros))
+    return draw(_composed(macros, draw(st.integers(0, levels - 1))))
 
 
-def terms(*, macros: bool = False) -> Draw[Term]:
+@st.composite
+def terms(draw: st.DrawFn, *, macros: bool = False) -> Term:
     """Draw a value that is no aggregate."""
+    plain: Draw[Term]
     plain = st.one_of(
         st.builds(EntityLiteral, st.sampled_from(["User", "D::User"]), TEXTS),
         st.builds(IntegerLiteral, LONGS),
@@ -87,7 +89,7 @@ def terms(*, macros: bool = False) -> Draw[Term]:
         st.just(Wildcard()),
         *([st.builds(Parameter, NAMES), st.builds(FreshBinder, NAMES)] if macros else []),
     )
-    return plain | st.builds(ArrayLiteral, st.lists(plain, max_size=3).map(tuple))
+    return draw(plain | st.builds(ArrayLiteral, st.lists(plain, max_size=3).map(tuple)))
 
 
 def bare(node: object) -> object:
@@ -99,68 +101,79 @@ def bare(node: object) -> object:
     return (type(node).__name__, *(bare(getattr(node, f)) for f in node.__struct_fields__))
 
 
-def _leaf(macros: bool) -> Draw[Condition]:
+def _leaf(macros: bool) -> Draw[Condition]:  # noqa: FBT001
     return st.one_of(
         predicates(macros=macros),
         st.builds(Comparison, _operator(), terms(macros=macros), terms(macros=macros)),
         st.builds(Tp, VARIABLES, _sigil(macros)),
-        *([st.builds(Sigil, NAMES), _refined(), _call()] if macros else []),
+        *([st.builds(Sigil, NAMES), _refined(), _call(0)] if macros else []),
     )
 
 
-def predicates(*, macros: bool = False) -> Draw[Predicate]:
+@st.composite
+def predicates(draw: st.DrawFn, *, macros: bool = False) -> Predicate:
     """Draw a predicate."""
-    return st.builds(
-        Predicate,
-        st.sampled_from([("Action",), ("D", "Action"), ("D", "E", "Action")]),
-        TEXTS,
-        st.sampled_from(["request", "response", "error", "within"]),
-        _fields(macros),
+    return Predicate(
+        draw(st.sampled_from([("Action",), ("D", "Action"), ("D", "E", "Action")])),
+        draw(TEXTS),
+        draw(st.sampled_from(["request", "response", "error", "within"])),
+        draw(_fields(macros)),
     )
 
 
-def _composed(inner: Draw[Condition], *, macros: bool) -> Draw[Condition]:
-    aggregate = _aggregate(inner, macros)
-    return st.one_of(
-        st.builds(And, inner, inner),
-        st.builds(Not, inner),
-        st.builds(Formerly, _window(macros), inner),
-        st.builds(Previous, _window(macros), inner),
-        st.builds(Since, inner, _window(macros), inner),
-        st.builds(Exists, _binder(macros), inner),
-        st.builds(Comparison, _operator(), aggregate, terms(macros=macros)),
-        st.builds(Comparison, _operator(), terms(macros=macros), aggregate),
-        *([_call(inner, aggregate)] if macros else []),
-    )
+@st.composite
+def _composed(draw: st.DrawFn, macros: bool, levels: int) -> Condition:  # noqa: FBT001
+    inner = conditions(macros=macros, levels=levels)
+    value = terms(macros=macros)
+    kinds = (And, Not, Formerly, Previous, Since, Exists, Comparison, Call)
+    kind = draw(st.sampled_from(kinds if macros else kinds[:-1]))
+    if kind is Exists:
+        return Exists(draw(_binder(macros)), draw(inner))
+    if kind is Comparison:
+        sides = (_aggregate(macros, levels), value)
+        left, right = draw(st.permutations(sides))
+        return Comparison(draw(_operator()), draw(left), draw(right))
+    if kind is Call:
+        return draw(_call(levels))
+    if kind is Since:
+        return Since(draw(inner), draw(_window(macros)), draw(inner))
+    if kind in {Formerly, Previous}:
+        return kind(draw(_window(macros)), draw(inner))
+    return And(draw(inner), draw(inner)) if kind is And else Not(draw(inner))
 
 
-def _aggregate(inner: Draw[Condition], macros: bool) -> Draw[Term]:
-    binders = st.lists(_binder(macros), min_size=1, max_size=3).map(tuple)
-    made: Draw[Term] = st.builds(Count, binders, inner) | st.builds(
-        Sum, VARIABLES, binders, inner, _sigil(macros)
-    )
-    if not macros:
-        return made
-    return made | st.builds(AggregateCall, _called(), _arguments(inner))
+@st.composite
+def _aggregate(draw: st.DrawFn, macros: bool, levels: int) -> Term:  # noqa: FBT001
+    inner = conditions(macros=macros, levels=levels)
+    binders = draw(st.lists(_binder(macros), min_size=1, max_size=3).map(tuple))
+    kind = draw(st.integers(0, 2 if macros else 1))
+    if kind == 0:
+        return Count(binders, draw(inner))
+    if kind == 1:
+        return Sum(draw(VARIABLES), binders, draw(inner), draw(_sigil(macros)))
+    return AggregateCall(draw(_called()), draw(_arguments(levels)))
 
 
-def _call(
-    inner: Draw[Condition] | None = None, aggregate: Draw[Term] | None = None
-) -> Draw[Condition]:
-    return st.builds(
-        Call, _called(), _arguments(inner if inner is not None else predicates(), aggregate)
-    )
+@st.composite
+def _call(draw: st.DrawFn, levels: int) -> Condition:
+    return Call(draw(_called()), draw(_arguments(levels)))
 
 
-def _arguments(
-    inner: Draw[Condition], aggregate: Draw[Term] | None = None
-) -> Draw[tuple[Argument, ...]]:
+@st.composite
+def _arguments(draw: st.DrawFn, levels: int) -> tuple[Argument, ...]:
     # A parameter, or a call, reads as a condition where an argument stands; so do they here.
     values = terms(macros=True).filter(lambda t: not isinstance(t, Parameter))
-    kinds: list[Draw[Argument]] = [_window(False), inner, values]
-    if aggregate is not None:
-        kinds.append(aggregate.filter(lambda t: not isinstance(t, AggregateCall)))
-    return st.lists(st.one_of(kinds), max_size=3).map(tuple)
+    aggregates = _aggregate(True, levels).filter(  # noqa: FBT003
+        lambda t: not isinstance(t, AggregateCall)
+    )
+    inner = conditions(macros=True, levels=levels)
+    kinds: Draw[Argument] = st.one_of(
+        _window(False),  # noqa: FBT003
+        inner,
+        values,
+        aggregates,
+    )
+    return draw(st.lists(kinds, max_size=3).map(tuple))
 
 
 def _called() -> Draw[str]:
@@ -201,8 +214,3 @@ def _root() -> Draw[str]:
 
 def _operator() -> Draw[str]:
     return st.sampled_from(["==", "!=", "<", "<=", ">", ">="])
-
-
-def some(nodes: Iterable[Condition]) -> Draw[Condition]:
-    """Draw one of the given conditions."""
-    return st.sampled_from(list(nodes))
