@@ -101,8 +101,8 @@ class Shapes:
         opened = CALL.format("A", "request")
         spoiled = [CALL.format(self.action(), self.rng.choice(("response", "error"))) for _ in "12"]
         return (
-            f"(count for (k: String). where (!{spoiled[0]}{{ input.to: k }} && "
-            f"!{spoiled[1]}{{ input.user: k }} since within {self.window()} "
+            f"(count for (k: String). where ((!{spoiled[0]}{{ input.to: k }} && "
+            f"!{spoiled[1]}{{ input.user: k }}) since within {self.window()} "
             f"{opened}{{ input.to: k }})) {self.bound()}"
         )
 

@@ -73,21 +73,30 @@ def encode(
         [numbers[record.mission] for record in records],
         [list(record.fields) for record in records],
     )
-    body = _ENCODER.encode(state)
+    return seal(_ENCODER.encode(state))
+
+
+def seal(body: bytes) -> bytes:
+    """Put the head before a body."""
     return MAGIC + hashlib.sha256(body).digest() + body
 
 
-def decode(data: bytes, layout: Layout, *, program: str, key: str) -> tuple[State, list[Record]]:
-    """Read what `encode` wrote. Raises `StateError`: never a state that was not written."""
+def unseal(data: bytes) -> State:
+    """Read the state, whatever it belongs to. Raises `StateError` if it is not whole."""
     body = data[_HEAD:]
     if data[: len(MAGIC)] != MAGIC:
         raise StateError("this is no state of a partition, or of another version")
     if hashlib.sha256(body).digest() != data[len(MAGIC) : _HEAD]:
         raise StateError("the state of a partition is damaged")
     try:
-        state = _DECODER.decode(body)
+        return _DECODER.decode(body)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
         raise StateError("the state of a partition cannot be read") from error
+
+
+def decode(data: bytes, layout: Layout, *, program: str, key: str) -> tuple[State, list[Record]]:
+    """Read what `encode` wrote. Raises `StateError`: never a state that was not written."""
+    state = unseal(data)
     if state.program != program or state.key != key:
         raise StateError("the state of a partition belongs to other conditions or another key")
     return state, _records(state, layout)

@@ -92,14 +92,9 @@ class Partition:
         record = self._next(event)
         if not log.layout.keeps(record):
             return True
-        mission, time = record.mission, record.time
-        if log.taken(mission, time, limits.events) >= limits.events:
+        if log.taken(record.mission, record.time, limits.events) >= limits.events:
             return False
-        return all(
-            tally.taken(mission, time, limits.matches) < limits.matches
-            for tally in log.tallies
-            if tally.concerns(record)
-        )
+        return all(tally.room(record, limits.matches) for tally in log.tallies)
 
     def save(self) -> bytes:
         """Return the state. The same events in the same order make the same bytes."""

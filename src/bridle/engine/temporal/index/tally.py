@@ -1,4 +1,7 @@
-"""How many events each mission has here. One job: to say when one has had its share."""
+"""How many events each mission has here, by what they are looked up by.
+
+One job: to say when a mission has had its share of what a condition must look at one by one.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections import Counter, deque
 
 from msgspec import Struct
 
+from bridle.engine.temporal.index.postings import Key, key_of
 from bridle.engine.temporal.index.record import Record
 from bridle.engine.temporal.index.tests import Test, matcher
 
@@ -14,52 +18,58 @@ ANY = -2
 
 
 class TallySpec(Struct, frozen=True):
-    """Events of `type` that pass `tests`, for `horizon` milliseconds."""
+    """Events of `type` that pass `tests`, by the fields `key`, for `horizon` milliseconds."""
 
     type: int
     tests: tuple[Test, ...]
+    key: tuple[int, ...]
     horizon: int
 
 
 class Tally:
-    """Counts events by mission until they are older than the horizon."""
+    """Counts events by mission and key until they are older than the horizon."""
 
-    __slots__ = ("_counts", "_horizon", "_matches", "_queue", "type")
+    __slots__ = ("_counts", "_horizon", "_key", "_matches", "_queue", "_type")
 
     def __init__(self, spec: TallySpec) -> None:
-        self.type = spec.type
+        self._type = spec.type
         self._matches = matcher(spec.tests)
+        self._key = key_of(spec.key)
         self._horizon = spec.horizon
-        self._queue: deque[tuple[int, str]] = deque()
-        self._counts: Counter[str] = Counter()
+        self._queue: deque[tuple[int, tuple[str, Key]]] = deque()
+        self._counts: Counter[tuple[str, Key]] = Counter()
 
     def push(self, record: Record) -> None:
         """Count an event, if it belongs here."""
-        if self.concerns(record):
-            self._queue.append((record.time, record.mission))
-            self._counts[record.mission] += 1
+        if self._concerns(record):
+            share = (record.mission, self._key(record.fields))
+            self._queue.append((record.time, share))
+            self._counts[share] += 1
 
     def advance(self, time: int) -> None:
         """Forget what is too old at `time`."""
         queue, since = self._queue, time - self._horizon
         while queue and queue[0][0] < since:
-            _, mission = queue.popleft()
-            self._counts[mission] -= 1
-            if not self._counts[mission]:
-                del self._counts[mission]
+            _, share = queue.popleft()
+            self._counts[share] -= 1
+            if not self._counts[share]:
+                del self._counts[share]
 
-    def taken(self, mission: str, time: int, enough: int) -> int:
-        """Return how many events `mission` has at `time`; exactly only if `enough` or more."""
-        taken = self._counts.get(mission, 0)
-        if taken < enough:
-            return taken
-        since = time - self._horizon
+    def room(self, record: Record, cap: int) -> bool:
+        """Whether one more such event would leave its mission within `cap`."""
+        if not self._concerns(record):
+            return True
+        share = (record.mission, self._key(record.fields))
+        taken = self._counts.get(share, 0)
+        if taken < cap:
+            return True
+        # What is over by the time of the event no longer counts.
+        since = record.time - self._horizon
         for stamp, whose in self._queue:
             if stamp >= since:
                 break
-            taken -= whose == mission
-        return taken
+            taken -= whose == share
+        return taken < cap
 
-    def concerns(self, record: Record) -> bool:
-        """Whether an event would count here."""
-        return self.type in (record.type, ANY) and self._matches(record.fields)
+    def _concerns(self, record: Record) -> bool:
+        return self._type in {record.type, ANY} and self._matches(record.fields)

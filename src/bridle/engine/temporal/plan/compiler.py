@@ -15,11 +15,12 @@ from bridle.engine.temporal.atoms import Atomiser
 from bridle.engine.temporal.index.postings import PostingsSpec
 from bridle.engine.temporal.index.record import EventType
 from bridle.engine.temporal.index.tally import ANY, TallySpec
-from bridle.engine.temporal.index.tests import Test, comparer
+from bridle.engine.temporal.index.tests import comparer
 from bridle.engine.temporal.index.tracker import TrackerSpec
 from bridle.engine.temporal.plan import aggregates, continuity, seek, standing, terms
 from bridle.engine.temporal.plan.collect import named
 from bridle.engine.temporal.plan.moment import Moment
+from bridle.engine.temporal.plan.patterns import Pattern
 from bridle.engine.temporal.plan.scope import Scope, conjuncts, free, stripped
 from bridle.language.temporal.ast import (
     And,
@@ -71,14 +72,14 @@ class Compiler:
         self.slots += 1
         return self.slots - 1
 
-    def looks_at(self, number: int, tests: tuple[Test, ...], horizon: int) -> None:
+    def looks_at(self, found: Pattern, horizon: int) -> None:
         """Note that a condition looks at each of these events: a mission may have so many."""
-        self.tallies[TallySpec(number, tests, horizon)] = None
+        self.tallies[TallySpec(found.type, found.tests, found.key, horizon)] = None
 
     def looks_everywhere(self, horizon: int) -> None:
         """Note that a condition looks at each position: a mission may have so many."""
         self.keeps_everything(horizon)
-        self.looks_at(ANY, (), horizon)
+        self.tallies[TallySpec(ANY, (), (), horizon)] = None
 
     def keeps_everything(self, horizon: int) -> None:
         """Note that all events must be kept, for their positions and times."""

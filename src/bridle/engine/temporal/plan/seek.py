@@ -143,7 +143,7 @@ def visits(
     if found is None:
         compiler.looks_everywhere(scope.horizon)
         return (lambda moment, position, since: moment.back(position, since)), scope, (body,)
-    compiler.looks_at(found.type, found.tests, scope.horizon)
+    compiler.looks_at(found, scope.horizon)
     posting_of = seek(compiler, found, scope)
     binds = [(found.scope.bound[name], index) for name, index in found.binds.items()]
     timed = list(found.timed.values())
