@@ -35,8 +35,8 @@ from bridle.language.temporal.ast import (
     Tp,
     Variable,
 )
-from bridle.language.temporal.findings import Findings
-from bridle.language.temporal.names import (
+from bridle.language.temporal.meaning.findings import Findings
+from bridle.language.temporal.meaning.variables import (
     RESERVED,
     Names,
     bound_by_equality,

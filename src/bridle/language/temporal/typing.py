@@ -31,10 +31,10 @@ from bridle.language.temporal.ast import (
     Term,
     Window,
 )
-from bridle.language.temporal.comparing import compare
-from bridle.language.temporal.findings import Findings
-from bridle.language.temporal.kinds import Kind
-from bridle.language.temporal.paths import Lost, in_context, in_scope
+from bridle.language.temporal.meaning.comparing import compare
+from bridle.language.temporal.meaning.findings import Findings
+from bridle.language.temporal.meaning.kinds import Kind
+from bridle.language.temporal.meaning.paths import Lost, in_context, in_scope
 from bridle.language.temporal.walk import nodes, terms
 from bridle.model.finding import Finding
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from bridle.language.events.actions import Action, Attribute, CedarActions, Form
-from bridle.language.temporal import kinds
-from bridle.language.temporal.kinds import Kind
+from bridle.language.temporal.meaning import kinds
+from bridle.language.temporal.meaning.kinds import Kind
 
 
 class Lost(Struct, frozen=True):

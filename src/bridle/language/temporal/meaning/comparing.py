@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from bridle.language.events.ast import DerivedEvent, Events
-from bridle.language.temporal import kinds
 from bridle.language.temporal.ast import (
     ArrayLiteral,
     Binder,
@@ -33,8 +32,9 @@ from bridle.language.temporal.ast import (
     TruthLiteral,
     Variable,
 )
-from bridle.language.temporal.findings import Findings
-from bridle.language.temporal.kinds import Kind
+from bridle.language.temporal.meaning import kinds
+from bridle.language.temporal.meaning.findings import Findings
+from bridle.language.temporal.meaning.kinds import Kind
 from bridle.language.temporal.walk import children, conjuncts
 
 _ORDER = {"<", "<=", ">", ">="}

@@ -1,0 +1,1 @@
+"""What conditions over history mean to a schema: variables, kinds of values, paths, findings."""
