@@ -40,7 +40,7 @@ def kept(turn: Turn, row: PartitionRow, after: int = 0, head: str = "") -> Itera
     """Yield the kept events of a partition, oldest first; those that follow `after` at `head`.
 
     Raises `StoreError` (`store_tampered`) at the first that is missing, and at the end if the chain
-    does not lead to where the row says.
+    does not lead to where the row says, or on.
     """
     first, value = (after + 1, head) if after else (row.first, row.base)
     for number in range(first, row.seq + 1):
@@ -50,7 +50,8 @@ def kept(turn: Turn, row: PartitionRow, after: int = 0, head: str = "") -> Itera
         value = link(turn.core, value, found)
         yield event_of(found)
     # INVARIANT: I2, I9 — nobody is judged by a history that no governor wrote.
-    if value != row.head:
+    later = turn.tx.get(EventRow, key(row.id, row.seq + 1))
+    if value != row.head or later is not None:
         raise tampered(f"the events of partition {row.id} are not those that were written")
 
 

@@ -18,7 +18,7 @@ from bridle.store.rows import HistoryRow, MissionRow, PartitionRow, SnapshotRow
 
 # Events after a snapshot before there is another: at least so many, and a part of all there are,
 # so that what snapshots cost is a constant for each event.
-_TAIL = 256
+TAIL = 256
 _PART = 4
 
 _OVER = (MissionStatus.CLOSED, MissionStatus.EXPIRED)
@@ -76,7 +76,7 @@ def advance(turn: Turn, before: PartitionRow, after: PartitionRow, event: Event)
         turn.core.shelf.drop(before.id)
         return
     held.head = after.head
-    if after.seq - held.saved > max(_TAIL, (after.seq - after.first) // _PART):
+    if after.seq - held.saved > max(TAIL, (after.seq - after.first) // _PART):
         _save(turn, after, held)
 
 
