@@ -13,11 +13,12 @@ between anything else; a comparison with something that is not there is false, `
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import TypeAlias, cast
 
 from bridle.engine.temporal.atoms import LONG_MAX, LONG_MIN, Atomiser
-from bridle.engine.temporal.event import Atom, Event, Read
+from bridle.engine.temporal.event import ActionName, Atom, Event, Read
 from bridle.language.temporal.ast import (
     And,
     Argument,
@@ -49,10 +50,16 @@ MAX_DEPTH = 150
 
 Bindings: TypeAlias = dict[str, Atom]
 Row: TypeAlias = tuple[tuple[str, Atom], ...]
-Relation: TypeAlias = dict[Row, frozenset[int]]
-"""Rows, sorted by name, with the positions of the events behind them."""
+Behind: TypeAlias = AbstractSet[int]
+"""The positions of the events that made something hold."""
 
-_NOWHERE: frozenset[int] = frozenset()
+Relation: TypeAlias = Mapping[Row, Behind]
+"""Rows, sorted by name, with what is behind them."""
+
+_Type: TypeAlias = tuple[ActionName, str]
+"""An action, and the kind of event."""
+
+_NOWHERE: Behind = frozenset[int]()
 _HOLDS: Relation = {(): _NOWHERE}
 
 _ORDER: dict[str, Callable[[int, int], bool]] = {
@@ -83,7 +90,7 @@ def witnesses(
     Empty where it does not hold, and where it holds because something did not happen.
     """
     relation = _relation(condition, history, at, read, atomiser)
-    return sorted(_NOWHERE.union(*relation.values()))
+    return sorted(_together(relation))
 
 
 def _relation(
@@ -99,6 +106,7 @@ class _Evaluation:
         self.history = history
         self.read = read
         self.atomiser = atomiser
+        self.index = _Index(history)
 
     def relation(self, condition: Condition, at: int, bound: Bindings) -> Relation:
         """Return the rows of variables not yet in `bound` that make `condition` hold at `at`."""
@@ -139,8 +147,7 @@ class _Evaluation:
 
     def _predicate(self, predicate: Predicate, at: int, bound: Bindings) -> Relation:
         event = self.history[at]
-        name = ("::".join(predicate.namespace), predicate.action)
-        if event.action != name or event.kind != predicate.kind:
+        if (event.action, event.kind) != _type(predicate):
             return {}
         new: Bindings = {}
         for field in predicate.fields:
@@ -175,9 +182,9 @@ class _Evaluation:
 
     def _all(self, conjuncts: Sequence[Condition], at: int, bound: Bindings) -> Relation:
         """Join from left to right: each conjunct sees what those before it have bound."""
-        found = _HOLDS
+        found: Relation = _HOLDS
         for conjunct in conjuncts:
-            joined: Relation = {}
+            joined: dict[Row, set[int]] = {}
             for row, behind in found.items():
                 for more, behind_more in self.relation(
                     conjunct, at, {**bound, **dict(row)}
@@ -194,16 +201,16 @@ class _Evaluation:
         return _HOLDS if bool(self.relation(condition, at, bound)) is not negated else {}
 
     def _formerly(self, window: Window, body: Condition, at: int, bound: Bindings) -> Relation:
-        found: Relation = {}
-        for past in self._reachable(window, at):
+        found: dict[Row, set[int]] = {}
+        for past in self._reachable(window, at, body, bound):
             for row, behind in self.relation(body, past, bound).items():
                 _add(found, row, behind)
         return found
 
     def _since(self, since: Since, at: int, bound: Bindings) -> Relation:
         """Bind by the anchor (the right side); the left must hold at every later position."""
-        found: Relation = {}
-        for anchor in self._reachable(since.window, at):
+        found: dict[Row, set[int]] = {}
+        for anchor in self._reachable(since.window, at, since.right, bound):
             for row, behind in self.relation(since.right, anchor, bound).items():
                 steps = range(anchor + 1, at + 1)
                 left = self._throughout(since.left, steps, {**bound, **dict(row)})
@@ -213,14 +220,14 @@ class _Evaluation:
 
     def _throughout(
         self, condition: Condition, steps: Iterable[int], bound: Bindings
-    ) -> frozenset[int] | None:
+    ) -> Behind | None:
         """Return the events behind `condition` at every step; None where it fails at one."""
-        behind = _NOWHERE
+        behind = set[int]()
         for step in steps:
             found = self.relation(condition, step, bound)
             if not found:
                 return None
-            behind = behind.union(*found.values())
+            behind |= _together(found)
         return behind
 
     def _exists(self, condition: Condition, at: int, bound: Bindings) -> Relation:
@@ -230,7 +237,7 @@ class _Evaluation:
             condition = condition.body
         # What an outer binder of the same name is bound to must not reach the body.
         body = self.relation(condition, at, _without(bound, names))
-        found: Relation = {}
+        found: dict[Row, set[int]] = {}
         for row, behind in body.items():
             _add(found, tuple(pair for pair in row if pair[0] not in names), behind)
         return found
@@ -240,16 +247,16 @@ class _Evaluation:
             return {((name, at),): _NOWHERE}
         return _HOLDS if bound[name] == at else {}
 
-    def _operand(self, term: Term, at: int, bound: Bindings) -> tuple[Atom | None, frozenset[int]]:
+    def _operand(self, term: Term, at: int, bound: Bindings) -> tuple[Atom | None, Behind]:
         if isinstance(term, Count | Sum):
             return self._aggregate(term, at, bound)
         return self._value(term, bound), _NOWHERE
 
-    def _aggregate(self, term: Count | Sum, at: int, bound: Bindings) -> tuple[int, frozenset[int]]:
+    def _aggregate(self, term: Count | Sum, at: int, bound: Bindings) -> tuple[int, Behind]:
         names = {binder.name for binder in term.binders}
         body = self.relation(term.body, at, _without(bound, names))
         rows = {tuple(pair for pair in row if pair[0] in names) for row in body}
-        behind = _NOWHERE.union(*body.values())
+        behind = _together(body)
         total = len(rows) if isinstance(term, Count) else _sum(rows, term.variable)
         return max(LONG_MIN, min(total, LONG_MAX)), behind
 
@@ -270,12 +277,55 @@ class _Evaluation:
             case _:
                 return self.atomiser.literal(term)
 
-    def _reachable(self, window: Window, at: int) -> list[int]:
-        return [past for past in range(at + 1) if self._within(window, at, past)]
+    def _reachable(self, window: Window, at: int, body: Condition, bound: Bindings) -> list[int]:
+        """Return the positions within the window at which `body` may hold.
+
+        Where a predicate is one of its conjuncts, those are positions of such events.
+        """
+        predicates = (each for each in _conjuncts(body) if isinstance(each, Predicate))
+        first = next(predicates, None)
+        places = range(at + 1) if first is None else self._places(first, bound)
+        return [past for past in places if past <= at and self._within(window, at, past)]
+
+    def _places(self, predicate: Predicate, bound: Bindings) -> Sequence[int]:
+        """Return positions of the predicate's events: the fewest that one known field leaves."""
+        fewest = self.index.of_type(_type(predicate))
+        for field in predicate.fields:
+            free = isinstance(field.term, Variable) and field.term.name not in bound
+            if not free and not isinstance(field.term, Wildcard):
+                value = self._value(field.term, bound)
+                found = self.index.of_field(_type(predicate), field.path, value)
+                fewest = min(fewest, found, key=len)
+        return fewest
 
     def _within(self, window: Window, at: int, past: int) -> bool:
         """Both ends count. The clock of a trace may go back: a later stamp is never within."""
         return 0 <= self.history[at].time - self.history[past].time <= window.seconds * 1000
+
+
+class _Index:
+    """Where in a history events of a type stand, and those of them with a field's value."""
+
+    def __init__(self, history: Sequence[Event]) -> None:
+        self._history = history
+        self._types: dict[_Type, list[int]] = {}
+        self._fields: dict[tuple[_Type, str], dict[Atom | None, list[int]]] = {}
+        for position, event in enumerate(history):
+            self._types.setdefault((event.action, event.kind), []).append(position)
+
+    def of_type(self, kind: _Type) -> Sequence[int]:
+        return self._types.get(kind, ())
+
+    def of_field(self, kind: _Type, path: str, value: Atom | None) -> Sequence[int]:
+        """Return the positions in order; none where the value is not there."""
+        if value is None:
+            return ()
+        if (kind, path) not in self._fields:
+            by_value = self._fields[kind, path] = {}
+            for position in self.of_type(kind):
+                logged = self._history[position].fields.get(path)
+                by_value.setdefault(logged, []).append(position)
+        return self._fields[kind, path].get(value, ())
 
 
 def depth(condition: Condition) -> int:
@@ -288,6 +338,10 @@ def depth(condition: Condition) -> int:
         for below in children(node):
             rest.append((below, level + (not (chained and type(below) is type(node)))))
     return deepest
+
+
+def _type(predicate: Predicate) -> _Type:
+    return ("::".join(predicate.namespace), predicate.action), predicate.kind
 
 
 def _conjuncts(condition: Condition) -> list[Condition]:
@@ -326,5 +380,13 @@ def _row(bindings: Bindings) -> Row:
     return tuple(sorted(bindings.items()))
 
 
-def _add(relation: Relation, row: Row, behind: frozenset[int]) -> None:
-    relation[row] = relation.get(row, _NOWHERE) | behind
+def _together(relation: Relation) -> Behind:
+    return set[int]().union(*relation.values())
+
+
+def _add(relation: dict[Row, set[int]], row: Row, behind: Behind) -> None:
+    kept = relation.get(row)
+    if kept is None:
+        relation[row] = set(behind)
+    else:
+        kept.update(behind)
