@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from bridle.bundle.bundle import Bundle
 from bridle.bundle.schema import extra
@@ -276,4 +276,6 @@ def _within(value: Any, path: list[str], atoms: Atomiser) -> Atom | None:
         if not is_object(value) or name not in value:
             return None
         value = value[name]
+    if isinstance(value, tuple):
+        value = [*cast("tuple[Any, ...]", value)]
     return None if value is None else atoms.cedar(value)
