@@ -35,7 +35,7 @@ _SPECIFICATION = {
     "later stamps are within every window": (("return 0 <= self.history", "return self.history"),),
     "minutes are seconds": (("<= window.seconds * 1000", "<= window.amount * 1000"),),
     "the present is not looked at": (
-        ("for past in range(at + 1) if", "for past in range(at) if"),
+        ("places if past <= at and", "places if past < at and"),
     ),
     "the left of since is asked at the anchor": (
         ("range(anchor + 1, at + 1)", "range(anchor, at + 1)"),

@@ -147,7 +147,8 @@ class _Evaluation:
 
     def _predicate(self, predicate: Predicate, at: int, bound: Bindings) -> Relation:
         event = self.history[at]
-        if (event.action, event.kind) != _type(predicate):
+        name = ("::".join(predicate.namespace), predicate.action)
+        if event.action != name or event.kind != predicate.kind:
             return {}
         new: Bindings = {}
         for field in predicate.fields:
