@@ -30,9 +30,10 @@ from bridle.engine.parties import tool_policies, undeclared
 from bridle.engine.stages import ArgumentStage, ResultStage
 from bridle.engine.temporal.atoms import Atomiser
 from bridle.engine.temporal.caps import Caps
-from bridle.engine.temporal.event import Event
+from bridle.engine.temporal.event import Event, Read
 from bridle.engine.temporal.occurrence import Occurrences
 from bridle.engine.temporal.program import Program
+from bridle.language.policy import Policy
 from bridle.model.event import EventKind
 from bridle.model.reason import ReasonCode
 
@@ -49,7 +50,7 @@ class Engine:
     def __init__(self, bundle: Bundle, *, compiled: bool = True) -> None:
         self.bundle = bundle
         self._normaliser = Normaliser(bundle)
-        detectors = Detectors(bundle)
+        self._detectors = detectors = Detectors(bundle)
         world = World(bundle.schemas.judging, entities(bundle), compiled=compiled)
         panel = Panel(world, {p.id: p for p in tool_policies(bundle)})
         self._judge = Judge(panel, detectors, bundle.approvers)
@@ -81,11 +82,15 @@ class Engine:
 
     def release(self, case: Case, output: str) -> Judgement | Refusal:
         """Judge whether, and as what, a result may reach the agent. `output` is its JSON text."""
+        typed = self.result(case.tool, output)
+        return typed if isinstance(typed, Refusal) else self._guarded(case, self._results, typed)
+
+    def result(self, tool: str, text: str) -> Typed | Refusal:
+        """Read the JSON text of a result into canonical form, or refuse it."""
         try:
-            typed = self._normaliser.output(case.tool, output)
+            return self._normaliser.output(tool, text)
         except Exception:
             return Refusal(ReasonCode.INTERNAL, "the result could not be read")
-        return typed if isinstance(typed, Refusal) else self._guarded(case, self._results, typed)
 
     def has_release_rules(self, tool: str) -> bool:
         """Whether an enforced forbid can match a result of the tool, for any declared agent.
@@ -118,6 +123,15 @@ class Engine:
         brought, `error` the code of an error. Raises `KeyError` for a tool that the bundle lacks.
         """
         return self._occurrences.event(case, kind, atoms, typed=typed, output=output, error=error)
+
+    def looking_back(self, tool: str, agent: str) -> tuple[Policy, ...]:
+        """Return the policies with conditions over history that could speak, shadow ones too."""
+        return self._arguments.looking_back(tool, agent)
+
+    def reader(self, case: Case, agent: str, atoms: Atomiser) -> Read:
+        """Return what conditions read of an action, with `agent` as principal."""
+        facts = self._detectors.facts(case.tool, case.typed.value)
+        return self._occurrences.read(case, agent, case.typed.value, facts, atoms)
 
     def _guarded(self, case: Case, stage: ArgumentStage | ResultStage, typed: Typed) -> Judgement:
         stranger = undeclared(self.bundle, case)

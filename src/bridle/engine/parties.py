@@ -60,6 +60,11 @@ class Parties:
             self._reads[tool] = known
         return known
 
+    def looking_back(self, tool: str, agent: str) -> tuple[Policy, ...]:
+        """Return the policies of a slice that look back, shadow ones included."""
+        scope = self._scope(tool, kin_of_agent(self._bundle, agent))
+        return tuple(p for p in self._slicer.matching(scope) if p.leaves)
+
     def any_forbid(self, tool: str) -> bool:
         """Whether an enforced forbid can match this tool, for any declared agent."""
         forbids = [

@@ -19,6 +19,7 @@ from bridle.engine.normalise import Normaliser
 from bridle.engine.parties import Parties, tool_policies
 from bridle.engine.temporal.occurrence import Occurrences
 from bridle.engine.temporal.recall import Recall
+from bridle.language.policy import Policy
 
 
 class ArgumentStage:
@@ -47,6 +48,10 @@ class ArgumentStage:
             views["facts"] = self._detectors.facts(case.tool, typed.value)
         recall = Recall(self._occurrences, case, typed, views.get("facts", {}))
         return self._parties.question(case, action_context(case, views, reads), recall)
+
+    def looking_back(self, tool: str, agent: str) -> tuple[Policy, ...]:
+        """Return the policies of a slice that have conditions over history."""
+        return self._parties.looking_back(tool, agent)
 
     def read(self, tool: str, text: str) -> Typed | Refusal:
         """Read changed arguments from normalise on, as the algorithm demands."""

@@ -128,7 +128,7 @@ class Standing(Struct, frozen=True):
         )
 
     def _history(self) -> Asking | None:
-        if not getattr(self.engine, "programs", None):
+        if not self.engine.programs:
             return None
         return Asking(self.turn, self.engine, Whose(self.mission.id, self.mission.user))
 

@@ -31,7 +31,7 @@ class Brought(Struct, frozen=True):
 
 def bring(turn: Turn) -> list[Brought]:
     """Make live what the bundle in force looks back on, and let go of the rest."""
-    programs = getattr(turn.engine, "programs", {})
+    programs = turn.engine.programs
     for scope in whose.SCOPES:
         if scope not in programs:
             _end(turn, scope)

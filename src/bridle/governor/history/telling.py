@@ -59,7 +59,7 @@ def request_id(action: str, request: int) -> str:
 
 def has_history(turn: Turn) -> bool:
     """Whether any policy in force looks back."""
-    return bool(getattr(turn.engine, "programs", None))
+    return bool(turn.engine.programs)
 
 
 def admission(turn: Turn, deed: Deed) -> Reason | None:
