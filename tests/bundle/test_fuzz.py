@@ -73,7 +73,7 @@ def test_many_spoilt_files_give_findings_or_bundles(desk, count: Callable[[int, 
     spoil()
 
 
-@given(name=st.sampled_from(["systems.toml", "policies/x.dw", "tools/mail.json"]), text=st.text())
+@given(name=st.sampled_from(["systems.toml", "policies/x.dw", "macros/x.dw", "tools/mail.json"]), text=st.text())
 def test_any_text_in_any_file_gives_findings_or_a_bundle(desk, name: str, text: str) -> None:
     settled(check_files({**desk.files, name: text}))
 

@@ -31,6 +31,9 @@ SUSPECT = [
     (f"{COMMENT} when temporal {{ formerly within 1h {SEARCH}response{{}} }}", "history_forbid_over_response", "Action"),
     (f"{PERMIT} unless temporal {{ formerly within 1h {SEARCH}response{{}} }}", "history_forbid_over_response", "Action"),
     (f"{COMMENT} unless temporal {{ (count for (r: String). where formerly within 1h {SEARCH}response{{ requestId: r }}) <= 2 }}", "history_forbid_over_response", "Action"),
+    # --- ways out for an agent --------------------------------------------------------------------
+    (f"{COMMENT} unless temporal {{ at_most(3, 1h, {OWN}request{{ input.internal: context.input.internal }}, {OWN}error{{}}) }}", "history_optional", "Action"),
+    (f"{COMMENT} when temporal {{ formerly within 1h {OWN}error{{ input.fields.priority: context.input.fields.priority }} }}", "history_optional", "Action"),
     # --- rules of the library ---------------------------------------------------------------------
     (f"{COMMENT} when temporal {{ at_most(3, 1h, {OWN}request{{}}, {OWN}error{{}}) }}", "history_rule_turned", "at_most"),
     (f"{PERMIT} unless temporal {{ requires_before(1h, {SEARCH}response{{}}) }}", "history_rule_turned", "requires_before"),
@@ -64,6 +67,8 @@ PLAIN = [
     f"{COMMENT} unless temporal {{ cooldown(1h, {OWN}request{{ input.id: context.input.id }}, {OWN}error{{}}) }}",
     f"{COMMENT} when temporal {{ formerly within 1h {OWN}request{{ input.internal: true }} }}",
     f"{COMMENT} when temporal {{ {COUNT} > 0 }}",
+    f"{COMMENT} when {{ context.input has internal && temporal {{ formerly within 1h {OWN}error{{ input.internal: context.input.internal }} }} }}",
+    f"{PERMIT} when temporal {{ formerly within 1h {OWN}response{{ input.internal: context.input.internal }} }}",
     f"{COMMENT} when temporal {{ exists (n: Long). ({COUNT} == n && n > 3 && n < 5) }}",
     f"{COMMENT} when {{ temporal {{ formerly within 1h {SEARCH}request{{}} }} || temporal {{ formerly within 1h {OWN}error{{}} }} }}",
     (

@@ -13,11 +13,12 @@ from cedarpy import pst
 from msgspec import Struct
 
 from bridle.bundle.bundle import Bundle
-from bridle.bundle.lint import vacuous
+from bridle.bundle.lint import scope, vacuous
 from bridle.bundle.lint.scope import Seen, parts
 from bridle.bundle.obligations import names_closing
 from bridle.bundle.parse.history import RESERVED
 from bridle.bundle.parse.table import Findings
+from bridle.bundle.schema.shape import Record, Shape
 from bridle.bundle.sentences import LIBRARY
 from bridle.language.lexer import Source
 from bridle.language.policy import Leaf, Policy
@@ -26,6 +27,7 @@ from bridle.language.temporal.ast import (
     Call,
     Comparison,
     Condition,
+    ContextField,
     Count,
     Not,
     Predicate,
@@ -57,6 +59,7 @@ def check(policy: Policy, covered: Iterable[Seen], bundle: Bundle, findings: Fin
     for leaf in policy.leaves:
         sign = _sign(policy, leaf)
         lint.sides(leaf, sign)
+        lint.escapes(leaf, sign, seen)
         lint.previous(leaf)
         never = lint.never_happens(leaf, reachable)
         if not never:
@@ -106,6 +109,24 @@ class _Lint:
             "still runs has none yet",
             f'ask for what was begun: Action::"{event.action}"::request',
         )
+
+    def escapes(self, leaf: Leaf, sign: Sign, seen: tuple[Seen, ...]) -> None:
+        """Report arguments that an agent can leave out to make what speaks against it false."""
+        guarded = set(_guarded(self.policy))
+        for event, side, _ in _signed(leaf.condition, sign):
+            if side > 0:
+                continue
+            for path in _arguments(event):
+                if path not in guarded and any(_may_lack(s, path) for s in seen):
+                    self.report(
+                        event.span,
+                        "history_optional",
+                        f"{self.policy.id} finds {event.action} by `context.{'.'.join(path)}`, "
+                        "which may be left out: then it finds nothing",
+                        "make the argument required in the tool's schema, or forbid calls that "
+                        "lack it",
+                    )
+                    return
 
     def previous(self, leaf: Leaf) -> None:
         """Point out what `previous` steps to."""
@@ -226,6 +247,32 @@ def _settles(node: Argument) -> bool:
                         if f.path == "error.code" and isinstance(f.term, TextLiteral)
                     }
     return codes >= _NEVER_RAN
+
+
+def _arguments(event: Predicate) -> Iterator[tuple[str, ...]]:
+    for field in event.fields:
+        if isinstance(field.term, ContextField) and field.term.path[0] == "input":
+            yield field.term.path
+
+
+def _may_lack(seen: Seen, path: tuple[str, ...]) -> bool:
+    here: Shape = seen.input
+    for name in path[1:]:
+        if not isinstance(here, Record) or name not in here.fields:
+            return False
+        if not here.fields[name].required:
+            return True
+        here = here.fields[name].shape
+    return False
+
+
+def _guarded(policy: Policy) -> Iterator[tuple[str, ...]]:
+    """Yield the paths without which a policy says on purpose that it does not apply."""
+    for conjunct in scope.conjuncts(policy.node):
+        if isinstance(conjunct, pst.HasAttr):
+            base = scope.context_path(conjunct.base)
+            if base is not None:
+                yield (*base, *conjunct.attrs)
 
 
 # --- the library ---------------------------------------------------------------------------------

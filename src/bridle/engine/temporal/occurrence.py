@@ -277,5 +277,5 @@ def _within(value: Any, path: list[str], atoms: Atomiser) -> Atom | None:
             return None
         value = value[name]
     if isinstance(value, tuple):
-        value = [*cast("tuple[Any, ...]", value)]
+        value = [*cast("tuple[Any, ...]", value)]  # type: ignore[redundant-cast]
     return None if value is None else atoms.cedar(value)
