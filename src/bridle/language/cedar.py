@@ -16,6 +16,11 @@ from bridle.language.lexer import Kind, Source
 from bridle.language.lowering import Word
 
 _NAMED = re.compile(r"`([^`]+)`|: (\w+)$")
+_CLOSING = {")", "]", "}"}
+_BEFORE_OPERAND = {
+    *("+", "-", "*", "<", "<=", ">", ">=", "==", "!=", "&&", "||", "!", ",", ".", "(", "[", "{"),
+    *("in", "has", "like", "is", "if", "then", "else"),
+}
 _END = "unexpected end of input"
 
 
@@ -74,7 +79,15 @@ def _culprit(text: str, words: Sequence[Word], message: str) -> Word:
     if low < len(words) - 1:
         return words[low]
     names = [re.split(r"\.|::", a or b)[0] for a, b in _NAMED.findall(message)]
-    return next((w for name in names for w in words if w.text == name), words[0])
+    return next((w for name in names for w in _called(words, name)), words[0])
+
+
+def _called(words: Sequence[Word], name: str) -> list[Word]:
+    """Return the words of that text. A bracket that closes too early follows no operand."""
+    found = [index for index, word in enumerate(words) if word.text == name]
+    if name in _CLOSING:
+        found.sort(key=lambda index: words[index - 1].text not in _BEFORE_OPERAND)
+    return [words[index] for index in found]
 
 
 def _continues(text: str) -> bool:

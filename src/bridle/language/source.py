@@ -232,8 +232,10 @@ class _Splitter:
     def _marker(self, limits: Limits, begin: int) -> Marker:
         word = self.words[self.next - 1]
         first, clause = self.next - 1 - begin, not limits.closers
-        if clause and self._before(1) not in _CLAUSES:
-            raise self._fault(word, "policy_syntax", "a condition follows `when` or `unless`")
+        if self._before(1) not in _CLAUSES if clause else "}" not in limits.closers:
+            raise self._fault(
+                word, "policy_syntax", "a condition over history stands in a `when` or `unless`"
+            )
         opening = self._take("`{`")
         closing = self._block(opening, limits, counted=False)
         inside = (opening.end, closing.start)
