@@ -58,9 +58,7 @@ class Story:
         answers = self.partition.ask(self.names, event, reader(event))
         seen = [*self.history, event]
         for each in self.leaves:
-            want = specification.holds(
-                each.condition, seen, len(seen) - 1, reader(event), ATOMS
-            )
+            want = specification.holds(each.condition, seen, len(seen) - 1, reader(event), ATOMS)
             self.truths += want
             self.asked += 1
             if answers[each.name] is not want:

@@ -38,7 +38,13 @@ class Shapes:
 
     def key(self):
         return self.rng.choice(
-            ("", "input.user: context.input.user, ", 'input.user: "s1", ', "who: principal, ", "input.user: _, ")
+            (
+                "",
+                "input.user: context.input.user, ",
+                'input.user: "s1", ',
+                "who: principal, ",
+                "input.user: _, ",
+            )
         )
 
     def live(self, more="", between=""):
@@ -46,8 +52,10 @@ class Shapes:
         same = rng.random() < 0.7
         key = self.key()
         parts = [
-            f"formerly within {window} {CALL.format(action, 'request')}"
-            f"{{ {key}{more}requestId: r }}"
+            (
+                f"formerly within {window} {CALL.format(action, 'request')}"
+                f"{{ {key}{more}requestId: r }}"
+            )
         ]
         parts += [between] if between else []
         for code in rng.choice((("denied",), ("denied", "not_started"))):
@@ -119,7 +127,9 @@ class Shapes:
 
     def requires_before(self):
         call = CALL.format(self.action(), self.rng.choice(("response", "request")))
-        return f"{self.rng.choice(('', '!'))}(formerly within {self.window()} {call}{{ {self.key()}}})"
+        return (
+            f"{self.rng.choice(('', '!'))}(formerly within {self.window()} {call}{{ {self.key()}}})"
+        )
 
     def named_count(self):
         return (

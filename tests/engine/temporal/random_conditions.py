@@ -57,7 +57,7 @@ class Conditions:
     def window(self):
         return Window(self.rng.choice((1, 2, 3, 5, 8)))
 
-    def closed(self, bound, depth):
+    def closed(self, bound, depth):  # noqa: PLR0911 - one for each operator
         """A condition whose variables all have values in `bound` (name → type)."""
         rng = self.rng
         if depth <= 0:
@@ -70,9 +70,7 @@ class Conditions:
         if pick < 0.36:
             return Previous(self.window(), self.closed(bound, depth - 1))
         if pick < 0.48:
-            return Since(
-                self.left(bound, depth - 1), self.window(), self.closed(bound, depth - 1)
-            )
+            return Since(self.left(bound, depth - 1), self.window(), self.closed(bound, depth - 1))
         if pick < 0.58:
             return And(self.closed(bound, depth - 1), self.closed(bound, depth - 1))
         if pick < 0.66:
@@ -127,7 +125,7 @@ class Conditions:
             new[name] = rng.choice("ssit")
         return new
 
-    def producer(self, new, bound, depth):
+    def producer(self, new, bound, depth):  # noqa: PLR0911 - likewise
         """A condition that gives a value to each of `new`; `bound` have one already."""
         rng = self.rng
         known = {name: kind for name, kind in bound.items() if name not in new}
@@ -183,9 +181,7 @@ class Conditions:
             if kind != "t" and rng.random() < 0.8:
                 paths = [path for path, type_ in FIELDS.items() if type_ == kind]
                 fields.append(Field(rng.choice(paths), Variable(name)))
-        return Predicate(
-            ("D", "Action"), rng.choice(ACTIONS), rng.choice(KINDS), tuple(fields)
-        )
+        return Predicate(("D", "Action"), rng.choice(ACTIONS), rng.choice(KINDS), tuple(fields))
 
     def fields(self, bound, taken):
         rng = self.rng
@@ -204,7 +200,11 @@ class Conditions:
         if pick < 0.75:
             if kind == "s":
                 return rng.choice(
-                    (ContextField(("input", "user")), ContextField(("gone",)), ScopeField(("principal",)))
+                    (
+                        ContextField(("input", "user")),
+                        ContextField(("gone",)),
+                        ScopeField(("principal",)),
+                    )
                 )
             return ContextField(("input", "amount"))
         return TextLiteral(rng.choice(NAMES)) if kind == "s" else self.integer()
@@ -226,7 +226,11 @@ class Conditions:
     def compared(self, bound, depth):
         rng = self.rng
         number = self.aggregate(bound, depth)
-        other = IntegerLiteral(rng.choice((0, 1, 2, 3))) if rng.random() < 0.8 else self.term("i", bound)
+        other = (
+            IntegerLiteral(rng.choice((0, 1, 2, 3)))
+            if rng.random() < 0.8
+            else self.term("i", bound)
+        )
         pair = (number, other) if rng.random() < 0.8 else (other, number)
         return Comparison(rng.choice(OPERATORS), *pair)
 

@@ -1,4 +1,4 @@
-"""What a partition keeps and looks at is bounded, and nothing is forgotten to stay within bounds."""
+"""What a partition keeps and looks at is bounded, and nothing is forgotten to stay within it."""
 
 import random
 

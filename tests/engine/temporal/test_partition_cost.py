@@ -19,19 +19,23 @@ LOOKED_UP = {
     "formerly": f"formerly within 1h {A}::request{{ {KEY} }}",
     "a negation": f"!(formerly within 1h {A}::request{{ {KEY}, input.to: _ }})",
     "any value": f"exists (a: Long). (formerly within 1h {A}::request{{ {KEY}, input.amount: a }})",
-    "a filter": f"exists (a: Long). (formerly within 1h ({A}::request{{ input.amount: a }} && a > 7))",
+    "a filter": (
+        f"exists (a: Long). formerly within 1h ({A}::request{{ input.amount: a }} && a > 7)"
+    ),
     "previous": f"previous within 1h {A}::request{{ {KEY} }}",
     "since, negated": f"!{B}::request{{ {KEY} }} since within 1h {A}::request{{ {KEY} }}",
     "since, positive": f"{A}::request{{ {KEY} }} since within 1h {A}::request{{ {KEY} }}",
     "count of events": (
-        f"(count for (t: Timepoint). where formerly within 1h ({A}::request{{ {KEY} }} && tp(t))) > 9"
+        "(count for (t: Timepoint). where formerly within 1h "
+        f"({A}::request{{ {KEY} }} && tp(t))) > 9"
     ),
     "sum of events": (
         "(sum a for (a: Long), (t: Timepoint). where formerly within 1h "
         f"({A}::request{{ {KEY}, input.amount: a }} && tp(t))) > 9"
     ),
     "count of values": (
-        f"(count for (v: String). where formerly within 1h {A}::request{{ {KEY}, input.to: v }}) > 9"
+        "(count for (v: String). where formerly within 1h "
+        f"{A}::request{{ {KEY}, input.to: v }}) > 9"
     ),
     "request without response": (
         f"exists (r: String). (formerly within 1h {A}::request{{ {KEY}, requestId: r }} "

@@ -17,7 +17,7 @@ class Caps(Struct, frozen=True):
 
     events: int = 100_000
     matches: int = 2_000
-    steps: int = 1_000_000
+    steps: int = 250_000
 
 
 class HistoryCapError(BridleError):

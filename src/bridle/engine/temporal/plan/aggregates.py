@@ -11,7 +11,7 @@ from bridle.engine.temporal.index.postings import PostingsSpec
 from bridle.engine.temporal.plan import standing
 from bridle.engine.temporal.plan.moment import Moment
 from bridle.engine.temporal.plan.patterns import Pattern, pattern
-from bridle.engine.temporal.plan.scope import Scope, conjuncts, free, milliseconds
+from bridle.engine.temporal.plan.scope import Scope, conjoin, conjuncts, free, milliseconds
 from bridle.engine.temporal.plan.seek import key
 from bridle.language.temporal.ast import Comparison, Condition, Count, Exists, Formerly, Sum
 
@@ -33,7 +33,7 @@ def aggregate(compiler: Compiler, term: Count | Sum, outside: Scope) -> Number:
     number = (
         _running(compiler, open_, inner, names, summand)
         or standing.number(compiler, open_, inner, names, summand)
-        or _enumerated(compiler, term.body, scope, names, summand)
+        or _enumerated(compiler, open_, inner, names, summand)
     )
     guards = [compiler.check(part, inner) for part in closed]
 
@@ -110,10 +110,16 @@ def single(
 
 
 def _enumerated(
-    compiler: Compiler, body: Condition, scope: Scope, names: Sequence[str], summand: str | None
+    compiler: Compiler,
+    parts: Sequence[Condition],
+    scope: Scope,
+    names: Sequence[str],
+    summand: str | None,
 ) -> standing.Total:
-    """Go through all assignments of the body, and keep the different values of the binders."""
-    rows, inner = compiler.rows(body, scope)
+    """Go through all assignments of the parts, and keep the different values of the binders."""
+    if not parts:
+        return lambda moment, position, time: int(summand is None)  # noqa: ARG005 - one empty row
+    rows, inner = compiler.rows(conjoin(parts), scope)
     slots = [inner.bound[name] for name in names if name in inner.bound]
     column = slots.index(inner.bound[summand]) if summand and summand in inner.bound else -1
 
