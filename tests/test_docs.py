@@ -69,7 +69,7 @@ def test_the_python_page_runs_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> N
     ran: list[str] = []
     names: dict[str, Any] = {
         "read_ticket": lambda **given: {**given, "from": "a", "subject": "b", "body": "c"},
-        "refund": lambda order, amount: ran.append("refund"),
+        "refund": lambda order, customer, amount: ran.append("refund"),
         "send_mail": lambda to, subject, body: ran.append("mail"),
         "orders": {
             42: {"order": 42, "customer": "C-1", "item": "cup", "total": 9.5, "state": "sent"}

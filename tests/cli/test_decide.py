@@ -113,7 +113,8 @@ def test_golden_lines(bridle_, office: Path) -> None:
 
 
 def test_the_same_input_gives_the_same_bytes(bridle_, office: Path) -> None:
-    refund = {"tool": "payments.refund", "args": {"order": 7, "amount": 480}, "agent": "refunds"}
+    args = {"order": 7, "customer": "C-20417", "amount": 480}
+    refund = {"tool": "payments.refund", "args": args, "agent": "refunds"}
     lines = as_lines([given for given, _ in GOLDEN] + [{"type": "action", "id": "r", **refund}])
     first, second = bridle_("decide", office, stdin=lines), bridle_("decide", office, stdin=lines)
     assert first.raw == second.raw
@@ -127,7 +128,7 @@ def test_options_go_before_the_bundles_defaults(bridle_, office: Path) -> None:
         "type": "action",
         "id": "a",
         "tool": "payments.refund",
-        "args": {"order": 7, "amount": 5},
+        "args": {"order": 7, "customer": "C-20417", "amount": 5},
     }
     triage = bridle_("decide", office, stdin=as_lines([action]))
     refunds = bridle_(

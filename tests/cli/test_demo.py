@@ -57,7 +57,8 @@ def test_a_large_refund_waits_for_the_lead_and_then_runs(judged, told) -> None:
     held, approved = of(judged, "payments.refund", "hold")[0], judged_again(judged)
     assert policies(held) == {"large-refund"}
     assert approved["effect"] == "allow"
-    assert approved["executed"] == held["args"] == {"order": 1042, "amount": 480.0}
+    assert approved["executed"] == held["args"]
+    assert held["args"] == {"order": 1042, "customer": "C-20417", "amount": 480}
     assert judged.index(held) < judged.index(approved)
     assert told["seen"]["refunds"] == [{"order": 1043, "eur": 18.0}, {"order": 1042, "eur": 480.0}]
 
@@ -95,10 +96,39 @@ def test_the_agent_never_sees_a_bank_account_in_full(judged, told) -> None:
 
 
 def test_the_budget_of_mails_is_reached(judged, told) -> None:
-    assert [j["reasons"][0]["code"] for j in of(judged, "mail.send", "deny")][
-        1
-    ] == "budget_exhausted"
+    codes = [j["reasons"][0]["code"] for j in of(judged, "mail.send", "deny")]
+    assert codes == ["forbidden", "forbidden", "budget_exhausted", "killed"]
     assert len(told["seen"]["mails"]) == 2
+
+
+def test_after_customer_data_was_read_mail_waits_for_a_leads_yes(judged, told) -> None:
+    denied = of(judged, "mail.send", "deny")[0]
+    assert policies(denied) == {"customer-data-and-mail"}
+    (asked,) = of(judged, "desk.ask_lead", "allow")
+    (sent,) = of(judged, "mail.send", "modify")
+    assert sent["args"] == denied["args"]
+    assert judged.index(denied) < judged.index(asked) < judged.index(sent)
+    assert told["seen"]["questions"] == ["May I answer ticket 41?"]
+
+
+def test_what_a_customer_got_counts_across_missions(judged, told) -> None:
+    (more,) = of(judged, "payments.refund", "deny")
+    assert policies(more) == {"refunds-per-customer"}
+    assert more["args"]["amount"] == 30, "small enough for itself"
+    assert len(told["seen"]["refunds"]) == 2
+
+
+def test_only_what_was_tested_since_is_deployed(judged, told) -> None:
+    site = [(j["tool"], j["effect"]) for j in judged if j["agent"] == "editor"]
+    change, early = ("site.change_page", "allow"), ("site.deploy", "deny")
+    assert site == [
+        *(change, early, change, early),
+        ("site.run_tests", "allow"),
+        ("site.deploy", "allow"),
+    ]
+    for denied in of(judged, "site.deploy", "deny"):
+        assert policies(denied) == {"deploy-what-was-tested"}
+    assert told["seen"]["help"] == ["Broken goods are refunded in full within 60 days."]
 
 
 def test_after_the_kill_switch_nothing_starts(judged) -> None:
@@ -129,9 +159,11 @@ def test_each_action_is_one_readable_line(bridle_) -> None:
     assert ran.code == 0
     assert "\x1b" not in ran.out
     lines = re.findall(
-        r"^  [✓✎⏸✗] (allow |modify|hold  |deny  )  (triage|refunds) +(\S+)", ran.out, re.MULTILINE
+        r"^  [✓✎⏸✗] (allow |modify|hold  |deny  )  (triage|refunds|editor) +(\S+)",
+        ran.out,
+        re.MULTILINE,
     )
-    assert len(lines) == 20
+    assert len(lines) == 30
     assert "card numbers are removed from mail [no-card-numbers-in-mail]" in ran.out
     assert "approves it with his key, which was made for this demo" in ran.out
     assert "the ledger verifies" in ran.out
@@ -155,7 +187,12 @@ def test_what_is_kept_goes_on_working(bridle_, serving, tmp_path: Path) -> None:
     assert database.execute("SELECT count(*) FROM refunds").fetchone() == (2,)
     database.close()
     serving(bundle)
-    assert bridle_("missions", bundle, "--json").json[0]["template"] == "refund-desk"
+    missions = bridle_("missions", bundle, "--json").json
+    assert sorted(each["template"] for each in missions) == [
+        "help-site",
+        "refund-desk",
+        "refund-desk",
+    ]
     assert bridle_("kill", "list", bundle, "--json").json[0]["subject"] == "refunds"
     assert bridle_("resume", "agent", "refunds", bundle, "--as", "ana").code == 3
     assert bridle_("resume", "agent", "refunds", bundle, "--as", "ben").code == 0

@@ -35,10 +35,10 @@ def test_ungoverned_a_table_and_a_volume_are_gone(folder: Path) -> None:
 
 def test_ungoverned_money_is_paid_without_a_lead(folder: Path) -> None:
     with Office(folder) as office:
-        assert office.shop.refund(1042, 480.0) == {"order": 1042, "refunded": 480.0}
+        assert office.shop.refund(1042, "C-20417", 480) == {"order": 1042, "refunded": 480.0}
         assert office.shop.lookup(1042)["state"] == "refunded"
         with pytest.raises(LookupError):
-            office.shop.refund(7, 1.0)
+            office.shop.refund(1042, "C-20522", 1)
         assert office.seen()["refunds"] == [{"order": 1042, "eur": 480.0}]
 
 

@@ -1,4 +1,4 @@
-"""`bridle demo`: two agents at work in a back office on real parts, under Bridle."""
+"""`bridle demo`: agents at work in a back office on real parts, under Bridle."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _NEXT = (
 @choice.as_json
 @click.pass_context
 def demo(ctx: click.Context, keep: Path | None, as_json: bool) -> None:
-    """Run two agents in a small back office and print each verdict and why.
+    """Run agents in a small back office and print each verdict and why.
 
     The parts are real: an order database, a mail server and a web site on loopback, files. The
     agents' plans are scripted in place of a model. Afterwards the ledger is verified.

@@ -1,4 +1,4 @@
-"""Two agents at work. Their plans are scripted in place of a model.
+"""Agents at work. Their plans are scripted in place of a model.
 
 This is what a user of Bridle writes: functions of their own, and the public API. Nothing here
 knows a policy.
@@ -34,11 +34,17 @@ def answer_ticket(triage: bridle.Agent, office: Office, number: int) -> int:
         text=f"{customer['name']} (account {customer['account']}): {order['item']}\n",
     )
     send_mail = triage.tool("mail.send")(office.send_mail)
-    send_mail(
-        to=customer["email"],
-        subject=ticket["subject"],
-        body=f"{page['text']}\n\nYou wrote:\n{ticket['body']}",  # with the card number in it
-    )
+    mail = {
+        "to": customer["email"],
+        "subject": ticket["subject"],
+        "body": f"{page['text']}\n\nYou wrote:\n{ticket['body']}",  # with the card number in it
+    }
+    try:
+        send_mail(**mail)
+    except bridle.Denied:  # somebody has to say yes first
+        question = {"question": f"May I answer ticket {number}?"}
+        if triage.call("desk.ask_lead", question, effect=office.ask_lead)["approved"]:
+            send_mail(**mail)
     return asked
 
 
@@ -71,16 +77,46 @@ def pay_back(
     """Refund orders. A large sum waits for a human, and then runs exactly as it was approved."""
 
     @refunds.tool("payments.refund")
-    def refund(order: int, amount: float) -> dict[str, Any]:
-        return office.shop.refund(order, amount)
+    def refund(order: int, customer: str, amount: int) -> dict[str, Any]:
+        return office.shop.refund(order, customer, amount)
 
     for number in orders:
         order = refunds.call("orders.lookup", {"order": number}, effect=office.shop.lookup)
         try:
-            refund(order=number, amount=order["total"])
+            refund(order=number, customer=order["customer"], amount=round(order["total"]))
         except bridle.Held as held:
             ask_human(held.approval_id)
             held.resume()
+
+
+def pay_more(refunds: bridle.Agent, office: Office, order: int) -> list[str]:
+    """Pay a little more on an order, in a mission that knows of no other."""
+    paid = refunds.call("orders.lookup", {"order": order}, effect=office.shop.lookup)
+    extra = {"order": order, "customer": paid["customer"], "amount": 30}
+    try:
+        refunds.call("payments.refund", extra, effect=office.shop.refund)
+    except bridle.Denied as denied:
+        return [denied.reason]
+    return []
+
+
+def keep_the_site(editor: bridle.Agent, office: Office) -> list[str]:
+    """Change a page twice and deploy it, in the order of somebody in a hurry."""
+    refused: list[str] = []
+
+    def deploy() -> None:
+        try:
+            editor.call("site.deploy", {}, effect=office.site.deploy)
+        except bridle.Denied as denied:
+            refused.append(denied.reason)
+
+    for days in (30, 60):
+        text = {"text": f"Broken goods are refunded in full within {days} days."}
+        editor.call("site.change_page", text, effect=office.site.change_page)
+        deploy()  # denied: nothing was tested since
+    editor.call("site.run_tests", {}, effect=office.site.run_tests)
+    deploy()
+    return refused
 
 
 def tidy_up(refunds: bridle.Agent, office: Office) -> list[str]:
@@ -117,7 +153,7 @@ class Lead(NamedTuple):
 
 
 def work(gov: bridle.Bridle, ben: Lead, office: Office, say: Callable[[str], None]) -> str:
-    """Let both agents do their day's work under `gov`, ana's; returns the mission's id."""
+    """Let the agents do their day's work under `gov`, ana's; returns the mission's id."""
     mission = gov.start_mission("refund-desk", user="ana", prompt=PROMPT)
     triage = mission.agent("triage", executor="worker-1")
     refunds = mission.agent("refunds", executor="worker-1")
@@ -127,12 +163,18 @@ def work(gov: bridle.Bridle, ben: Lead, office: Office, say: Callable[[str], Non
         why = "the machine is broken, I saw the photo"
         ben.gov.approve(approval, as_user="ben", reason=why)
 
-    say("triage answers ticket 41, which quotes a card number")
+    say("triage answers ticket 41, which quotes a card number; a lead has to agree first")
     order = answer_ticket(triage, office, 41)
     say("triage reads ticket 42, which carries an attacker's instructions, and obeys them")
     obey_ticket(triage, office, 42)
     say("refunds pays back both orders")
     pay_back(refunds, office, [1043, order], ask_ben)
+    say("another mission, the same customer: what was paid today counts across missions")
+    again = gov.start_mission("refund-desk", user="ana", prompt="Add 30 EUR for the trouble.")
+    pay_more(again.agent("refunds", executor="worker-1"), office, order)
+    say("editor changes the help site; nothing is deployed that was not tested since")
+    site = gov.start_mission("help-site", user="ana", prompt="Returns take 60 days now.")
+    keep_the_site(site.agent("editor", executor="worker-1"), office)
     say("refunds tidies up")
     tidy_up(refunds, office)
     say("refunds writes to both customers; the mission has a budget of two mails")

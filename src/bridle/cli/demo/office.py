@@ -20,6 +20,7 @@ class Office:
         self.shop = Shop(folder / "shop.db")
         self.mail = mailbox.MailServer()
         self.site = Site()
+        self.questions: list[str] = []
         for volume in ("notes", "archive"):
             (folder / volume).mkdir(exist_ok=True)
         (folder / "archive" / "2025.md").write_text("Last year's notes.\n", "utf-8")
@@ -36,6 +37,11 @@ class Office:
     def send_mail(self, to: str, subject: str, body: str) -> str:
         """Send one mail."""
         return mailbox.send(self.mail.port, to, subject, body)
+
+    def ask_lead(self, question: str) -> dict[str, Any]:
+        """Put a question to ben, a support lead. His answer is scripted in place of a human's."""
+        self.questions.append(question)
+        return {"approved": True, "by": "ben"}
 
     def write_note(self, name: str, text: str) -> str:
         """Write a note of the team."""
@@ -58,6 +64,8 @@ class Office:
             "refunds": [{"order": order, "eur": eur} for order, eur in self.shop.refunds()],
             "tables": self.shop.tables(),
             "pages": list(self.site.requests),
+            "questions": list(self.questions),
+            "help": list(self.site.pages.values()),
             "notes": {
                 file.name: file.read_text("utf-8").strip() for file in sorted(notes.glob("*"))
             },

@@ -88,15 +88,16 @@ class Shop:
             "SELECT id AS customer, name, email, account FROM customers WHERE id = ?", customer
         )
 
-    def refund(self, order: int, amount: float) -> dict[str, Any]:
-        """Pay `amount` EUR back on an order."""
-        cents = round(amount * 100)
+    def refund(self, order: int, customer: str, amount: int) -> dict[str, Any]:
+        """Pay `amount` EUR back on an order of that customer."""
+        cents = amount * 100
         with self._database() as database:
             changed = database.execute(
-                "UPDATE orders SET state = 'refunded' WHERE id = ?", (order,)
+                "UPDATE orders SET state = 'refunded' WHERE id = ? AND customer = ?",
+                (order, customer),
             )
             if changed.rowcount != 1:
-                raise LookupError(f"no such order: {order}")
+                raise LookupError(f"no such order of {customer}: {order}")
             database.execute("INSERT INTO refunds VALUES (?, ?)", (order, cents))
         return {"order": order, "refunded": cents / 100}
 

@@ -71,10 +71,12 @@ def seen(what: dict[str, Any]) -> None:
         ("refunds paid", refunds),
         ("tables", [f"{table} ({rows} rows)" for table, rows in what["tables"].items()]),
         ("pages fetched", what["pages"]),
+        ("asked of a lead", what["questions"]),
+        ("on the help site", what["help"]),
         ("notes written", [f"{name}: {text}" for name, text in what["notes"].items()]),
         ("volumes", what["volumes"]),
     ):
-        terminal.line(f"  {name:<15}{terminal.visible(', '.join(told)) or 'none'}")
+        terminal.line(f"  {name:<17}{terminal.visible(', '.join(told)) or 'none'}")
 
 
 def summary(told: Sequence[Told]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""A web server on loopback that notes who asked for what, and the function that fetches pages.
+"""A web server on loopback that notes who asked for what, and the functions that work on it.
 
 Every host name of the demo leads to this server, as if it were the whole internet: a request that
 should never have left shows up in its log.
@@ -6,15 +6,15 @@ should never have left shows up in its log.
 
 from __future__ import annotations
 
+import re
 import threading
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
-_PAGES = {
-    ("help.shop.example", "/returns"): "Broken goods are refunded in full within 30 days.",
-}
+_RETURNS = ("help.shop.example", "/returns")
+_TEXT = "Broken goods are refunded in full within 30 days."
 
 
 class Site:
@@ -22,7 +22,9 @@ class Site:
 
     def __init__(self) -> None:
         self.requests: list[str] = []
-        handler = type("Handler", (_Handler,), {"log": self.requests})
+        self.pages = {_RETURNS: _TEXT}
+        self._draft = _TEXT
+        handler = type("Handler", (_Handler,), {"log": self.requests, "pages": self.pages})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="demo-site"
@@ -37,6 +39,20 @@ class Site:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+    def change_page(self, text: str) -> str:
+        """Change the draft of the page about returns."""
+        self._draft = text
+        return "changed"
+
+    def run_tests(self) -> dict[str, Any]:
+        """Test the draft: it has to say within how many days."""
+        return {"passed": bool(re.search(r"\b\d+ days\b", self._draft))}
+
+    def deploy(self) -> str:
+        """Put the draft on the site."""
+        self.pages[_RETURNS] = self._draft
+        return "deployed"
 
     def get(self, url: str) -> dict[str, Any]:
         """Fetch a page: status and text."""
@@ -54,11 +70,12 @@ class Site:
 
 class _Handler(BaseHTTPRequestHandler):
     log: list[str]
+    pages: dict[tuple[str, str], str]
 
     def do_GET(self) -> None:
         host = self.headers.get("Host", "")
         self.log.append(host + self.path)
-        text = _PAGES.get((host, self.path), "Thank you.")
+        text = self.pages.get((host, self.path), "Thank you.")
         self.send_response(200)
         self.send_header("Content-Type", "text/plain; charset=utf-8")
         self.end_headers()
