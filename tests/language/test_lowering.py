@@ -4,6 +4,8 @@ import cedarpy
 import pytest
 from cedarpy import pst
 from dogwood import native
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bridle.language import library
 from bridle.language.compile import compile_file, leaf_digest
@@ -67,6 +69,13 @@ def refused(text: str, macros: str = "") -> list[tuple[str, str]]:
             f"when {{ if temporal {{ {LEAF} }} then true else temporal {{ {OTHER} }} }}",
             "when { if context.policy_0__temporal_0 then true else context.policy_0__temporal_1 }",
         ),
+        (
+            f"when {{ if temporal {{ {LEAF} }}then true else!temporal{{{LEAF}}}&&true }}",
+            (
+                "when { if context.policy_0__temporal_0 then true "
+                "else!context.policy_0__temporal_1&&true }"
+            ),
+        ),
         ("when guardrails { context.input.x > 5 }", "when { context.input.x > 5 }"),
         ("when { context.temporal == context.guardrails }", None),
         ('when { context has temporal && "temporal {" == "x" }', None),
@@ -111,6 +120,11 @@ def cedar user(?who) { ?who is D::User && ?who in D::User::"x" };
 def cedar always() { true };
 """
 
+
+def bracketed(text: str) -> str:
+    return f"({text})"
+
+
 CALLS = [
     "is_small(context.input.x)",
     "is_small(1 + 2 * 3)",
@@ -142,6 +156,41 @@ def test_a_cedar_macro_means_what_the_reference_says_it_means(call: str) -> None
     text = f"{CEDAR_MACROS}\npermit (principal, action, resource)\nwhen {{ {call} }};"
     theirs = native.lower_to_cedar(text, SCHEMA, None)
     assert _only(lowered(text)) == _only(theirs)
+
+
+NUMBERS = st.recursive(
+    st.sampled_from(["1", "-3", "context.input.x", "(2)"]),
+    lambda n: st.one_of(
+        st.tuples(n, st.sampled_from([" + ", "*", " - "]), n).map("".join),
+        n.map("minus({})".format),
+        n.map("({})".format),
+        st.tuples(n, n).map(lambda p: "cap2({}, {})".format(*p)),
+        st.tuples(n, n).map(lambda p: "if is_small({}) then {} else 0".format(*p)).map(bracketed),
+    ),
+    max_leaves=5,
+)
+TRUTHS = st.recursive(
+    st.one_of(
+        st.sampled_from(["context.input.x == 7", "starts(context.input.s)", "team(principal)"]),
+        NUMBERS.map("is_small({})".format),
+        st.tuples(NUMBERS, st.sampled_from([" < ", " <= ", "=="]), NUMBERS).map("".join),
+    ),
+    lambda t: st.one_of(
+        st.tuples(t, st.sampled_from([" && ", "||"]), t).map("".join),
+        t.map("negated({})".format),
+        t.map("!({})".format),
+        t.map("is_small({{a: {}, b: 1}}.b)".format),
+        st.tuples(t, t).map(lambda p: "both({}, {})".format(*p)),
+    ),
+    max_leaves=5,
+)
+MORE = "def cedar cap2(?a, ?b) { ?a + ?b * ?a }; def cedar both(?a, ?b) { ?a && ?b || !?a };"
+
+
+@given(TRUTHS)
+def test_random_calls_of_cedar_macros_mean_what_the_reference_says(call: str) -> None:
+    text = f"{CEDAR_MACROS}\n{MORE}\n{HEAD} when {{ {call} }};"
+    assert _only(lowered(text)) == _only(native.lower_to_cedar(text, SCHEMA, None))
 
 
 def test_a_condition_over_history_may_be_an_argument_and_stands_wherever_that_does() -> None:

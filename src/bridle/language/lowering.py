@@ -14,13 +14,15 @@ from msgspec import Struct
 from bridle.language.errors import LanguageError, fault
 from bridle.language.lexer import Kind, Source, Token
 from bridle.language.source import Limits, Marker, Statement
-from bridle.language.temporal.ast import Condition, Span
+from bridle.language.temporal.ast import AggregateCall, Call, Condition, Span
 from bridle.language.temporal.macros import Macro, MacroKind, Macros, expand
 from bridle.language.temporal.parse import condition
-from bridle.language.temporal.printing import text as printed
+from bridle.language.temporal.tree import walk
 
 MAX_WORDS = 20_000
 """Words of one statement with its macros expanded."""
+
+_WORDLIKE = {Kind.WORD, Kind.NUMBER}
 
 Name = Callable[[int, int, Condition], str]
 """Number of the policy, number of the condition in it, the condition → the name of its truth."""
@@ -237,11 +239,14 @@ class _Output:
         if piece.marker.clause:
             gaps[1] = gaps[-1] = " "
         return [
-            self._word(Kind.WORD, word, piece.origin, gap)
+            self._word(_kind(word), word, piece.origin, gap)
             for word, gap in zip(words, gaps, strict=True)
         ]
 
     def _word(self, kind: Kind, text: str, origin: int, gap: str) -> str:
+        # `temporal { … }then` is two words; without its bracket it must not become one.
+        if not gap and kind in _WORDLIKE and self.words and self.words[-1].kind in _WORDLIKE:
+            gap = " "
         self.length += len(gap) + len(text)
         self.words.append(Word(kind, text, origin, self.length))
         return gap + text
@@ -250,10 +255,14 @@ class _Output:
         start, end = marker.inside
         written = condition(self.source, start, end)
         found = expand(written, self.macros, self.source)
-        self.expanded |= printed(found) != printed(written)
+        self.expanded |= any(isinstance(node, Call | AggregateCall) for node in walk(written))
         name = self.name(self.number, len(self.leaves), found)
         self.leaves.append(Hoisted(name, found, Span(start, end), written))
         return name
+
+
+def _kind(text: str) -> Kind:
+    return Kind.PUNCTUATION if text in {"{", "}", "."} else Kind.WORD
 
 
 def _begin(lowering: _Lowering) -> int:
