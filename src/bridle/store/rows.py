@@ -159,7 +159,8 @@ class EventRow(Row, frozen=True, kw_only=True):
     """One event of a partition. `id` is `<partition>#<number>`, the number in twelve digits.
 
     `fields` are atoms: integers as they are, anything else as a keyed digest. `mission` is whose
-    share of the partition it takes up; `record` is the leaf that tells of it.
+    share of the partition it takes up; `record` is the leaf that tells of it. `salt` as that of an
+    action: once the row is gone, no digest in the ledger confirms a guess of what was in it.
     """
 
     TABLE: ClassVar[str] = "events"
@@ -172,12 +173,14 @@ class EventRow(Row, frozen=True, kw_only=True):
     mission: str
     record: int
     namespace: str = "Action"
+    salt: str = ""
 
 
 class SnapshotRow(Row, frozen=True, kw_only=True):
     """State of a partition after its event `seq`, where the chain was at `head`.
 
     `program` is the digest of the conditions the state is of, `mac` keyed and over all of it.
+    `salt` as that of an event.
     """
 
     TABLE: ClassVar[str] = "snapshots"
@@ -188,6 +191,7 @@ class SnapshotRow(Row, frozen=True, kw_only=True):
     program: str
     state: bytes
     mac: str
+    salt: str = ""
 
 
 class ActionRow(Row, frozen=True, kw_only=True):

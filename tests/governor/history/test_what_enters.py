@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from bridle.model import calls
 from bridle.model.outcome import Outcome, OutcomeKind
@@ -256,3 +257,16 @@ def test_each_agent_has_a_past_of_its_own(desk: LongDesk) -> None:
         "deny",
         "allow",
     ]
+
+
+def test_once_an_event_is_gone_no_digest_confirms_a_guess_of_it(desk: LongDesk) -> None:
+    desk.act("note.read", "r", id=4_711)
+    (row,) = desk.events()
+    digest = desk.core.marker.digest(row)
+    said = desk.core.write(lambda turn: [stored.data for stored in turn.tx.leaves()])
+    assert any(digest.encode() in data for data in said)
+    # Whoever holds the store's keys and guesses all else still lacks the salt.
+    assert len(row.salt) >= 16
+    assert desk.core.marker.digest(structs.replace(row, salt="")) != digest
+    desk.done(calls.MissionVerb(mission=desk.mission, verb="close", as_user="ana"))
+    assert row.salt not in repr(desk.core.write(lambda turn: turn.tx.find(EventRow)))

@@ -63,6 +63,7 @@ def appended(
         mission=event.mission,
         record=record,
         namespace=namespace,
+        salt=turn.vault.nonce().hex(),
     )
     head = chain.link(turn.core, before.head, row)
     return structs.replace(before, seq=seq, clock=time, head=head), row

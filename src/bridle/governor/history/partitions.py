@@ -88,6 +88,7 @@ def _save(turn: Turn, row: PartitionRow, held: Held) -> None:
         program=held.program,
         state=held.partition.save(),
         mac="",
+        salt=turn.vault.nonce().hex(),
     )
     turn.tx.put(structs.replace(made, mac=chain.mac(turn.core, made)))
     held.saved = row.seq
