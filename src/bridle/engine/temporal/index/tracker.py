@@ -20,6 +20,11 @@ from bridle.engine.temporal.index.tests import Test, matcher
 RowKey = tuple[Key, Key]
 """The group of a row, and what tells it from the others of the group."""
 
+Members = tuple[RowKey, ...] | dict[RowKey, None]
+"""A few rows, mostly one; a dictionary where they are more."""
+
+_FEW = 4
+
 
 class GuardSpec(Struct, frozen=True):
     """What blocks rows: events of `type` that pass `tests` and agree with the row.
@@ -98,7 +103,7 @@ class _Guard:
         self.window = spec.window
         self.since = spec.since
         self.last: dict[Key, tuple[int, int]] = {}
-        self.members: dict[Key, dict[RowKey, None]] = {}
+        self.members: dict[Key, Members] = {}
 
     def hit(self, record: Record) -> Key | None:
         """Return the key that an event blocks; None if it blocks nothing."""
@@ -122,22 +127,18 @@ class _Guard:
 
 
 class Tracker:
-    """One index of rows and what blocks them."""
+    """One index of rows and what blocks them. `types` are those of the events that concern it."""
 
-    __slots__ = ("_groups", "_guards", "_identity", "_rows", "_spec", "_take")
+    __slots__ = ("_groups", "_guards", "_identity", "_rows", "_spec", "_take", "types")
 
     def __init__(self, spec: TrackerSpec) -> None:
         self._spec = spec
+        self.types = frozenset({spec.type, *(guard.type for guard in spec.guards)})
         self._guards = [_Guard(guard) for guard in spec.guards]
         self._rows: dict[RowKey, _Row] = {}
         self._groups: dict[Key, _Group] = {}
         self._take = matcher(spec.tests)
         self._identity = _identity(spec)
-
-    @property
-    def types(self) -> set[int]:
-        """The types of events that concern it."""
-        return {self._spec.type, *(guard.type for guard in self._spec.guards)}
 
     def advance(self, time: int) -> None:
         """Let rows and blocks expire that are over at `time`."""
@@ -166,6 +167,8 @@ class Tracker:
         """Return how many outputs `group` has, and their sum, at `time` and with `newest` added."""
         found = self._groups.get(group)
         count, total = (len(found.outputs), found.total) if found else (0, 0)
+        if newest.type not in self.types and self._lasts(time):
+            return count, total
         trial = _Trial(
             time, newest, self._row_of(newest), [guard.hit(newest) for guard in self._guards]
         )
@@ -180,6 +183,13 @@ class Tracker:
             total += appears * value
         return count, total
 
+    def _lasts(self, time: int) -> bool:
+        """Whether nothing has expired by `time` since the last event."""
+        oldest = next(iter(self._rows.values()), None)
+        if oldest is not None and oldest.time < time - self._spec.window:
+            return False
+        return all(next(guard.stale(time), None) is None for guard in self._guards)
+
     def _touched(self, group: Key, trial: _Trial) -> list[RowKey]:
         """Return the rows of `group` that may count otherwise in a trial than they do now."""
         touched: dict[RowKey, None] = {}
@@ -190,9 +200,9 @@ class Tracker:
             touched[key] = None
         for guard, hit in zip(self._guards, trial.blocks, strict=True):
             for stale in guard.stale(trial.time):
-                touched.update(guard.members.get(stale, {}))
+                touched.update(dict.fromkeys(guard.members.get(stale, ())))
             if hit is not None:
-                touched.update(guard.members.get(hit, {}))
+                touched.update(dict.fromkeys(guard.members.get(hit, ())))
         if trial.own is not None:
             touched[trial.own] = None
         return [key for key in touched if key[0] == group]
@@ -245,12 +255,12 @@ class Tracker:
         if row is None:
             row = self._make(record)
             for guard, join in zip(self._guards, row.joins, strict=True):
-                guard.members.setdefault(join, {})[key] = None
+                guard.members[join] = _with(guard.members.get(join, ()), key)
         row.time, row.position = record.time, record.position
         self._rows[key] = row
         self._set(key[0], row, self._stands(row, record.time))
 
-    def _recount(self, keys: dict[RowKey, None] | tuple[()], time: int) -> None:
+    def _recount(self, keys: Members, time: int) -> None:
         for key in keys:
             row = self._rows[key]
             self._set(key[0], row, self._stands(row, time))
@@ -259,9 +269,10 @@ class Tracker:
         row = self._rows.pop(key)
         self._set(key[0], row, counts=False)
         for guard, join in zip(self._guards, row.joins, strict=True):
-            members = guard.members[join]
-            del members[key]
-            if not members:
+            left = _without(guard.members[join], key)
+            if left:
+                guard.members[join] = left
+            else:
                 del guard.members[join]
 
     def _set(self, group: Key, row: _Row, counts: bool) -> None:  # noqa: FBT001 - a state
@@ -291,6 +302,22 @@ def _identity(spec: TrackerSpec) -> Callable[[Record], RowKey]:
         group(record.fields),
         (record.position, *_as_tuple(row(record.fields))),
     )
+
+
+def _with(members: Members, key: RowKey) -> Members:
+    if isinstance(members, tuple):
+        if len(members) < _FEW:
+            return (*members, key)
+        members = dict.fromkeys(members)
+    members[key] = None
+    return members
+
+
+def _without(members: Members, key: RowKey) -> Members:
+    if isinstance(members, tuple):
+        return tuple(each for each in members if each != key)
+    del members[key]
+    return members
 
 
 def _as_tuple(key: Key) -> tuple[Atom, ...]:
