@@ -27,6 +27,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="slow tests run their full counts")
+    parser.addoption("--seed", type=int, help="random cases are made from this seed once more")
 
 
 @pytest.fixture(scope="session")

@@ -71,7 +71,7 @@ class _Playing:
             interrupted = rnd.random() < INTERRUPTED
             self.ways = tuple(MAKERS) if interrupted else tuple(MAKERS)[:2]
             if self._accepted(Case(world, policy, ()), "accepted"):
-                met = features.of_program(world, policy)
+                met = features.of_program(world, policy) | ours.plans(Case(world, policy, ()))
                 for history in histories:
                     case = cases.bearable(Case(world, policy, history))
                     self._decided(cases.settled(case), met)
@@ -81,7 +81,9 @@ class _Playing:
         made = spoiling.spoiled(rnd, case.world, case.policy)
         if made is not None:
             name, policy = made
-            if not self._accepted(msgspec.structs.replace(case, policy=policy), "spoiled, accepted"):
+            if not self._accepted(
+                msgspec.structs.replace(case, policy=policy), "spoiled, accepted"
+            ):
                 self.tally[f"spoiled: {name}"] += 1
 
     def _accepted(self, case: Case, name: str) -> bool:

@@ -8,7 +8,7 @@ from bridle.language.temporal import ast
 from differential import trees, values
 from differential.worlds import BOOL, DECIMAL, LONG, STRING, Slot, Type, World
 
-WINDOWS = [(1, "s"), (2, "s"), (3, "s"), (5, "s"), (10, "s"), (1, "m"), (1, "h")]
+WINDOWS = [(1, "s"), (2, "s"), (3, "s"), (5, "s"), (10, "s"), (10, "s"), (1, "m"), (1, "h")]
 BINDABLE = (STRING, LONG, BOOL, DECIMAL)
 ORDERINGS = ["<", "<=", ">", ">="]
 
@@ -26,7 +26,7 @@ class Author:
 
     def leaf(self, depth: int) -> ast.Condition:
         """Write a whole condition."""
-        count = self.rnd.choice([1, 1, 1, 2, 2, 3])
+        count = self.rnd.choice([1, 1, 1, 1, 2])
         return trees.chain([self.test(depth, {}) for _ in range(count)])
 
     def test(self, depth: int, bound: Bound) -> ast.Condition:
@@ -295,7 +295,7 @@ class Author:
             self.rnd.shuffle(slots)
             fields = _assigned(slots, need)
             if fields is not None:
-                return self._filled(action, kind, slots, fields, {**bound, **need})
+                return self._filled(action, kind, slots, fields, bound, need)
         return None
 
     def _likely_kinds(self) -> list:
@@ -303,10 +303,22 @@ class Author:
         return [kinds[0]] if self.rnd.random() < 0.6 else kinds
 
     def _filled(
-        self, action: str, kind: str, slots: list[Slot], fields: list[ast.Field], bound: Bound
+        self,
+        action: str,
+        kind: str,
+        slots: list[Slot],
+        fields: list[ast.Field],
+        outside: Bound,
+        need: Bound,
     ) -> ast.Predicate:
+        bound = {**outside, **need}
         taken = {f.path for f in fields}
         more = [s for s in slots if s.path not in taken]
+        outer = [s for s in more if s.type in outside.values()]
+        if outer and self.rnd.random() < 0.5:
+            name = self.rnd.choice([n for n, t in outside.items() if t == outer[0].type])
+            fields.append(ast.Field(outer[0].path, ast.Variable(name)))
+            more.remove(outer[0])
         for slot in more[: self.rnd.choice([0, 0, 0, 1, 1, 2])]:
             fields.append(ast.Field(slot.path, self.term(slot.type, bound, wild=True)))
         self.rnd.shuffle(fields)
@@ -383,7 +395,7 @@ class Author:
     def _name(self, bound: Bound, kind: Type) -> str:
         """Name a variable; now and then as another one of its type, which it hides."""
         fitting = [n for n, bound_kind in bound.items() if bound_kind == kind]
-        if fitting and self.rnd.random() < 0.12:
+        if fitting and self.rnd.random() < 0.25:
             return self.rnd.choice(fitting)
         return f"v{next(self._names)}"
 

@@ -29,7 +29,9 @@ class Result(msgspec.Struct):
         return "\n".join(f"{count:8} {name}" for name, count in self.tally.most_common())
 
 
-def play(seeds: Iterable[int], *, processes: int = 0, enough: Callable[[Counter[str]], bool]) -> Result:
+def play(
+    seeds: Iterable[int], *, processes: int = 0, enough: Callable[[Counter[str]], bool]
+) -> Result:
     """Play rounds until there are enough of them, or until one shows a difference."""
     result = Result(Counter(), [])
     crowd = [_Player() for _ in range(processes or os.cpu_count() or 1)]

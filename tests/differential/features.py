@@ -30,6 +30,7 @@ def of_program(world: World, policy: Policy) -> set[str]:
     found |= {f for c in conditions for f in _shapes(c)}
     found |= {f"pins: {world.pinned}", policy.effect, *(c.keyword for c in policy.clauses)}
     found.add("own partition" if world.pinned in UNIVERSAL else "whole history")
+    found |= {"near the ends of Long"} if world.wide else set()
     found |= {"inline marker"} if any(trees.of_kind(policy, policies.Joined)) else set()
     deciding = sum(k.deciding for k in world.kinds)
     return found | {"several kinds decide"} if deciding > 1 else found

@@ -96,6 +96,25 @@ class Together:
         return told[first]
 
 
+def plans(rules: Rules, events: Events) -> set[str]:
+    """Name the ways in which the engine evaluates a program."""
+    plan = Interrupted(rules, events).program.plan(ATOMS)
+    log = plan.log()
+    found = {"every event kept"} if plan.layout.ticks >= 0 else set[str]()
+    found |= {"each match looked at"} if log.tallies else set()
+    for postings in plan._postings:
+        found |= {"look-up by key"} if postings.key else set()
+        found |= {"unbroken runs"} if postings.runs else set()
+        found |= {"running sum"} if postings.value >= 0 else set()
+    for tracker in plan._trackers:
+        found.add("rows that others block" if tracker.guards else "rows that stand")
+        found |= {"rows blocked since"} if any(g.since for g in tracker.guards) else set()
+        found |= {"rows blocked twice"} if len(tracker.guards) > 1 else set()
+        found |= {"rows of a position"} if tracker.timed else set()
+        found |= {"sum of rows"} if tracker.value >= 0 else set()
+    return found
+
+
 def leaf(name: str, condition: Condition) -> Leaf:
     """Return what a program wants of a condition."""
     text = printing.text(condition)

@@ -72,13 +72,9 @@ _SPECIFICATION = {
         ("self.relation(term.body, at, _without(bound, names))",
          "self.relation(term.body, at, {})"),
     ),
-    "equal rows count each": (
-        ("rows = {tuple(pair for pair in row if pair[0] in names) for row in body}",
-         "rows = [tuple(pair for pair in row if pair[0] in names) for row in body]"),
-    ),
-    "rows are not projected on the columns": (
-        ("rows = {tuple(pair for pair in row if pair[0] in names) for row in body}",
-         "rows = set(body)"),
+    "each event counts": (
+        ("total = len(rows) if isinstance(term, Count)",
+         "total = sum(max(1, len(b)) for b in body.values()) if isinstance(term, Count)"),
     ),
     "sums are of the values alone": (
         ("total = len(rows) if isinstance(term, Count) else _sum(rows, term.variable)",
@@ -253,8 +249,10 @@ _CONTINUITY = {
 
 _LOG = {
     "events go too early": (
-        ("stream[0].time < time - horizon:\n                self._evict",
-         "stream[0].time <= time - horizon:\n                self._evict"),
+        (
+            "stream[0].time < time - horizon:\n                self._evict",
+            "stream[0].time <= time - horizon:\n                self._evict",
+        ),
     ),
 }
 
@@ -334,8 +332,11 @@ _COMPILER = {
     "any event at the position will do": (
         ("record is None or record.type != number or not", "record is None or not"),
     ),
-    "a product stops at its first row": (
-        ("            if check(moment, position, time):", "            if check(moment, position, time) and False:"),
+    "nothing comes of a check among rows": (
+        ("    def rows(moment: Moment, position: int, time: int) -> Iterator[None]:\n"
+         "        if check(moment, position, time):",
+         "    def rows(moment: Moment, position: int, time: int) -> Iterator[None]:\n"
+         "        if not check(moment, position, time):"),
     ),
 }  # fmt: skip
 

@@ -50,7 +50,9 @@ class _Loader(importlib.machinery.SourceFileLoader):
 def changed(mutant: Mutant, text: str) -> str:
     """Return the text of the module with the fault in it."""
     for old, new in mutant.changes:
-        assert text.count(old) == 1, f"{mutant.module}: {old!r} stands there {text.count(old)} times"
+        assert text.count(old) == 1, (
+            f"{mutant.module}: {old!r} stands there {text.count(old)} times"
+        )
         text = text.replace(old, new)
     return text
 

@@ -21,7 +21,7 @@ from bridle.language.temporal import ast
 from bridle.language.trace import TracedEvent
 from bridle.model.finding import Finding
 from differential.cases import Case
-from differential import policies, trees
+from differential import histories, policies, trees
 from differential.histories import Interrupted, Together
 
 Make = Callable[[Rules, Events], Evaluator]
@@ -76,6 +76,12 @@ def known_difference(case: Case) -> str:
     found = findings(case)
     typed = [f.code == "history_field_type" and OWN_FIELD.match(f.message) for f in found]
     return "fields of the schema's own are typed" if found and all(typed) else ""
+
+
+def plans(case: Case) -> set[str]:
+    """Name the ways in which the engine evaluates the case's conditions."""
+    known = events(case.schema, case.events)
+    return {f"plan: {name}" for name in histories.plans(rules(case.program), known)}
 
 
 class Told(Struct, frozen=True):

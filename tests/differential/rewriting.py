@@ -14,8 +14,7 @@ from differential.policies import Marker, Policy
 def conditions(policy: Policy) -> list[tuple[trees.Steps, ast.Condition]]:
     """Give each condition of a policy with the way to it."""
     return [
-        ((*steps, "condition"), marker.condition)
-        for steps, marker in trees.of_kind(policy, Marker)
+        ((*steps, "condition"), marker.condition) for steps, marker in trees.of_kind(policy, Marker)
     ]
 
 

@@ -163,9 +163,7 @@ def _plainer(case: Case) -> Iterator[tuple[Entry, ...]]:
 def _entries(entry: Entry, own: set[str]) -> Iterator[Entry]:
     names = entry.logged.keys() - own
     yield from (replace(entry, logged=_without(entry.logged, name)) for name in sorted(names))
-    yield from (
-        replace(entry, attributes=_without(entry.attributes, n)) for n in entry.attributes
-    )
+    yield from (replace(entry, attributes=_without(entry.attributes, n)) for n in entry.attributes)
     for group, record in entry.logged.items():
         if isinstance(record, dict):
             for name in record:

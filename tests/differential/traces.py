@@ -92,9 +92,7 @@ def _entry(rnd: Random, world: World, time: int, number: int, habits: Habits) ->
     attributes: dict[str, Value] = {"dept": dept, "rank": rnd.choice([1, 2])}
     if rnd.random() < habits.gaps / 4:
         attributes.pop(rnd.choice(sorted(attributes)))
-    return Entry(
-        time, action.name, kind.name, principal, resource, logged, context, attributes
-    )
+    return Entry(time, action.name, kind.name, principal, resource, logged, context, attributes)
 
 
 def own(world: World, kind: Kind) -> dict[str, str]:

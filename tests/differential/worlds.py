@@ -120,7 +120,7 @@ def world(rnd: Random) -> World:
     """Make up a schema."""
     namespace = rnd.choice(["D", "D", "D", "Far::Off"])
     user = (*namespace.split("::"), "User")
-    names = ["A", "B", "C", "D"][: rnd.choice([2, 3, 3, 4])]
+    names = ["A", "B", "C", "D"][: rnd.choice([2, 2, 2, 3, 4])]
     actions = tuple(Action(name, _inputs(rnd, user), _outputs(rnd)) for name in names)
     if rnd.random() < 0.2:
         return World(namespace, actions, DEFAULT_KINDS, custom=False, pinned="built in",

@@ -35,13 +35,19 @@ def test_every_fault_is_found(tmp_path):
         command = [sys.executable, "-m", "differential.mutated", str(number), str(corpus)]
         path = os.pathsep.join([str(TESTS), *sys.path])
         done = subprocess.run(
-            command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": path}
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONPATH": path},
         )
         assert done.returncode == 0, f"{MUTANTS[number].name}: {done.stderr}"
         return int(done.stdout) if done.stdout else None
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         after = list(pool.map(found, range(len(MUTANTS))))
-    told = {f"{m.module.rpartition('.')[2]}: {m.name}": n for m, n in zip(MUTANTS, after, strict=True)}
+    told = {
+        f"{m.module.rpartition('.')[2]}: {m.name}": n for m, n in zip(MUTANTS, after, strict=True)
+    }
     print(*(f"{n!s:>6} {name}" for name, n in told.items()), sep="\n")
     assert [name for name, n in told.items() if n is None] == []
