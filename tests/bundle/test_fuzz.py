@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bridle.bundle.bundle import Bundle
 from bridle.bundle.check import check, check_files
+from bridle.bundle.sentences import sentence
 from bridle.model.finding import Finding, Severity
 
 SPLICES = [
@@ -22,6 +23,8 @@ SPLICES = [
     '"$ref" = "#/$defs/x", ', "type = 5, ", "enum = [], ", "const = nan, ", "properties = 3, ",
     "items = false, ", "prefixItems = [1], ", "pattern = '(', ", "required = [1], ", "minimum = '', ",
     "anyOf = [], ", "allOf = [{}], ", "not = true, ", "additionalProperties = true, ",
+    "formerly within 1h ", "since within 2s ", "previous within 1d ", "exists (x: Long). ", "count for ",
+    "temporal { ", "def temporal ", "?w", "$x", "tp(t)", "_", "0s", "99999999999999999999h", "::request{}",
     "input.", "output.", "context.", "facts.", " has ", "&&", "release", "desk.search", "*", "ana",
 ]  # fmt: skip
 
@@ -63,17 +66,60 @@ def test_a_spoilt_file_gives_findings_or_a_bundle(desk, data: st.DataObject) -> 
     run(desk.files, data)
 
 
+LOOKING_BACK = {
+    "macros/asked.dw": """
+def temporal asked(?w, ?p) { formerly within ?w ?p{ requestId: _ } };
+def cedar small(?x) { ?x.input.id < 10 };
+""",
+    "policies/tenant/back.dw": """
+@id("b1") @reason("r") @hold("finance")
+forbid (principal, action == Action::"desk.comment", resource)
+when { small(context) && temporal { !asked(1h, Action::"desk.search"::request{}) } }
+unless temporal { at_most(3, 24h, Action::"desk.comment"::request{ input.id: context.input.id },
+                          Action::"desk.comment"::error{}) };
+@id("b2") @enforce("shadow")
+forbid (principal, action, resource)
+when temporal { exists (n: Long). ((sum a for (a: Long), (t: Timepoint). where formerly within 1h
+    (Action::"desk.comment"::request{ input.id: a } && tp(t))) == n && n > 500) };
+@id("b3")
+forbid (principal, action == Action::"end_mission", resource)
+when temporal { !Action::"desk.comment"::response{} since within 8h
+                Action::"desk.read_ticket"::response{ output.customer.id: "c" } };
+""",
+}
+
+
+def test_the_policies_that_are_spoilt_below_are_good(desk) -> None:
+    bundle, found = check_files({**desk.files, **LOOKING_BACK})
+    assert bundle is not None, [str(f) for f in found]
+
+
+@given(data=st.data())
+def test_spoilt_policies_that_look_back_give_findings_or_a_bundle(
+    desk, data: st.DataObject
+) -> None:
+    name, edits = data.draw(changes(sorted(LOOKING_BACK)))
+    spoilt = {**LOOKING_BACK, name: changed(LOOKING_BACK[name], edits)}
+    bundle, found = check_files({**desk.files, **spoilt})
+    settled((bundle, found))
+    for policy in bundle.policies if bundle else ():
+        assert all(len(sentence(leaf)) < 500 for leaf in policy.leaves)
+
+
 @pytest.mark.slow
 def test_many_spoilt_files_give_findings_or_bundles(desk, count: Callable[[int, int], int]) -> None:
     @settings(max_examples=count(1_000, 20_000))
     @given(data=st.data())
     def spoil(data: st.DataObject) -> None:
-        run(desk.files, data)
+        run({**desk.files, **LOOKING_BACK}, data)
 
     spoil()
 
 
-@given(name=st.sampled_from(["systems.toml", "policies/x.dw", "macros/x.dw", "tools/mail.json"]), text=st.text())
+@given(
+    name=st.sampled_from(["systems.toml", "policies/x.dw", "macros/x.dw", "tools/mail.json"]),
+    text=st.text(),
+)
 def test_any_text_in_any_file_gives_findings_or_a_bundle(desk, name: str, text: str) -> None:
     settled(check_files({**desk.files, name: text}))
 
@@ -128,6 +174,15 @@ def test_any_property_schema_gives_findings_or_a_bundle(desk, schema: Any) -> No
         ("policies/x.dw", "".join(
             f'@id("p{i}") permit (principal, action, resource) when {{ context.x == {i} }};\n'
             for i in range(300))),
+        ("policies/x.dw", '@id("x") forbid (principal, action, resource) when temporal { ' + "!" * 65_536),
+        ("policies/x.dw", '@id("x") forbid (principal, action, resource) when temporal { '
+            + "formerly within 1h (" * 30_000),
+        ("policies/x.dw", '@id("x") forbid (principal, action, resource) when temporal { '
+            + "tp(t) && " * 4_000 + "tp(t) };"),
+        ("policies/x.dw", "".join(
+            f'@id("p{i}") forbid (principal, action, resource) when temporal '
+            f'{{ formerly within {i + 1}s Action::"no.tool"::request{{}} }};\n' for i in range(300))),
+        ("macros/x.dw", "def temporal m(?a) { formerly " * 10_000),
         ("systems.toml", "[tools.x]\n" * 50_000),
         ("systems.toml", "".join(f"[tools.t{i}]\n" for i in range(5_000))),
         ("systems.toml", "a = " + "[" * 65_536),
