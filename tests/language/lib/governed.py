@@ -45,7 +45,6 @@ def bundle(name: str, folder: str = "policies") -> Bundle:
     """A bundle with one rule of the library, on `ask`."""
     named = policies(STORIES[name].rule).replace("permit", '@id("all") permit', 1)
     named = named.replace("forbid", '@id("rule") forbid', 1)
-    refused = '@id("no") forbid (principal, action in Action::"call", resource)\n'
     return load_files(
         {
             "bridle.toml": 'format = 1\nname = "stories"\nversion = "1"\n',
