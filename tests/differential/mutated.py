@@ -1,7 +1,7 @@
 """A process in which one module is not what it says: how many cases until that is seen.
 
 `python -m differential.mutated NUMBER CORPUS` prints the number of the first case that shows a
-difference, or nothing.
+difference (and the error, where it shows as one), or nothing. Number -1 is no fault at all.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 
-from differential.mutants import MUTANTS, Mutant
+from differential.mutants import ENGINE, INTERRUPTED, MUTANTS, SPECIFICATION, Mutant
 
 
 class Finder(importlib.abc.MetaPathFinder):
@@ -59,16 +59,20 @@ def changed(mutant: Mutant, text: str) -> str:
 
 def main() -> None:
     """Compare case by case until a difference is seen."""
-    mutant = MUTANTS[int(sys.argv[1])]
-    sys.meta_path.insert(0, Finder(mutant))
-    from differential import ours  # noqa: PLC0415 - only now may the module be imported
+    number = int(sys.argv[1])
+    ways: Sequence[str] = [SPECIFICATION, ENGINE, INTERRUPTED]
+    if number >= 0:
+        ways = [MUTANTS[number].way]
+        sys.meta_path.insert(0, Finder(MUTANTS[number]))
+    from differential import ours  # only now may the module be imported
 
     for number, (case, expected) in enumerate(pickle.loads(Path(sys.argv[2]).read_bytes())):
         try:
-            told = ours.verdicts(case, (mutant.way,))
-        except Exception:  # noqa: BLE001 - a fault that shows as an error is seen
-            told = None
-        if told is None or (told.ways and told.lines != expected):
+            told = ours.verdicts(case, ways)
+        except Exception as error:
+            print(number, type(error).__name__)
+            return
+        if told.disagreements or (told.ways and told.lines != expected):
             print(number)
             return
 

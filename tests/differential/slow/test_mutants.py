@@ -31,7 +31,7 @@ def test_every_fault_is_found(tmp_path):
     corpus = tmp_path / "corpus"
     corpus.write_bytes(pickle.dumps(comparing.corpus(itertools.count(), CASES)))
 
-    def found(number: int) -> int | None:
+    def found(number: int) -> str:
         command = [sys.executable, "-m", "differential.mutated", str(number), str(corpus)]
         path = os.pathsep.join([str(TESTS), *sys.path])
         done = subprocess.run(
@@ -42,12 +42,13 @@ def test_every_fault_is_found(tmp_path):
             env={**os.environ, "PYTHONPATH": path},
         )
         assert done.returncode == 0, f"{MUTANTS[number].name}: {done.stderr}"
-        return int(done.stdout) if done.stdout else None
+        return done.stdout.strip()
 
+    assert not found(-1), "without a fault there is no difference"
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         after = list(pool.map(found, range(len(MUTANTS))))
     told = {
         f"{m.module.rpartition('.')[2]}: {m.name}": n for m, n in zip(MUTANTS, after, strict=True)
     }
-    print(*(f"{n!s:>6} {name}" for name, n in told.items()), sep="\n")
-    assert [name for name, n in told.items() if n is None] == []
+    print(*(f"{n:>16} {name}" for name, n in told.items()), sep="\n")
+    assert [name for name, n in told.items() if not n] == []
