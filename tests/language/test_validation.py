@@ -238,8 +238,11 @@ def known_difference(text: str, reason: str, found: list[Finding]) -> str:
             return "fields of the event schema's own have types"
     if codes == {"integer_range"}:
         return "integers beyond Long"
-    if codes == {"policy_syntax"} and any("variable in the scope" in f.message for f in found):
-        return "a scope names all three"
+    scope = ("variable in the scope", "found the variable")
+    if codes == {"policy_syntax"} and any(told in f.message for f in found for told in scope):
+        return "a scope names all three in their order"
+    if codes == {"stray_parameter"}:
+        return "parameters stand in macros alone"
     if not codes and "does not occur in the aggregation body" in reason:
         return "macros are expanded before"
     binders = Counter(re.findall(r"\(\s*\$?(\w+)\s*:", text))
