@@ -10,6 +10,7 @@ from bridle.engine.temporal.caps import Caps, HistoryCapError
 from bridle.engine.temporal.event import Event
 from bridle.engine.temporal.partition import Partition
 from bridle.engine.temporal.program import Program
+from bridle.model.errors import UsageError
 from engine.temporal.library_shapes import Shapes, call, read
 from engine.temporal.random_conditions import Conditions, leaf, reader
 
@@ -120,6 +121,19 @@ def test_the_same_condition_twice_is_kept_and_asked_once():
     once, twice = partition(KEYED), partition(KEYED, KEYED)
     assert len(twice._log.postings) == len(once._log.postings) == 1
     assert twice.ask(["h0", "h1"], event(0), reader(event(0))) == {"h0": True, "h1": True}
+
+
+def test_a_time_beyond_reckoning_is_refused_before_it_enters():
+    history = partition(KEYED)
+    for time in (2**62 + 1, -(2**62) - 1, 2**70):
+        beyond = Event(time, A, "request", {"input.user": "s:u"}, "m")
+        with pytest.raises(UsageError):
+            history.add(beyond)
+        with pytest.raises(UsageError):
+            history.ask(["h0"], beyond, reader(beyond))
+    assert history.count == history.kept == 0
+    history.add(Event(2**62, A, "request", {"input.user": "s:u"}, "m"))
+    assert Partition.load(history.program, history.save()).save() == history.save()
 
 
 def test_the_clock_of_a_partition_never_goes_back():

@@ -161,6 +161,7 @@ CONTRADICTIONS = {
     "a mission that is not there": {"missions": [0, 4]},
     "a field too many": {"fields": [["s:s1"], ["s:s1", "s:s1"]]},
     "a field too few": {"fields": [["s:s1"], []]},
+    "a time beyond reckoning": {"times": [1, 2**63], "last_time": 2**63},
     "a column that is short": {"times": [1]},
     "a truth for an atom": {"fields": [["s:s1"], [True]]},
     "a number for an atom": {"fields": [["s:s1"], [1.5]]},

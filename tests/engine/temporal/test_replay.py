@@ -116,6 +116,8 @@ def test_a_clock_that_goes_back_is_left_to_the_specification():
     rules, _ = program.read({"p.dw": AFTER_A})
     known = validation.schemas(Source("s", SCHEMA)).events
     ordered = trace.parse("t", "\n".join(sorted(lines)))
+    far = trace.parse("t", line(2**60, "A"))
+    assert choose(rules, known, far).why == "time out of reach"
     assert choose(rules, known, trace.parse("t", "\n".join(lines))).why == "clock goes back"
     assert choose(rules, known, ordered[:0]).name == "incremental"
     assert choose(rules, known, ordered[:0], reference=True).why == "asked"

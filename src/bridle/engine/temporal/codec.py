@@ -19,10 +19,14 @@ from bridle.engine.temporal.event import Atom
 from bridle.engine.temporal.index.record import Layout, Record
 from bridle.model.errors import BridleError
 
+MAX_TIME = 2**62
+"""Milliseconds before and after the epoch, as far as a partition reckons."""
+
 MAGIC = b"BRHP\x01"
 _HEAD = len(MAGIC) + 32
 
 _Natural = Annotated[int, msgspec.Meta(ge=0, le=LONG_MAX)]
+_Time = Annotated[int, msgspec.Meta(ge=-MAX_TIME, le=MAX_TIME)]
 _Long = Annotated[int, msgspec.Meta(ge=LONG_MIN, le=LONG_MAX)]
 
 
@@ -42,10 +46,10 @@ class State(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     program: str
     key: str
     count: _Natural
-    last_time: int
+    last_time: _Time
     names: list[str]
     positions: list[_Natural]
-    times: list[int]
+    times: list[_Time]
     types: list[int]
     missions: list[_Natural]
     fields: list[list[_Long | str | None]]

@@ -12,18 +12,17 @@ import msgspec
 
 from bridle.engine.temporal import codec
 from bridle.engine.temporal.atoms import Atomiser
-from bridle.engine.temporal.codec import StateError
+from bridle.engine.temporal.codec import MAX_TIME, StateError
 from bridle.engine.temporal.event import Event, Read
 from bridle.engine.temporal.index.postings import Postings
 from bridle.engine.temporal.index.record import Record
 from bridle.engine.temporal.plan.moment import Moment
 from bridle.engine.temporal.program import Program
+from bridle.model.errors import UsageError
 
-__all__ = ["Partition", "StateError"]
+__all__ = ["MAX_TIME", "Partition", "StateError"]
 
 _PLAIN = Atomiser()
-_EVER = -(2**63)
-"""Before any event."""
 
 
 class Partition:
@@ -128,7 +127,7 @@ class Partition:
         ahead = max(0, len(given) - self.count)
         known = {record.position + ahead: record for record in self._log.kept()}
         layout, count = made._log.layout, self.count + ahead
-        clock = self.last_time if self.count else _EVER
+        clock = self.last_time if self.count else -MAX_TIME
         records = {p: layout.carried(r, self._log.layout, p) for p, r in known.items()}
         for position, event in enumerate(given, count - len(given)):
             time = known[position].time if position in known else event.time
@@ -140,6 +139,8 @@ class Partition:
 
     def _next(self, event: Event) -> Record:
         log = self._log
+        if not -MAX_TIME <= event.time <= MAX_TIME:
+            raise UsageError(f"{event.time} is no time in milliseconds")
         time = max(event.time, log.last_time) if log.count else event.time
         return log.layout.record(event, log.count, time)
 
@@ -149,7 +150,7 @@ class Partition:
 
 def _in_order(records: list[Record]) -> list[Record]:
     """Return the records with times that never go back."""
-    clock, found = _EVER, list[Record]()
+    clock, found = -MAX_TIME, list[Record]()
     for record in records:
         clock = max(clock, record.time)
         found.append(

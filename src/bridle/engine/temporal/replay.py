@@ -17,7 +17,7 @@ from bridle.engine.temporal import request
 from bridle.engine.temporal.atoms import Atomiser
 from bridle.engine.temporal.caps import Caps
 from bridle.engine.temporal.event import Atom, Event, Read
-from bridle.engine.temporal.partition import Partition
+from bridle.engine.temporal.partition import MAX_TIME, Partition
 from bridle.engine.temporal.plain_cedar import PlainCedar
 from bridle.engine.temporal.program import Program
 from bridle.engine.temporal.specification import holds
@@ -199,6 +199,8 @@ def _obstacle(pins: Sequence[Pin], deciding: frozenset[str], trace: Sequence[Tra
     times = [line.time for line in trace]
     if times != sorted(times):
         return "clock goes back"
+    if any(abs(time) * 1000 > MAX_TIME for time in times):
+        return "time out of reach"
     for line in trace:
         if line.kind not in deciding or not pins:
             continue

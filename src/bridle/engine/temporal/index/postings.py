@@ -7,6 +7,7 @@ of the past, and an event can be added for the length of a question and taken of
 from __future__ import annotations
 
 import operator
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from typing import cast
@@ -44,10 +45,11 @@ class Posting:
 
     def __init__(self) -> None:
         self.head = 0
-        self.positions: list[int] = []
-        self.times: list[int] = []
+        self.positions = array("q")
+        self.times = array("q")
+        self.runs = array("q")
+        # A total may be beyond 64 bits.
         self.sums: list[int] = [0]
-        self.runs: list[int] = []
 
     def stop(self, position: int) -> int:
         """Return the index after the last event at or before `position`."""
