@@ -322,7 +322,7 @@ class Author:
         for slot in more[: self.rnd.choice([0, 0, 0, 1, 1, 2])]:
             fields.append(ast.Field(slot.path, self.term(slot.type, bound, wild=True)))
         self.rnd.shuffle(fields)
-        namespace = (*self.world.namespace.split("::"), "Action")
+        namespace = (*self.world.path, "Action")
         return ast.Predicate(namespace, action, kind, tuple(fields))
 
     def term(self, kind: Type, bound: Bound, *, wild: bool = False) -> ast.Term:
@@ -351,15 +351,7 @@ class Author:
             for slot in self.world.action(self.scope[0]).inputs
             if slot.type == kind and all(slot in self._inputs(name) for name in self.scope)
         ]
-        if kind == STRING:
-            found += [ast.ContextField(("tenant",)), ast.ScopeField(("principal", "dept"))]
-        if kind == LONG and self.rnd.random() < 0.2:
-            found.append(ast.ScopeField(("principal", "rank")))
-        if kind == self.world.user:
-            found.append(ast.ScopeField(("principal",)))
-        if kind == self.world.gateway:
-            found.append(ast.ScopeField(("resource",)))
-        return found
+        return found + self.world.shown(kind)
 
     def _inputs(self, action: str) -> tuple[Slot, ...]:
         return self.world.action(action).inputs
@@ -384,6 +376,8 @@ class Author:
         return ast.Window(*self.rnd.choice(fitting))
 
     def _fresh(self, bound: Bound) -> tuple[str, Type]:
+        if bound and self.rnd.random() < 0.35:
+            return self.rnd.choice(list(bound.items()))
         kind = ast.TIMEPOINT if self.rnd.random() < 0.25 else self._bindable()
         return self._name(bound, kind), kind
 

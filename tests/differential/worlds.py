@@ -6,6 +6,8 @@ from random import Random
 
 from msgspec import Struct
 
+from bridle.language.temporal import ast
+
 STRING, LONG, BOOL, DECIMAL = ("String",), ("Long",), ("Bool",), ("decimal",)
 TYPE_NAMES = {"user", "amount"}
 
@@ -50,12 +52,26 @@ class World(Struct, frozen=True):
     """Whether values near the ends of `Long` occur."""
 
     @property
+    def path(self) -> tuple[str, ...]:
+        return tuple(name for name in self.namespace.split("::") if name)
+
+    @property
     def user(self) -> Type:
-        return (*self.namespace.split("::"), "User")
+        return (*self.path, "User")
 
     @property
     def gateway(self) -> Type:
-        return (*self.namespace.split("::"), "Gateway")
+        return (*self.path, "Gateway")
+
+    def shown(self, kind: Type) -> list[ast.Term]:
+        """Give what the request shows of a type, beside its arguments."""
+        terms: dict[Type, list[ast.Term]] = {
+            STRING: [ast.ContextField(("tenant",)), ast.ScopeField(("principal", "dept"))],
+            LONG: [ast.ScopeField(("principal", "rank"))],
+            self.user: [ast.ScopeField(("principal",))],
+            self.gateway: [ast.ScopeField(("resource",))],
+        }
+        return terms.get(kind, [])
 
     def action(self, name: str) -> Action:
         return next(a for a in self.actions if a.name == name)
