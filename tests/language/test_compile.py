@@ -90,6 +90,18 @@ def test_cedars_complaint_stands_at_the_word_it_is_about(body: str, word: str) -
         ")" * 65_536,
         "@a" * 65_536,
         '@id("a") permit ' * 10_000,
+        '@id("a") permit (principal, action, resource) when temporal { ' + "(" * 65_536,
+        '@id("a") permit (principal, action, resource) when temporal { ' * 10_000,
+        '@id("a") permit (principal, action, resource) when { ' + "f(" * 65_536,
+        '@id("a") permit (principal, action, resource) when { ' + "A::f(" * 65_536,
+        "def " * 65_536,
+        "def cedar f() { " + "(" * 65_536,
+        "def cedar f() { " * 10_000,
+        "def cedar f(" + "?x, " * 20_000,
+        "def cedar f() { true" + " && true" * 60_000 + " };",
+        "def cedar f() { !" + "!" * 60_000 + "true };",
+        "def temporal f() { " + "exists (x: Long). " * 5_000 + " };",
+        "def temporal f() { x == 1" + " && x == 1" * 5_000 + " };",
     ],
 )  # fmt: skip
 def test_text_that_would_overflow_cedars_stack_never_reaches_it(hostile: str) -> None:
@@ -115,7 +127,9 @@ def test_a_long_set_of_literals_is_no_nesting() -> None:
 PIECES = st.sampled_from(
     [
         "@id", "(", ")", '"a"', "permit", "forbid", "principal", "action", "resource", ",", ";",
-        "when", "unless", "temporal", "{", "}", "context", ".", "x", "==", "1", "has", "def", "//",
+        "when", "unless", "temporal", "{", "}",
+        "cedar", "?x", "f(", "guardrails", "tp(x)",
+        "context", ".", "x", "==", "1", "has", "def", "//",
         "\n", "@modify", '"drop input.x"', "@hold", "&&", "true", " ", "[", "]", "in", "Action",
         "::",
     ]

@@ -53,10 +53,10 @@ from bridle.language.temporal.ast import (
 Draw: TypeAlias = st.SearchStrategy
 
 # Words of the language among them: nothing is reserved where a name of the user's stands.
-NAMES = st.sampled_from(
-    ["a", "b2", "_x", "user", "since", "where", "formerly", "tp", "count", "exists", "d", "input"]
-)
-VARIABLES = st.sampled_from(["a", "b2", "x_1", "where", "since_then", "n", "contextual"])
+WORDS = ("a", "b2", "_x", "user", "since", "where", "formerly", "tp", "count", "exists", "input")
+NAMES = st.sampled_from(WORDS)
+BOUND = ("a", "b2", "x_1", "where", "since_then", "n", "contextual")
+VARIABLES = st.sampled_from(BOUND)
 TYPES = st.sampled_from([("Long",), ("String",), ("Timepoint",), ("D", "User"), ("decimal",)])
 TEXTS = st.one_of(
     st.sampled_from(["", 'say "x"', "a\\b", "line\nline", "\0", "é", "\u200b", "{", "}", "*"]),
@@ -101,7 +101,7 @@ def bare(node: object) -> object:
     return (type(node).__name__, *(bare(getattr(node, f)) for f in node.__struct_fields__))
 
 
-def _leaf(macros: bool) -> Draw[Condition]:  # noqa: FBT001
+def _leaf(macros: bool) -> Draw[Condition]:
     return st.one_of(
         predicates(macros=macros),
         st.builds(Comparison, _operator(), terms(macros=macros), terms(macros=macros)),
@@ -122,7 +122,7 @@ def predicates(draw: st.DrawFn, *, macros: bool = False) -> Predicate:
 
 
 @st.composite
-def _composed(draw: st.DrawFn, macros: bool, levels: int) -> Condition:  # noqa: FBT001
+def _composed(draw: st.DrawFn, macros: bool, levels: int) -> Condition:
     inner = conditions(macros=macros, levels=levels)
     value = terms(macros=macros)
     kinds = (And, Not, Formerly, Previous, Since, Exists, Comparison, Call)
@@ -143,7 +143,7 @@ def _composed(draw: st.DrawFn, macros: bool, levels: int) -> Condition:  # noqa:
 
 
 @st.composite
-def _aggregate(draw: st.DrawFn, macros: bool, levels: int) -> Term:  # noqa: FBT001
+def _aggregate(draw: st.DrawFn, macros: bool, levels: int) -> Term:
     inner = conditions(macros=macros, levels=levels)
     binders = draw(st.lists(_binder(macros), min_size=1, max_size=3).map(tuple))
     kind = draw(st.integers(0, 2 if macros else 1))
@@ -163,12 +163,10 @@ def _call(draw: st.DrawFn, levels: int) -> Condition:
 def _arguments(draw: st.DrawFn, levels: int) -> tuple[Argument, ...]:
     # A parameter, or a call, reads as a condition where an argument stands; so do they here.
     values = terms(macros=True).filter(lambda t: not isinstance(t, Parameter))
-    aggregates = _aggregate(True, levels).filter(  # noqa: FBT003
-        lambda t: not isinstance(t, AggregateCall)
-    )
+    aggregates = _aggregate(True, levels).filter(lambda t: not isinstance(t, AggregateCall))
     inner = conditions(macros=True, levels=levels)
     kinds: Draw[Argument] = st.one_of(
-        _window(False),  # noqa: FBT003
+        _window(False),
         inner,
         values,
         aggregates,
