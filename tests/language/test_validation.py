@@ -229,28 +229,27 @@ def reference(text: str, events: str | None) -> str:
     return "; ".join(answer["errors"])
 
 
+SCOPE = ("variable in the scope", "found the variable")
+TYPES = ("expects", "same type", "numeric", "declared", "cannot sum")
+TYPED = {"history_field_type", "history_comparison", "history_tp_type", "history_sum_type"}
+
+
 def known_difference(text: str, reason: str, found: list[Finding]) -> str:
     """Name the difference that docs/reference/history.md lists, if it is one of those."""
-    codes = {f.code for f in found}
-    if codes == {"history_field_type"}:
-        named = [f.message.split("`")[1] for f in found]
-        if not any(path.startswith(("input.", "output.")) for path in named):
-            return "fields of the event schema's own have types"
-    if codes == {"integer_range"}:
-        return "integers beyond Long"
-    scope = ("variable in the scope", "found the variable")
-    if codes == {"policy_syntax"} and any(told in f.message for f in found for told in scope):
-        return "a scope names all three in their order"
-    if codes == {"stray_parameter"}:
-        return "parameters stand in macros alone"
-    if not codes and "does not occur in the aggregation body" in reason:
-        return "macros are expanded before"
-    binders = Counter(re.findall(r"\(\s*\$?(\w+)\s*:", text))
-    types = ("expects", "same type", "numeric", "declared", "cannot sum")
-    kinds = {"history_field_type", "history_comparison", "history_tp_type", "history_sum_type"}
-    if max(binders.values(), default=0) > 1 and (any(t in reason for t in types) or codes <= kinds):
-        return "a binder's type holds within it"
-    return ""
+    codes, told = {f.code for f in found}, [f.message for f in found]
+    own = all(not re.match(r"`(input|output)\.", message) for message in told)
+    twice = max(Counter(re.findall(r"\(\s*\$?(\w+)\s*:", text)).values(), default=0) > 1
+    known = {
+        "fields of the event schema's own have types": codes == {"history_field_type"} and own,
+        "integers beyond Long": codes == {"integer_range"},
+        "a scope names all three in their order": codes == {"policy_syntax"}
+        and any(each in message for message in told for each in SCOPE),
+        "parameters stand in macros alone": codes == {"stray_parameter"},
+        "macros are expanded before": not codes and "does not occur in the aggreg" in reason,
+        "a binder's type holds within it": twice
+        and ((bool(codes) and codes <= TYPED) or any(each in reason for each in TYPES)),
+    }
+    return next((name for name, holds in known.items() if holds), "")
 
 
 def disagreements(seed: int, count: int) -> tuple[Counter[str], list[str]]:
