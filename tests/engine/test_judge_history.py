@@ -220,3 +220,16 @@ def test_scopes_are_asked_apart_and_joined_by_cedar():
 def test_a_bundle_that_never_looks_back_keeps_no_history():
     made = engine('@id("n") forbid (principal, action, resource) when { false };')
     assert made.programs == {}
+
+
+def test_what_only_a_condition_over_history_reads_is_made_for_it():
+    text = """
+    @id("facts") forbid (principal, action == Action::"desk.comment", resource)
+    when temporal { formerly within 1h Action::"desk.comment"::request{
+        input.id: context.facts.body.length } };
+    """
+    made = engine(text)
+    history = Kept(made)
+    short, long = ({"id": 2, "body": body} for body in ("hi", "hello"))
+    assert codes(made.judge(at(case(made, "desk.comment", short), 1, history))) == {"forbidden"}
+    assert made.judge(at(case(made, "desk.comment", long), 1, history)).effect is Effect.ALLOW

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bridle.language.policy import Leaf
 from bridle.language.temporal import printing
 from bridle.language.temporal.ast import (
+    AggregateCall,
     And,
     Argument,
     Call,
@@ -32,6 +33,7 @@ from bridle.language.temporal.ast import (
     Wildcard,
     Window,
 )
+from bridle.language.temporal.tree import walk
 from bridle.language.temporal.walk import conjuncts
 
 _MOST = 400
@@ -70,9 +72,18 @@ _TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 
 def sentence(leaf: Leaf) -> str:
     """Return what a condition says is true, as a sentence that begins with whose history it is."""
-    said = _condition(leaf.condition if leaf.written is None else leaf.written)
+    said = _condition(_readable(leaf))
     text = f"{_WHERE[leaf.scope].capitalize()}, {said}"
     return (text if len(text) <= _MOST else text[: _MOST - 1].rstrip() + "…") + "."
+
+
+def _readable(leaf: Leaf) -> Condition:
+    """Return a condition as it is written, if all it calls has words here; else written out."""
+    written = leaf.written
+    if written is None:
+        return leaf.condition
+    calls = (n for n in walk(written) if isinstance(n, AggregateCall | Call))
+    return written if all(n.name in LIBRARY for n in calls) else leaf.condition
 
 
 # --- conditions ----------------------------------------------------------------------------------
