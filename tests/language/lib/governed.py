@@ -146,4 +146,4 @@ def outcome(each: Happened) -> Outcome:
         return Outcome(OutcomeKind.OK, output=json.dumps({"ok": each.ok is not False}))
     if each.code == "not_started":
         return Outcome(OutcomeKind.NOT_STARTED)
-    return Outcome(OutcomeKind.ERROR, error=each.code)
+    return Outcome(OutcomeKind.ERROR, error=each.code.removeprefix("reported:"))

@@ -8,7 +8,7 @@ import pytest
 
 from bridle.model.verdict import Effect, Verdict
 from language.lib.governed import Play
-from language.lib.stories import STORIES
+from language.lib.stories import STORIES, ask, error
 
 KEPT = [(n, w) for n, story in STORIES.items() for w in story.kept]
 BROKEN = [(n, w) for n, story in STORIES.items() for w in story.broken]
@@ -47,3 +47,25 @@ def test_a_new_mission_is_no_way_around_a_limit_of_the_tenants(name: str, which:
             assert play.tell(apart).effect is effect
         finally:
             play.close()
+
+
+def taken_at_its_word(code: str) -> object:
+    mark = pytest.mark.xfail(strict=True, reason="the code is passed on as the governor's own")
+    return pytest.param(code, marks=mark)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [taken_at_its_word("denied"), taken_at_its_word("not_started"), "unknown", "contradicted"],
+)
+def test_no_error_code_that_an_executor_reports_makes_room(code: str) -> None:
+    ran = [
+        each
+        for at in (0, 10)
+        for each in (ask(at, id=str(at)), error(at + 1, f"reported:{code}", "ask", id=str(at)))
+    ]
+    play = Play("at_most")
+    try:
+        assert play.tell([*ran, ask(20)]).effect is Effect.DENY
+    finally:
+        play.close()
