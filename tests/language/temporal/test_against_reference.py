@@ -29,11 +29,11 @@ _SYNTAX = re.compile(r"(in `def temporal` body: )?(unexpected|expected|`let`)")
 _OURS = {"history_syntax", "macro_syntax", "policy_syntax"}
 _OWN_LIMITS = {"integer_range", "policy_too_large", "hidden_character"}
 _PARAMETERS = ", ".join(f"?{name}" for name in sorted({*WORDS, *BOUND}))
-_NOT_TP = "expected the name of a variable"
+_NO_CALL = ("expected the name of a variable", "a decimal is written as a string")
 _IN_MACRO = "macro_in_macro"
 """What the reference finds while it parses, or just after, depending on what stands behind it.
 
-`tp(…)` with something else than a name is a call for it, of a macro that nobody can define.
+`tp(…)` and `decimal(…)` of something else are calls for it, of macros that nobody can define.
 """
 
 DAMAGE = st.sampled_from(
@@ -68,6 +68,15 @@ def damaged(draw: st.DrawFn, *, macros: bool) -> str:
     return " ".join(words)
 
 
+def affordable(text: str) -> bool:
+    """Whether the reference's parser, which reads brackets within brackets twice, will end."""
+    depth = deepest = 0
+    for char in text:
+        depth += (char in "([{") - (char in ")]}")
+        deepest = max(deepest, depth)
+    return text.isascii() and deepest <= 7
+
+
 def agree(text: str) -> None:
     try:
         native.lower_to_cedar(text, SCHEMA, None)
@@ -79,25 +88,25 @@ def agree(text: str) -> None:
     if codes & _OWN_LIMITS or "macro-in-macro" in theirs or _IN_MACRO in codes:
         assert codes
         return
-    if any(_NOT_TP in finding.message for finding in findings):
+    if any(message in finding.message for message in _NO_CALL for finding in findings):
         assert theirs
         return
     assert bool(codes & _OURS) == bool(_SYNTAX.match(theirs)), (theirs, findings)
 
 
-@given(damaged(macros=False).filter(str.isascii))
+@given(damaged(macros=False).filter(affordable))
 def test_a_condition_is_read_when_the_reference_reads_it(text: str) -> None:
     agree(f"permit (principal, action, resource) when temporal {{ {text} }};")
 
 
-@given(damaged(macros=True).filter(str.isascii))
+@given(damaged(macros=True).filter(affordable))
 def test_the_body_of_a_macro_is_read_when_the_reference_reads_it(text: str) -> None:
     agree(f"def temporal m({_PARAMETERS}) {{ {text} }};")
 
 
 @pytest.mark.slow
 @settings(max_examples=300)
-@given(damaged(macros=False).filter(str.isascii), damaged(macros=True).filter(str.isascii))
+@given(damaged(macros=False).filter(affordable), damaged(macros=True).filter(affordable))
 def test_many_conditions_are_read_when_the_reference_reads_them(text: str, body: str) -> None:
     agree(f"permit (principal, action, resource) when temporal {{ {text} }};")
     agree(f"def temporal m({_PARAMETERS}) {{ {body} }};")
