@@ -64,7 +64,9 @@ def effort(case: Case) -> float:
     return decisions * sum(_steps(c, size, keyed) for c in policies.markers(case.policy))
 
 
-def _steps(node: object, size: int, keyed: bool) -> float:
+def _steps(  # noqa: PLR0911 - one for each operator
+    node: object, size: int, keyed: bool
+) -> float:
     match node:
         case ast.Formerly(body=body):
             return size * _steps(body, size, keyed) / 2

@@ -11,8 +11,18 @@ from random import Random
 
 import msgspec
 
-from differential import cases, features, ours, policies, reference, rewriting, shrinking
-from differential import spoiling, traces, worlds
+from differential import (
+    cases,
+    features,
+    ours,
+    policies,
+    reference,
+    rewriting,
+    shrinking,
+    spoiling,
+    traces,
+    worlds,
+)
 from differential.cases import Case
 from differential.ours import MAKERS
 from differential.reference import DiscardedError

@@ -159,8 +159,8 @@ class Author:
         if rest:
             parts.append(self.binding(depth - 1, seen, rest))
             seen |= rest
-        for _ in range(self.rnd.choice([0, 1, 1, 2] if not rest else [0, 0, 1])):
-            parts.append(self.filter(depth - 1, seen))
+        count = self.rnd.choice([0, 0, 1] if rest else [0, 1, 1, 2])
+        parts += [self.filter(depth - 1, seen) for _ in range(count)]
         return trees.chain(parts)
 
     def _unanswered(self, depth: int, bound: Bound, need: Bound) -> ast.Condition:
@@ -302,7 +302,7 @@ class Author:
         kinds = list(self.world.kinds)
         return [kinds[0]] if self.rnd.random() < 0.6 else kinds
 
-    def _filled(
+    def _filled(  # noqa: PLR0917 - the parts of a predicate
         self,
         action: str,
         kind: str,
@@ -319,8 +319,8 @@ class Author:
             name = self.rnd.choice([n for n, t in outside.items() if t == outer[0].type])
             fields.append(ast.Field(outer[0].path, ast.Variable(name)))
             more.remove(outer[0])
-        for slot in more[: self.rnd.choice([0, 0, 0, 1, 1, 2])]:
-            fields.append(ast.Field(slot.path, self.term(slot.type, bound, wild=True)))
+        some = more[: self.rnd.choice([0, 0, 0, 1, 1, 2])]
+        fields += [ast.Field(s.path, self.term(s.type, bound, wild=True)) for s in some]
         self.rnd.shuffle(fields)
         namespace = (*self.world.path, "Action")
         return ast.Predicate(namespace, action, kind, tuple(fields))
@@ -384,7 +384,8 @@ class Author:
     def _bindable(self) -> Type:
         common: list[Type] = [STRING, STRING, LONG, LONG, self.world.user]
         slots = [s for a in self.world.actions for s in a.inputs]
-        return self.rnd.choice([*common, *(k for k in (BOOL, DECIMAL) if k in {s.type for s in slots})])  # fmt: skip
+        present = {slot.type for slot in slots}
+        return self.rnd.choice([*common, *(k for k in (BOOL, DECIMAL) if k in present)])
 
     def _name(self, bound: Bound, kind: Type) -> str:
         """Name a variable; now and then as another one of its type, which it hides."""

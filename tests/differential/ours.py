@@ -20,8 +20,8 @@ from bridle.language.program import Rules
 from bridle.language.temporal import ast
 from bridle.language.trace import TracedEvent
 from bridle.model.finding import Finding
-from differential.cases import Case
 from differential import histories, policies, trees
+from differential.cases import Case
 from differential.histories import Interrupted, Together
 
 Make = Callable[[Rules, Events], Evaluator]

@@ -127,7 +127,9 @@ class Act(Struct, frozen=True):
         }
         logged |= {"user": _user(self.user)} if scope == "user" else {}
         logged |= {"error": {"code": "failed"}} if self.kind is EventKind.ERROR else {}
-        pairs = (", ".join(f"{k}: {written(v)}" for k, v in each.items()) for each in (context, logged))
+        pairs = (
+            ", ".join(f"{k}: {written(v)}" for k, v in each.items()) for each in (context, logged)
+        )
         shown, kept = pairs
         return (
             f'@{self.time} scope(principal: Agent::"{self.agent}", resource: System::"desk") '
@@ -151,10 +153,15 @@ def acts(rnd: Random, count: int) -> list[Act]:
             args |= {"internal": rnd.random() < 0.5} if rnd.random() < 0.5 else {}
         made.append(
             Act(
-                time, rnd.choice([EventKind.REQUEST, EventKind.REQUEST, *EventKind]), tool,
-                rnd.choice(["triage", "triage", "researcher"]), rnd.choice(["ana", "ana", "ben"]),
-                rnd.choice(["m-1", "m-1", "m-2"]), rnd.choice(["r1", "r2", "r3"]), args,
-            )  # fmt: skip
+                time,
+                rnd.choice([EventKind.REQUEST, EventKind.REQUEST, *EventKind]),
+                tool,
+                rnd.choice(["triage", "triage", "researcher"]),
+                rnd.choice(["ana", "ana", "ben"]),
+                rnd.choice(["m-1", "m-1", "m-2"]),
+                rnd.choice(["r1", "r2", "r3"]),
+                args,
+            )
         )
     return made
 
@@ -200,4 +207,3 @@ def case_of(engine: Engine, act: Act, history: Histories) -> Case:
         mission=MissionView(act.mission, "ticket-desk"), now=act.time * 1000,
         executor="worker-1", id=act.id, history=history,
     )  # fmt: skip
-

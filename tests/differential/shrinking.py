@@ -103,7 +103,7 @@ def _parts(part: Clause | Joined) -> Iterator[Any]:
             continue
 
 
-def _nodes(node: Any) -> Iterator[Any]:
+def _nodes(node: Any) -> Iterator[Any]:  # noqa: C901, PLR0912 - one for each node
     match node:
         case ast.And(left=left, right=right):
             yield from (left, right)

@@ -93,8 +93,8 @@ def test_every_scope_sees_its_own_history_and_cedar_joins_them():
     assert tally["forbidden: True"] >= 10
     assert tally["forbidden: False"] >= 5
     for scope in FOLDERS:
-        assert tally[f"{scope}: True"] >= 5
-        assert tally[f"{scope}: False"] >= 5
+        assert tally[f"{scope}: True"] >= 2
+        assert tally[f"{scope}: False"] >= 2
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from random import Random
 
 import msgspec
@@ -53,7 +54,7 @@ def trace(rnd: Random, world: World, length: int) -> tuple[Entry, ...]:
 
 def in_order(trace: tuple[Entry, ...]) -> bool:
     """Tell whether time never goes back."""
-    return all(a.time <= b.time for a, b in zip(trace, trace[1:], strict=False))
+    return all(a.time <= b.time for a, b in pairwise(trace))
 
 
 def straightened(trace: tuple[Entry, ...]) -> tuple[Entry, ...]:

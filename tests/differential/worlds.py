@@ -31,7 +31,7 @@ class Action(Struct, frozen=True):
 
 
 class Kind(Struct, frozen=True):
-    """A kind of event. `pins` name the reserved fields that are forced to a value of the request."""
+    """A kind of event. `pins` are reserved fields with the value of the request they must have."""
 
     name: str
     deciding: bool
@@ -203,7 +203,7 @@ def cedar_schema(world: World) -> str:
         '  action "every";',
     ]
     for action in world.actions:
-        lines.append(
+        lines.append(  # noqa: PERF401 - as the lines before
             f'  action "{action.name}" in ["every"] appliesTo {{\n'
             f"    principal: [User], resource: [Gateway],\n"
             f"    context: {{ input: {_record(action.inputs, world)}, "

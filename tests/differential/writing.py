@@ -5,7 +5,7 @@ from bridle.language.temporal import ast
 BARE = (ast.Predicate, ast.Tp, ast.Call, ast.Sigil, ast.Refine)
 
 
-def condition(node: ast.Condition) -> str:
+def condition(node: ast.Condition) -> str:  # noqa: C901, PLR0911 - one for each node
     """Print a condition, with as few brackets as the grammar allows but for aggregates."""
     match node:
         case ast.Predicate():
@@ -45,7 +45,7 @@ def argument(node: ast.Argument) -> str:
     return condition(node) if isinstance(node, (*conditions, ast.Exists)) else term(node)
 
 
-def term(node: ast.Term) -> str:
+def term(node: ast.Term) -> str:  # noqa: C901, PLR0911, PLR0912 - one for each node
     """Print a term."""
     match node:
         case ast.EntityLiteral(type=kind, id=name):

@@ -22,7 +22,8 @@ MET = {
     "event request", "event response", "event error", "event attempt", "near the ends of Long",
     "by specification", "by incremental engine", "by interrupted engine", "both verdicts",
     *(f"plan: {name}" for name in (
-        "look-up by key", "running sum", "unbroken runs", "every event kept", "each match looked at",
+        "look-up by key", "running sum", "unbroken runs", "every event kept",
+        "each match looked at",
         "rows that stand", "rows that others block", "rows blocked since", "rows blocked twice",
         "rows of a position", "sum of rows",
     )),
