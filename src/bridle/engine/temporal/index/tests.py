@@ -117,7 +117,12 @@ def _one(test: Test) -> Matcher:
 
 
 def _compared(op: str, left: int | tuple[Atom], right: int | tuple[Atom]) -> Matcher:
-    def operand(side: int | tuple[Atom], fields: Fields) -> Atom | None:
-        return side[0] if isinstance(side, tuple) else fields[side]
+    first, second = _operand(left), _operand(right)
+    return lambda fields: compare(op, first(fields), second(fields))
 
-    return lambda fields: compare(op, operand(left, fields), operand(right, fields))
+
+def _operand(side: int | tuple[Atom]) -> Callable[[Fields], Atom | None]:
+    if isinstance(side, int):
+        return lambda fields: fields[side]
+    (constant,) = side
+    return lambda fields: constant  # noqa: ARG005 - whatever they are
