@@ -46,6 +46,7 @@ def test_the_changes_are_shown_and_the_digest_becomes_active(bridle_, desk: Path
             "changed": ["policies/desk.dw", "tests/desk.toml"],
             "removed": [],
         },
+        "history": [],
     }
     (desk / "policies" / "more.dw").unlink()
     again = bridle_("activate", desk, "--yes")
