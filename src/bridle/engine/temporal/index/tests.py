@@ -109,8 +109,8 @@ def _one(test: Test) -> Matcher:
             return lambda fields: fields[index] == atom
         case Same(left, right):
             return lambda fields: fields[left] is not None and fields[left] == fields[right]
-        case Compared(op, left, right):
-            return _compared(op, left, right)
+        case Compared(op, first, second):
+            return _compared(op, first, second)
         case NotAll(tests):
             inner = matcher(tests)
             return lambda fields: not inner(fields)
