@@ -64,7 +64,7 @@ def test_the_event_that_decided_is_shown(bridle_, desk: Path, assistant: bridle.
     assert "lea@shop.example" not in shown.out
     # Its record is found by what is shown.
     record = bridle_("audit", "tail", desk, "--from", str(event["record"]), "--json").lines[0]
-    assert (record["index"], record["kind"]) == (event["record"], "outcome")
+    assert (record["index"], record["leaf"]["kind"]) == (event["record"], "outcome")
 
 
 def test_what_nobody_decided_is_said_to_be_so(bridle_, desk: Path) -> None:

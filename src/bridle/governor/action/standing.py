@@ -31,6 +31,7 @@ PASSING = frozenset(
         ReasonCode.BUNDLE_CHANGED,
         ReasonCode.BUDGET_EXHAUSTED,
         ReasonCode.LIMIT_EXCEEDED,
+        ReasonCode.HISTORY_INCOMPLETE,
         ReasonCode.TOOL_CHANGED,
         ReasonCode.APPROVAL_VOID,
         ReasonCode.INTERNAL,
