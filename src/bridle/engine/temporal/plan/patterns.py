@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from bridle.engine.temporal.event import Atom
-from bridle.engine.temporal.index.tests import (
+from bridle.engine.temporal.index.matching import (
     Compared,
     Equal,
     NotAll,
