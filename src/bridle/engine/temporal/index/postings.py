@@ -15,8 +15,8 @@ from typing import cast
 from msgspec import Struct
 
 from bridle.engine.temporal.event import Atom
-from bridle.engine.temporal.index.record import Fields, Record
 from bridle.engine.temporal.index.matching import Test, matcher
+from bridle.engine.temporal.index.record import Fields, Record
 
 Key = Atom | tuple[Atom, ...]
 """The values of the key fields: the value itself where there is one field."""

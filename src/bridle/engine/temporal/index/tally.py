@@ -9,9 +9,9 @@ from collections import Counter, deque
 
 from msgspec import Struct
 
+from bridle.engine.temporal.index.matching import Test, matcher
 from bridle.engine.temporal.index.postings import Key, key_of
 from bridle.engine.temporal.index.record import Record
-from bridle.engine.temporal.index.matching import Test, matcher
 
 ANY = -2
 """In place of a type: whichever it is."""

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from msgspec import Struct
 
 from bridle.engine.temporal.event import Atom
+from bridle.engine.temporal.index.matching import Test, matcher
 from bridle.engine.temporal.index.postings import Key, key_of
 from bridle.engine.temporal.index.record import Record
-from bridle.engine.temporal.index.matching import Test, matcher
 
 RowKey = tuple[Key, Key]
 """The group of a row, and what tells it from the others of the group."""

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 from bridle.engine.temporal.atoms import Atomiser
+from bridle.engine.temporal.index.matching import comparer
 from bridle.engine.temporal.index.postings import PostingsSpec
 from bridle.engine.temporal.index.record import EventType
 from bridle.engine.temporal.index.tally import ANY, TallySpec
-from bridle.engine.temporal.index.matching import comparer
 from bridle.engine.temporal.index.tracker import TrackerSpec
 from bridle.engine.temporal.plan import aggregates, continuity, seek, standing, terms
 from bridle.engine.temporal.plan.collect import named

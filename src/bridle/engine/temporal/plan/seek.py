@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 from msgspec import Struct
 
 from bridle.engine.temporal.event import Atom
+from bridle.engine.temporal.index.matching import Matcher, matcher
 from bridle.engine.temporal.index.postings import Key, Posting, PostingsSpec
 from bridle.engine.temporal.index.record import Record
-from bridle.engine.temporal.index.matching import Matcher, matcher
 from bridle.engine.temporal.plan import terms
 from bridle.engine.temporal.plan.moment import Moment
 from bridle.engine.temporal.plan.patterns import KeyTerm, Pattern, pattern
