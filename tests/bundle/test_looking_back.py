@@ -199,6 +199,67 @@ def test_a_policy_cannot_read_truths_it_did_not_state(
     assert changed.check()[0] is None
 
 
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "(context).history.{leaf}",
+        '(context // as it were\n)["h\\x69story"].{leaf}',
+        'context["h\\u{{69}}story"].{leaf}',
+        '{{"a": context}}.a.history.{leaf}',
+        '{{"a": {{"b": context}}}}.a.b["history"].{leaf}',
+        "(if true then context else context).history.{leaf}",
+        "!((context) has history.{leaf})",
+        'context has "h\\x69story"',
+        '{{"a": context}} has a.history',
+        "peek(context)",
+        "(context).history has {leaf}",
+    ],
+)
+def test_nor_by_another_spelling_the_truth_of_another_policy(
+    policy: Callable[[str], Desk], condition: str
+) -> None:
+    looking = f'@id("a") {COMMENT} when temporal {{ {DONE} }};'
+    bundle, _ = policy(looking).check()
+    assert bundle is not None
+    (name,) = [leaf.name for p in bundle.policies if p.id == "a" for leaf in p.leaves]
+    peeking = f"def cedar peek(?c) {{ ?c.history.{name} }};\n"
+    changed = policy(
+        f'{peeking}{looking}\n@id("b") {COMMENT} when {{ {condition.format(leaf=name)} }};'
+    )
+    assert changed.only("reserved_context").location.line >= 3
+    assert changed.check()[0] is None
+
+
+def test_history_is_a_name_like_any_other_elsewhere(policy: Callable[[str], Desk]) -> None:
+    text = f'@id("a") {COMMENT} when {{ principal has history && context.user has history }};'
+    assert policy(text).findings("reserved_context") == []
+
+
+def test_what_moves_to_another_history_is_another_policy_for_approvals(desk: Desk) -> None:
+    text = f'@id("a") {COMMENT} when temporal {{ {DONE} }};'
+    digests = set[str]()
+    for folder in ("policies", "policies/user", "policies/agent", "policies/tenant"):
+        bundle, _ = desk.with_file(f"{folder}/new.dw", text).check()
+        assert bundle is not None
+        digests |= {p.digest for p in bundle.policies if p.id == "a"}
+    assert len(digests) == 4
+
+
+def test_a_rule_of_the_library_is_not_disarmed_in_silence(desk: Desk) -> None:
+    own = "def temporal at_most(?n, ?w, ?call, ?error) { formerly within ?w ?call };"
+    found = desk.with_file("macros/own.dw", own).only("macro_replaced")
+    assert str(found.location) == "macros/own.dw:1:14"
+    assert "<library>/limits.dw" in found.message
+    assert desk.with_file("policies/user/own.dw", own).only("macro_replaced")
+
+
+def test_nor_one_of_the_bundle_by_a_single_file(desk: Desk) -> None:
+    changed = desk.with_file("macros/rules.dw", RULE).with_file("policies/new.dw", RULE)
+    found = changed.only("macro_replaced")
+    assert found.location.file == "policies/new.dw"
+    assert "macros/rules.dw" in found.message
+
+
 def test_a_macro_cannot_read_them_either(desk: Desk) -> None:
     macro = "def cedar past() { context.history.h0123456789abcdef };"
     assert (

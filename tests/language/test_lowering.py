@@ -325,6 +325,14 @@ def test_a_policy_keeps_its_text_and_its_conditions_beside_it() -> None:
     assert (leaf.horizon, other.horizon, leaf.scope) == (3_600, 7_200, "mission")
 
 
+@pytest.mark.parametrize("word", ["has", "is", "like"])
+def test_a_condition_never_stands_where_a_name_does(word: str) -> None:
+    # Cedar would read `context has context.history.…`: false, and the forbid silent.
+    text = f'@id("x") {HEAD} when {{ context {word} temporal {{ {LEAF} }} }};'
+    _, (finding,) = compile_file("p.dw", text, PolicySetName.TOOLS)
+    assert (finding.code, finding.location.column) == ("policy_syntax", text.index("temporal") + 1)
+
+
 def test_what_stands_twice_is_one_condition_and_scopes_do_not_share() -> None:
     text = f'@id("x") {HEAD} when temporal {{ {LEAF} }} when temporal {{ ({LEAF}) }};'
     (leaf,) = compiled(text).leaves

@@ -140,9 +140,11 @@ def _digest(statement: Statement, lowered: Lowered) -> str:
     """Return the digest an approval is bound to.
 
     INVARIANT: it changes with the meaning of a policy. A macro can change that without changing
-    the policy's text, so the lowered text is part of it, which names each condition by its digest.
+    the policy's text, and so can the folder that says whose history a condition sees; the lowered
+    text is part of it, which names each condition by its scope and expanded text.
     """
-    text = f"{statement.text}\n{lowered.text}" if lowered.expanded else statement.text
+    beyond = lowered.expanded or lowered.leaves
+    text = f"{statement.text}\n{lowered.text}" if beyond else statement.text
     return hashlib.sha256(text.encode()).hexdigest()
 
 

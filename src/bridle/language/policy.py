@@ -42,10 +42,11 @@ class Leaf(Struct, frozen=True):
 class Policy(Struct, frozen=True):
     """One policy of a bundle.
 
-    `id` is its `@id` (unique in the bundle). `digest` is the SHA-256 (hex) of its exact source
-    text: an approval is bound to it. `node` is the typed Cedar AST under the same id, its
-    conditions over history replaced by the truths of `leaves`. `modify` and `hold` are its remedy
-    (at most one of the two); `shadow` policies are evaluated apart.
+    `id` is its `@id` (unique in the bundle). `digest`, which an approval is bound to, is the
+    SHA-256 (hex) of its exact source text, and of its lowered text where macros or history add to
+    what it says. `node` is the typed Cedar AST under the same id, its conditions over history
+    replaced by the truths of `leaves`. `modify` and `hold` are its remedy (at most one of the
+    two); `shadow` policies are evaluated apart.
     """
 
     id: str

@@ -27,6 +27,7 @@ _OPEN, _CLOSE = {"(": ")", "[": "]", "{": "}"}, {")", "]", "}"}
 _COUNTED = {"==", "!=", "<=", ">=", "<", ">", "&&", "||", "+", "-", "*", "/", "%", "!", ".", "["}
 _COUNTED_WORDS = {"if", "has", "like", "is", "in", "when", "unless"}
 _CLAUSES = {"when", "unless"}
+_NAMES_FOLLOW = {"has", "is", "like"}
 _SLOTS = {"?principal", "?resource"}
 
 
@@ -235,6 +236,11 @@ class _Splitter:
         if self._before(1) not in _CLAUSES if clause else "}" not in limits.closers:
             raise self._fault(
                 word, "policy_syntax", "a condition over history stands in a `when` or `unless`"
+            )
+        if self._before(1) in _NAMES_FOLLOW:
+            # Cedar would take the truth that stands for the condition for a path of names.
+            raise self._fault(
+                word, "policy_syntax", f"a name follows `{self._before(1)}`, never a condition"
             )
         opening = self._take("`{`")
         closing = self._block(opening, limits, counted=False)

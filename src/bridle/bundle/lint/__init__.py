@@ -39,7 +39,7 @@ def _policies(
     bundle: Bundle, places: Places, documents: dict[str, Document], findings: Findings
 ) -> None:
     entities.check(bundle.policies, bundle, places, findings)
-    conditions.check(bundle, findings)
+    conditions.check(bundle, places, findings)
     judged = _of(bundle, PolicySetName.TOOLS)
     governing = _of(bundle, PolicySetName.GOVERNANCE)
     ending = [p for p in judged if names_closing(p)]

@@ -6,7 +6,12 @@ in silence, and so would the forbid that asks for it.
 
 from __future__ import annotations
 
+from cedarpy import pst
+
 from bridle.bundle.bundle import Bundle
+from bridle.bundle.lint.places import Places
+from bridle.bundle.lint.scope import parts
+from bridle.bundle.parse.history import RESERVED, report_reserved
 from bridle.bundle.parse.table import Findings
 from bridle.language.errors import LanguageError
 from bridle.language.events import cedar_schema
@@ -21,8 +26,12 @@ from bridle.language.temporal import typing
 from bridle.language.temporal.acceptance import accept
 
 
-def check(bundle: Bundle, findings: Findings) -> None:
+def check(bundle: Bundle, places: Places, findings: Findings) -> None:
     """Check every condition of every policy, each under the event schema of its scope."""
+    told = {f.location.file for f in findings.found if f.code == "reserved_context"}
+    for policy in bundle.policies:
+        if policy.location.file not in told:
+            _reserved(policy, places, findings)
     looking = [p for p in bundle.policies if p.leaves]
     if not looking:
         return
@@ -57,6 +66,43 @@ class _Checker:
                     leaf.condition, self._events[leaf.scope], reached, self._actions, source
                 )
             findings.found += found
+
+
+def _reserved(policy: Policy, places: Places, findings: Findings) -> None:
+    """Report who reads a truth that is not its own, however `context` is spelt.
+
+    INVARIANT: the engine asks history for what a policy's own conditions need, so what another's
+    say is no answer.
+    """
+    own = {leaf.name for leaf in policy.leaves}
+    stack: list[object] = [clause.expr for clause in policy.node.clauses]
+    while stack:
+        node = stack.pop()
+        match node:
+            case pst.GetAttr(pst.GetAttr(pst.Var("context"), attr=kept), attr=name):
+                if kept == RESERVED and name in own:
+                    continue
+            case pst.GetAttr(base, attr=name) if name == RESERVED and _may_be_context(base):
+                report_reserved(places.attribute(policy, RESERVED), findings)
+                return
+            case pst.HasAttr(base, attrs=names) if RESERVED in names and _may_be_context(
+                base, names[: names.index(RESERVED)]
+            ):
+                report_reserved(places.attribute(policy, RESERVED), findings)
+                return
+            case _:
+                pass
+        stack += parts(node)
+
+
+def _may_be_context(base: pst.Expr, path: tuple[str, ...] = ()) -> bool:
+    """Whether `base.path` may be the whole context: it is, or it was put together from others."""
+    inside = bool(path)
+    while isinstance(base, pst.GetAttr):
+        base, inside = base.base, True
+    if isinstance(base, pst.Var):
+        return base.name == "context" and not inside
+    return not isinstance(base, pst.EntityLit)
 
 
 def _actions(name: str, text: str) -> CedarActions:

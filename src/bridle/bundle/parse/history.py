@@ -16,6 +16,7 @@ from bridle.language.policy import Leaf, Policy, PolicySetName
 from bridle.language.source import contents
 from bridle.language.temporal.ast import AggregateCall, Argument, Call
 from bridle.language.temporal.tree import walk
+from bridle.model.finding import Location
 
 RESERVED = "history"
 """The attribute of `context` that holds the truths of conditions. Only lowering writes it."""
@@ -107,12 +108,17 @@ def reserved(file: str, text: str, findings: Findings) -> None:
         return
     for index, token in enumerate(words):
         if token.text == "context" and _reads_history(words[index + 1 : index + 3]):
-            findings.error(
-                source.at(token.start),
-                "reserved_context",
-                f"`context.{RESERVED}` is Bridle's own: it holds what conditions over history say",
-                "write the condition itself: `temporal { … }`",
-            )
+            report_reserved(source.at(token.start), findings)
+
+
+def report_reserved(place: Location, findings: Findings) -> None:
+    """Report that something names `context.history` itself."""
+    findings.error(
+        place,
+        "reserved_context",
+        f"`context.{RESERVED}` is Bridle's own: it holds what conditions over history say",
+        "write the condition itself: `temporal { … }`",
+    )
 
 
 def _reads_history(following: list[Token]) -> bool:

@@ -11,7 +11,9 @@ from bridle.bundle.parse import history
 from bridle.bundle.parse.table import Findings
 from bridle.language import library
 from bridle.language.compile import compile_file, compile_prelude
+from bridle.language.lexer import Source
 from bridle.language.policy import Policy, PolicySetName
+from bridle.language.source import contents
 from bridle.language.temporal.macros import Macros
 from bridle.model.finding import Location
 from bridle.model.identity import ApproverGroup
@@ -66,7 +68,25 @@ def _macros(files: dict[str, str], findings: Findings) -> Macros:
         history.reserved(name, text, findings)
     macros, wrong = library.read(own, library.library())
     findings.found += wrong
+    for name, text in files.items():
+        if name in own or place_of(name) is not None:
+            _replacing(Source(name, text), library.library() if name in own else macros, findings)
     return macros
+
+
+def _replacing(source: Source, under: Macros, findings: Findings) -> None:
+    """Report definitions that change what a call says elsewhere, or in the library's page."""
+    if "def" not in source.text:
+        return
+    for made in contents(source).definitions:
+        replaced = under.get(made.name.text)
+        if replaced is not None:
+            findings.warning(
+                made.location,
+                "macro_replaced",
+                f"`{replaced.name}` takes the place of the macro at {replaced.location}",
+                "give it a name of its own, so that a call says which one it means",
+            )
 
 
 def _settled(
