@@ -23,6 +23,7 @@ from bridle.governor.ground.core import Core
 from bridle.governor.ground.opening import Ground, Site, prepare
 from bridle.governor.ground.turn import Turn
 from bridle.governor.ground.watch import DiskWatch
+from bridle.governor.history import entries
 from bridle.governor.oversight import activation, approvals, missions, showing
 from bridle.governor.oversight.activation import By
 from bridle.governor.oversight.scrubbing import Scrubber
@@ -164,6 +165,7 @@ class Governor:
 
         def settle(turn: Turn) -> int:
             ended = answers.expire(turn) + exceptions.expire(turn) + missions.expire(turn)
+            entries.sweep(turn)
             return attempts.recover(turn) + ended
 
         done = self._core.write(settle)

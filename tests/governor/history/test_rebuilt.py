@@ -215,3 +215,25 @@ def test_events_that_no_window_reaches_are_let_go_of() -> None:
     desk.forget()
     assert desk.act("bell.ring", "b").effect.runs
     desk.verified()
+
+
+def test_what_no_window_reaches_goes_where_nothing_comes_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(partitions, "TAIL", 3)
+    desk = LongDesk()
+    for number in range(5):
+        desk.observe(desk.act("bell.ring", f"b{number}").attempt)
+    desk.later(23 * HOUR)
+    assert len(desk.events("user")) == 10
+    desk.later(2 * HOUR)
+    row = desk.partition("user")
+    assert row is not None
+    assert (desk.events("user"), row.first, row.base) == ([], 11, row.head)
+    # Neither does a state lie about in which it still stands.
+    left = desk.core.write(lambda turn: turn.tx.find(SnapshotRow))
+    assert "user" not in {each.partition.partition(":")[0] for each in left}
+    desk.forget()
+    session = desk.opened(mission=desk.start_mission())
+    assert desk.decide("bell.ring", "later", "{}", session=session, start=True).effect.runs
+    desk.verified()

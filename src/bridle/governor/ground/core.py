@@ -98,6 +98,8 @@ class Core:
         # What stands for a value in history, and the partitions of it that were used last.
         self.atoms = Atomiser(self.keyed)
         self.shelf = Shelf()
+        # When history was looked through last for what no window reaches.
+        self.swept = 0
         self._engines: dict[str, Engine] = {}
         self._latest = ""
         self._lock = threading.Lock()

@@ -15,6 +15,10 @@ from bridle.store.rows import EventRow, HistoryRow, PartitionRow, SnapshotRow
 
 # Events that are let go of as one comes in, at most: so that no turn is held up.
 _AT_ONCE = 64
+# And of each partition in a sweep, of which there is one in ten minutes at most.
+_SWEPT = 1_024
+_EVERY_MS = 600_000
+_EVERY = 100_000_000
 
 
 def add(turn: Turn, event: Event, of: Whose) -> dict[str, int]:
@@ -69,12 +73,37 @@ def appended(
     return structs.replace(before, seq=seq, clock=time, head=head), row
 
 
-def _pruned(turn: Turn, row: PartitionRow) -> PartitionRow:
+def sweep(turn: Turn) -> int:
+    """Let go of what no window reaches any more, also where nothing comes in. Now and then.
+
+    Returns how many events went.
+    """
+    core = turn.core
+    if turn.now - core.swept < _EVERY_MS:
+        return 0
+    core.swept, gone = turn.now, 0
+    for row in turn.tx.find(PartitionRow, limit=_EVERY):
+        left = _pruned(turn, row, turn.now, _SWEPT)
+        if left != row:
+            turn.tx.put(left)
+            gone += left.first - row.first
+            _forget_snapshot(turn, left)
+    return gone
+
+
+def _forget_snapshot(turn: Turn, row: PartitionRow) -> None:
+    """Delete a snapshot of events that are all gone: it is of no use."""
+    found = turn.tx.get(SnapshotRow, row.id)
+    if found is not None and found.seq < row.first:
+        turn.tx.delete(SnapshotRow, row.id)
+
+
+def _pruned(turn: Turn, row: PartitionRow, now: int = 0, most: int = _AT_ONCE) -> PartitionRow:
     """Delete the oldest events where they are older than what is kept."""
     history = turn.tx.get(HistoryRow, row.scope)
-    until = row.clock - history.keeps if history is not None else 0
+    until = max(now, row.clock) - history.keeps if history is not None else 0
     first, base, complete = row.first, row.base, row.complete
-    while first <= row.seq and first - row.first < _AT_ONCE:
+    while first <= row.seq and first - row.first < most:
         found = turn.tx.get(EventRow, chain.key(row.id, first))
         if found is None or found.time >= until:
             break
