@@ -36,6 +36,7 @@ class Author:
         kinds = {
             self._formerly: 5, self._previous: 3, self._since: 4, self._exists: 7, self._not: 3,
             self._both: 2, self._aggregate: 4, self._now: 1,
+            self._hidden: 2,
         }  # fmt: skip
         chosen = self.rnd.choices(list(kinds), list(kinds.values()))[0]
         return chosen(depth, bound)
@@ -72,6 +73,16 @@ class Author:
         if self.rnd.random() < 0.3:
             body = ast.And(body, self.test(depth - 1, inner))
         return ast.Exists(ast.Binder(name, kind), body)
+
+    def _hidden(self, depth: int, bound: Bound) -> ast.Condition:
+        """Bind a name, bind it again within, and use it afterwards."""
+        name, kind = f"v{next(self._names)}", self._bindable()
+        binder, plain = ast.Binder(name, kind), {name: kind}
+        parts = [self.binding(self.rnd.choice([0, 1]), bound, plain)]
+        parts.append(ast.Exists(binder, self.binding(self.rnd.choice([0, 1]), bound, plain)))
+        if self.rnd.random() < 0.7:
+            parts.append(self.filter(0, plain))
+        return ast.Exists(binder, trees.chain(parts))
 
     def _counted(self, bound: Bound) -> ast.Condition:
         return self._aggregate(1, bound)
@@ -263,13 +274,17 @@ class Author:
             test = self.test(depth, bound)
             return ast.Not(test) if self.rnd.random() < 0.4 else test
         if numbers and self.rnd.random() < 0.6:
-            left: ast.Term = ast.Variable(self.rnd.choice(numbers))
-            right = self.term(LONG, bound)
+            number = self.rnd.choice(numbers)
+            left: ast.Term = ast.Variable(number)
+            right = self.term(LONG, {n: kind for n, kind in bound.items() if n != number})
             op = self.rnd.choice([*ORDERINGS, "==", "!="])
         else:
             name = self.rnd.choice(list(bound))
+            others = {n: kind for n, kind in bound.items() if n != name}
+            if bound[name] == ast.TIMEPOINT and ast.TIMEPOINT not in others.values():
+                return self.test(depth, bound)
             left, op = ast.Variable(name), self.rnd.choice(["==", "!=", "!="])
-            right = self.term(bound[name], bound)
+            right = self.term(bound[name], others)
         if self.rnd.random() < 0.2:
             left, right = right, left
         made = ast.Comparison(op, left, right)

@@ -195,9 +195,6 @@ _SEEK = {
     "keys are looked up the other way round": (
         ("for term in keys]\n    if not values", "for term in reversed(keys)]\n    if not values"),
     ),
-    "what the request lacks matches": (
-        ("return None if None in found else cast", "return cast"),
-    ),
     "positions are times": (
         ("env[slot] = record.position\n            yield record",
          "env[slot] = record.time\n            yield record"),
@@ -277,7 +274,7 @@ _TRACKER = {
         ("last[0] < time - self.window", "last[0] <= time - self.window"),
     ),
     "a block never ends": (
-        ("if last is None or last[0] < time - self.window:", "if last is None:"),
+        ("if last[0] < time - self.window:", "if False:"),
     ),
     "what came before breaks, too": (
         ("return not self.since or last[1] > position", "return True"),
@@ -294,9 +291,19 @@ _TRACKER = {
     ),
     "the request's own row is forgotten": (
         ("        if trial.own is not None:", "        if False:"),
+        ("if own is None or own.key[0] != group or", "if True or"),
     ),
     "what the request blocks is forgotten": (
         ("if trial is not None and trial.blocks[number] == join:", "if False:"),
+    ),
+    "what comes in never ends": (
+        ("            self._until = record.time + self._shortest", "            pass"),
+    ),
+    "what the request adds is never blocked": (
+        ("            if last is not None and guard.blocks(last, newest", "            if False and guard.blocks(last, newest"),
+    ),
+    "only rows come to an end": (
+        ("            for guard in self._guards\n            if guard.last\n", "            for guard in ()\n"),
     ),
     "a row is as old as its first event": (
         ("        row.time, row.position = record.time, record.position\n", ""),

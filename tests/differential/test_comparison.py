@@ -16,7 +16,7 @@ from differential.cases import Case
 from differential.mutants import MUTANTS
 from differential.mutated import changed
 
-ROUNDS = 25
+ROUNDS = 22
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 
 
@@ -41,15 +41,15 @@ def parsed(text: str) -> ast.Condition:
     return bare(parse.condition(Source("c", text), 0, len(text)))
 
 
-@pytest.mark.timeout(120)
-def test_five_hundred_cases_find_no_difference():
+@pytest.mark.timeout(300)
+def test_more_than_four_hundred_cases_find_no_difference():
     tally = Counter[str]()
     for seed in range(ROUNDS):
         played = comparing.play(seed)
         assert not played.differences, played.differences[0]
         tally.update(played.tally)
-    assert tally["cases"] >= 480
-    assert tally["by incremental engine"] >= 400
+    assert tally["cases"] >= 420
+    assert tally["by incremental engine"] >= 350
     assert tally["by interrupted engine"] >= 100
     assert tally["both verdicts"] >= 100, "cases tell something"
     assert sum(n for name, n in tally.items() if name.startswith("spoiled: ")) >= 20

@@ -16,7 +16,7 @@ from differential import comparing
 from differential.mutants import MUTANTS
 
 TESTS = Path(__file__).resolve().parents[2]
-CASES = 1500
+CASES = 5000
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +26,7 @@ def test_there_are_enough_faults():
     assert len({(m.name, m.module) for m in MUTANTS}) == len(MUTANTS)
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_every_fault_is_found(tmp_path):
     corpus = tmp_path / "corpus"
     corpus.write_bytes(pickle.dumps(comparing.corpus(itertools.count(), CASES)))
