@@ -22,6 +22,8 @@ from bridle.store.rows import ActionRow, AttemptRow, MissionRow
 
 DENIED, NOT_STARTED, CONTRADICTED, ERROR = "denied", "not_started", "contradicted", "error"
 
+_OWN = (DENIED, NOT_STARTED, CONTRADICTED, OutcomeKind.UNKNOWN.value)
+
 NOTHING = Typed(text="{}", value={}, digest="")
 """Arguments that cannot be read any more, or were erased."""
 
@@ -132,7 +134,9 @@ def code_of(kind: str, error: str) -> str:
     """Return the `error.code` of an attempt that did not end `ok`."""
     if kind in (OutcomeKind.NOT_STARTED, OutcomeKind.UNKNOWN):
         return str(kind)
-    return error or ERROR
+    # INVARIANT: limits count what these codes do not name, so nobody reports one of them: what
+    # ended in an error may have had its effect.
+    return ERROR if error in _OWN else error or ERROR
 
 
 def event_of(
