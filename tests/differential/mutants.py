@@ -297,7 +297,7 @@ _TRACKER = {
         ("if trial is not None and trial.blocks[number] == join:", "if False:"),
     ),
     "what comes in never ends": (
-        ("            self._until = record.time + self._shortest", "            pass"),
+        ("        self._until = min(self._until, record.time + self._shortest)\n", ""),
     ),
     "what the request adds is never blocked": (
         ("            if last is not None and guard.blocks(last, newest", "            if False and guard.blocks(last, newest"),

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from bridle.engine.temporal.index.postings import Postings, PostingsSpec
 from bridle.engine.temporal.index.record import Layout, Record
+from bridle.engine.temporal.index.rows import Shared
 from bridle.engine.temporal.index.tally import Tally, TallySpec
 from bridle.engine.temporal.index.tracker import Tracker, TrackerSpec
 
@@ -48,7 +49,8 @@ class Log:
         self.last_time = 0
         self.records: dict[int, Record] = {}
         self.postings = [Postings(spec) for spec in postings]
-        self.trackers = [Tracker(spec) for spec in trackers]
+        shared = Shared()
+        self.trackers = [Tracker(spec, shared) for spec in trackers]
         self.tallies = [Tally(spec) for spec in tallies]
         # One for each type, and the last for events that no predicate names.
         types = [*range(len(layout.types)), -1]

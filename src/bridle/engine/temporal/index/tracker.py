@@ -8,22 +8,21 @@ later moment and one more event by looking only at the rows that these change.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from msgspec import Struct
 
-from bridle.engine.temporal.event import Atom
-from bridle.engine.temporal.index.matching import Test, matcher
-from bridle.engine.temporal.index.postings import Key, key_of
+from bridle.engine.temporal.index.matching import Test
+from bridle.engine.temporal.index.postings import Key
 from bridle.engine.temporal.index.record import Record
-
-RowKey = tuple[Key, Key]
-"""The group of a row, and what tells it from the others of the group."""
+from bridle.engine.temporal.index.rows import BlockSpec, Made, RowKey, RowSpec, Shared
 
 Members = tuple[RowKey, ...] | dict[RowKey, None]
 """A few rows, mostly one; a dictionary where they are more."""
 
 _FEW = 4
+_NEVER = 2**63
+_NOTHING = (0, 0)
 
 
 class GuardSpec(Struct, frozen=True):
@@ -63,20 +62,18 @@ class _Trial(Struct, frozen=True):
     """A later moment and one more event: `own` is the row it makes, `blocks` the keys it blocks."""
 
     time: int
-    newest: Record
-    own: RowKey | None
+    position: int
+    own: Made | None
     blocks: list[Key | None]
 
 
 class _Row:
-    __slots__ = ("counted", "joins", "output", "position", "time", "value")
+    __slots__ = ("counted", "made", "position", "time")
 
-    def __init__(self, record: Record, output: Key, value: int, joins: tuple[Key, ...]) -> None:
-        self.time = record.time
-        self.position = record.position
-        self.output = output
-        self.value = value
-        self.joins = joins
+    def __init__(self, made: Made, position: int, time: int) -> None:
+        self.made = made
+        self.position = position
+        self.time = time
         self.counted = False
 
 
@@ -93,23 +90,14 @@ class _Group:
 class _Guard:
     """`last`: when each key was last blocked, oldest first; `members`: the rows that ask it."""
 
-    __slots__ = ("key", "last", "matches", "members", "of_row", "since", "type", "window")
+    __slots__ = ("hit", "last", "members", "since", "window")
 
-    def __init__(self, spec: GuardSpec) -> None:
-        self.type = spec.type
-        self.matches = matcher(spec.tests)
-        self.key = key_of(spec.key)
-        self.of_row = key_of(spec.of_row)
+    def __init__(self, spec: GuardSpec, shared: Shared) -> None:
+        self.hit = shared.blocks(BlockSpec(spec.type, spec.tests, spec.key)).of
         self.window = spec.window
         self.since = spec.since
         self.last: dict[Key, tuple[int, int]] = {}
         self.members: dict[Key, Members] = {}
-
-    def hit(self, record: Record) -> Key | None:
-        """Return the key that an event blocks; None if it blocks nothing."""
-        if record.type != self.type or not self.matches(record.fields):
-            return None
-        return self.key(record.fields)
 
     def stale(self, time: int) -> Iterator[Key]:
         """Yield the keys whose block is over at `time`, oldest first."""
@@ -119,9 +107,9 @@ class _Guard:
                 return
             yield key
 
-    def blocks(self, last: tuple[int, int] | None, position: int, time: int) -> bool:
+    def blocks(self, last: tuple[int, int], position: int, time: int) -> bool:
         """Whether a block at `last` keeps a row of `position` from counting at `time`."""
-        if last is None or last[0] < time - self.window:
+        if last[0] < time - self.window:
             return False
         return not self.since or last[1] > position
 
@@ -129,19 +117,34 @@ class _Guard:
 class Tracker:
     """One index of rows and what blocks them. `types` are those of the events that concern it."""
 
-    __slots__ = ("_groups", "_guards", "_identity", "_rows", "_spec", "_take", "types")
+    __slots__ = (
+        "_blocking",
+        "_groups",
+        "_guards",
+        "_made",
+        "_rows",
+        "_shortest",
+        "_spec",
+        "_until",
+        "types",
+    )
 
-    def __init__(self, spec: TrackerSpec) -> None:
+    def __init__(self, spec: TrackerSpec, shared: Shared) -> None:
         self._spec = spec
-        self.types = frozenset({spec.type, *(guard.type for guard in spec.guards)})
-        self._guards = [_Guard(guard) for guard in spec.guards]
+        self._blocking = frozenset(guard.type for guard in spec.guards)
+        self.types = self._blocking | {spec.type}
+        self._guards = [_Guard(guard, shared) for guard in spec.guards]
         self._rows: dict[RowKey, _Row] = {}
         self._groups: dict[Key, _Group] = {}
-        self._take = matcher(spec.tests)
-        self._identity = _identity(spec)
+        self._made = shared.maker(_rows_of(spec)).of
+        self._shortest = min([spec.window, *(guard.window for guard in spec.guards)])
+        # Nothing here is over before then; perhaps nothing is then, either.
+        self._until = _NEVER
 
     def advance(self, time: int) -> None:
         """Let rows and blocks expire that are over at `time`."""
+        if time <= self._until:
+            return
         since = time - self._spec.window
         while self._rows:
             key = next(iter(self._rows))
@@ -152,6 +155,7 @@ class Tracker:
             for stale in list(guard.stale(time)):
                 del guard.last[stale]
                 self._recount(guard.members.get(stale, ()), time)
+        self._until = self._lasts()
 
     def push(self, record: Record) -> None:
         """Add an event, for good; its time has been advanced to."""
@@ -162,62 +166,86 @@ class Tracker:
                 guard.last.pop(hit, None)
                 guard.last[hit] = (record.time, record.position)
                 self._recount(guard.members.get(hit, ()), record.time)
+        self._until = min(self._until, record.time + self._shortest)
 
     def total(self, group: Key, time: int, newest: Record) -> tuple[int, int]:
         """Return how many outputs `group` has, and their sum, at `time` and with `newest` added."""
         found = self._groups.get(group)
-        count, total = (len(found.outputs), found.total) if found else (0, 0)
-        if newest.type not in self.types and self._lasts(time):
-            return count, total
-        trial = _Trial(
-            time, newest, self._row_of(newest), [guard.hit(newest) for guard in self._guards]
-        )
-        touched = self._touched(group, trial)
-        if not touched:
-            return count, total
+        count, total = (len(found.outputs), found.total) if found else _NOTHING
+        own = self._made(newest)
         outputs = found.outputs if found else {}
-        for output, (change, value) in self._changes(touched, trial).items():
+        if time <= self._until and newest.type not in self._blocking:
+            # Mostly nothing has expired and nothing is blocked: a row more, or not even that.
+            if own is None or own.key[0] != group or not self._appears(own, outputs, newest):
+                return count, total
+            return count + 1, total + own.value
+        blocks = [guard.hit(newest) for guard in self._guards]
+        trial = _Trial(time, newest.position, own, blocks)
+        for output, (change, value) in self._changes(self._touched(group, trial), trial).items():
             before = outputs.get(output, 0)
             appears = (before + change > 0) - (before > 0)
             count += appears
             total += appears * value
         return count, total
 
-    def _lasts(self, time: int) -> bool:
-        """Whether nothing has expired by `time` since the last event."""
-        oldest = next(iter(self._rows.values()), None)
-        if oldest is not None and oldest.time < time - self._spec.window:
+    def _appears(self, own: Made, outputs: dict[Key, int], newest: Record) -> bool:
+        """Whether the output of a new row is one more, where nothing else has changed."""
+        if own.output in outputs:
             return False
-        return all(next(guard.stale(time), None) is None for guard in self._guards)
+        for guard, join in zip(self._guards, own.joins, strict=True):
+            last = guard.last.get(join)
+            if last is not None and guard.blocks(last, newest.position, newest.time):
+                return False
+        return True
+
+    def _lasts(self) -> int:
+        """Return the time up to which nothing expires."""
+        ends = [
+            next(iter(guard.last.values()))[0] + guard.window
+            for guard in self._guards
+            if guard.last
+        ]
+        if self._rows:
+            ends.append(next(iter(self._rows.values())).time + self._spec.window)
+        return min(ends, default=_NEVER)
 
     def _touched(self, group: Key, trial: _Trial) -> list[RowKey]:
         """Return the rows of `group` that may count otherwise in a trial than they do now."""
         touched: dict[RowKey, None] = {}
-        since = trial.time - self._spec.window
+        if trial.time > self._until:
+            self._expired(trial.time, touched)
+        for guard, hit in zip(self._guards, trial.blocks, strict=True):
+            if hit is not None:
+                touched.update(dict.fromkeys(guard.members.get(hit, ())))
+        if trial.own is not None:
+            touched[trial.own.key] = None
+        return [key for key in touched if key[0] == group]
+
+    def _expired(self, time: int, touched: dict[RowKey, None]) -> None:
+        """Note the rows that are over at `time`, and those whose block is."""
+        since = time - self._spec.window
         for key, row in self._rows.items():
             if row.time >= since:
                 break
             touched[key] = None
-        for guard, hit in zip(self._guards, trial.blocks, strict=True):
-            for stale in guard.stale(trial.time):
+        for guard in self._guards:
+            for stale in guard.stale(time):
                 touched.update(dict.fromkeys(guard.members.get(stale, ())))
-            if hit is not None:
-                touched.update(dict.fromkeys(guard.members.get(hit, ())))
-        if trial.own is not None:
-            touched[trial.own] = None
-        return [key for key in touched if key[0] == group]
 
     def _changes(self, touched: list[RowKey], trial: _Trial) -> dict[Key, tuple[int, int]]:
         """Return how many more rows have each output in a trial, and what the output adds."""
         changes: dict[Key, tuple[int, int]] = {}
         for key in touched:
             known = self._rows.get(key)
-            row = self._make(trial.newest) if key == trial.own or known is None else known
+            row = known
+            if trial.own is not None and trial.own.key == key:
+                row = _Row(trial.own, trial.position, trial.time)
+            assert row is not None
             counts = self._stands(row, trial.time, trial)
             counted = known is not None and known.counted
             if counts != counted:
-                change, _ = changes.get(row.output, (0, 0))
-                changes[row.output] = (change + counts - counted, row.value)
+                change, _ = changes.get(row.made.output, _NOTHING)
+                changes[row.made.output] = (change + counts - counted, row.made.value)
         return changes
 
     def _stands(self, row: _Row, time: int, trial: _Trial | None = None) -> bool:
@@ -225,36 +253,23 @@ class Tracker:
         if row.time < time - self._spec.window:
             return False
         for number, guard in enumerate(self._guards):
-            join = row.joins[number]
+            join = row.made.joins[number]
             last = guard.last.get(join)
             if trial is not None and trial.blocks[number] == join:
-                last = (time, trial.newest.position)
-            if guard.blocks(last, row.position, time):
+                last = (time, trial.position)
+            if last is not None and guard.blocks(last, row.position, time):
                 return False
         return True
 
-    def _row_of(self, record: Record) -> RowKey | None:
-        if record.type != self._spec.type or not self._take(record.fields):
-            return None
-        return self._identity(record)
-
-    def _make(self, record: Record) -> _Row:
-        spec, fields = self._spec, record.fields
-        output = key_of(spec.output)(fields)
-        value = fields[spec.value] if spec.value >= 0 else 0
-        joins = tuple([guard.of_row(fields) for guard in self._guards])
-        if spec.timed:
-            output = (record.position, *_as_tuple(output))
-        return _Row(record, output, value if isinstance(value, int) else 0, joins)
-
     def _push_row(self, record: Record) -> None:
-        key = self._row_of(record)
-        if key is None:
+        made = self._made(record)
+        if made is None:
             return
+        key = made.key
         row = self._rows.pop(key, None)
         if row is None:
-            row = self._make(record)
-            for guard, join in zip(self._guards, row.joins, strict=True):
+            row = _Row(made, record.position, record.time)
+            for guard, join in zip(self._guards, made.joins, strict=True):
                 guard.members[join] = _with(guard.members.get(join, ()), key)
         row.time, row.position = record.time, record.position
         self._rows[key] = row
@@ -268,7 +283,7 @@ class Tracker:
     def _drop(self, key: RowKey) -> None:
         row = self._rows.pop(key)
         self._set(key[0], row, counts=False)
-        for guard, join in zip(self._guards, row.joins, strict=True):
+        for guard, join in zip(self._guards, row.made.joins, strict=True):
             left = _without(guard.members[join], key)
             if left:
                 guard.members[join] = left
@@ -282,25 +297,28 @@ class Tracker:
         found = self._groups.get(group)
         if found is None:
             found = self._groups[group] = _Group()
-        now = found.outputs.get(row.output, 0) + (1 if counts else -1)
+        now = found.outputs.get(row.made.output, 0) + (1 if counts else -1)
         if counts and now == 1:
-            found.total += row.value
+            found.total += row.made.value
         if now:
-            found.outputs[row.output] = now
+            found.outputs[row.made.output] = now
             return
-        del found.outputs[row.output]
-        found.total -= row.value
+        del found.outputs[row.made.output]
+        found.total -= row.made.value
         if not found.outputs:
             del self._groups[group]
 
 
-def _identity(spec: TrackerSpec) -> Callable[[Record], RowKey]:
-    group, row = key_of(spec.group), key_of(spec.row)
-    if not spec.timed:
-        return lambda record: (group(record.fields), row(record.fields))
-    return lambda record: (
-        group(record.fields),
-        (record.position, *_as_tuple(row(record.fields))),
+def _rows_of(spec: TrackerSpec) -> RowSpec:
+    return RowSpec(
+        spec.type,
+        spec.tests,
+        spec.group,
+        spec.row,
+        spec.output,
+        spec.timed,
+        spec.value,
+        tuple([guard.of_row for guard in spec.guards]),
     )
 
 
@@ -318,7 +336,3 @@ def _without(members: Members, key: RowKey) -> Members:
         return tuple(each for each in members if each != key)
     del members[key]
     return members
-
-
-def _as_tuple(key: Key) -> tuple[Atom, ...]:
-    return key if isinstance(key, tuple) else (key,)
