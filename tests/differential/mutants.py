@@ -312,8 +312,8 @@ _TRACKER = {
 
 _AGGREGATES = {
     "totals wrap around": (
-        ("return max(LONG_MIN, min(number(moment, position, time), LONG_MAX))",
-         "return (number(moment, position, time) + 2**63) % 2**64 - 2**63"),
+        ("return value if LONG_MIN <= value <= LONG_MAX else max(LONG_MIN, min(value, LONG_MAX))",
+         "return (value + 2**63) % 2**64 - 2**63"),
     ),
     "an aggregate does not hide the outer variable": (
         ("scope = outside.without(names)", "scope = outside"),

@@ -31,13 +31,14 @@ class Partition:
     Not for several threads at once.
     """
 
-    __slots__ = ("_atoms", "_log", "_plan", "program")
+    __slots__ = ("_atoms", "_checks", "_log", "_plan", "program")
 
     def __init__(self, program: Program, atoms: Atomiser | None = None) -> None:
         self.program = program
         self._atoms = atoms or _PLAIN
         self._plan = program.plan(self._atoms)
         self._log = self._plan.log()
+        self._checks = {n: self._plan.checks[leaf.digest] for n, leaf in program.leaves.items()}
 
     @property
     def count(self) -> int:
@@ -66,17 +67,21 @@ class Partition:
         """
         log, plan = self._log, self._plan
         newest = self._next(event)
-        moment = Moment(log, newest, read, plan.slots, self.program.limits.steps)
-        truths: dict[str, bool] = {}
+        moment = Moment(
+            log,
+            newest,
+            read,
+            slots=plan.slots,
+            shared=plan.shared,
+            steps=self.program.limits.steps,
+        )
         answers: dict[str, bool] = {}
         pushed: list[Postings] = []
         try:
             log.put(newest, pushed)
+            position, time, checks = newest.position, newest.time, self._checks
             for name in names:
-                digest = self.program.leaves[name].digest
-                if digest not in truths:
-                    truths[digest] = plan.checks[digest](moment, newest.position, newest.time)
-                answers[name] = truths[digest]
+                answers[name] = checks[name](moment, position, time)
         finally:
             # INVARIANT: a question leaves no trace, whatever ends it.
             log.take(newest, pushed)

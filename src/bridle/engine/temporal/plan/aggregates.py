@@ -38,12 +38,16 @@ def aggregate(compiler: Compiler, term: Count | Sum, outside: Scope) -> Number:
     guards = [compiler.check(part, inner) for part in closed]
 
     def clamped(moment: Moment, position: int, time: int) -> Atom:
+        value = number(moment, position, time)
+        return value if LONG_MIN <= value <= LONG_MAX else max(LONG_MIN, min(value, LONG_MAX))
+
+    def guarded(moment: Moment, position: int, time: int) -> Atom:
         for guard in guards:
             if not guard(moment, position, time):
                 return 0
-        return max(LONG_MIN, min(number(moment, position, time), LONG_MAX))
+        return clamped(moment, position, time)
 
-    return clamped
+    return guarded if guards else clamped
 
 
 def _unwrapped(

@@ -8,8 +8,8 @@ the order in which the language binds: from left to right, the right side of `si
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TypeAlias
+from collections.abc import Callable, Hashable, Iterator
+from typing import TypeAlias, TypeVar, cast
 
 from bridle.engine.temporal.atoms import Atomiser
 from bridle.engine.temporal.index.matching import comparer
@@ -19,7 +19,7 @@ from bridle.engine.temporal.index.tally import ANY, TallySpec
 from bridle.engine.temporal.index.tracker import TrackerSpec
 from bridle.engine.temporal.plan import aggregates, continuity, seek, standing, terms
 from bridle.engine.temporal.plan.collect import named
-from bridle.engine.temporal.plan.moment import Moment
+from bridle.engine.temporal.plan.moment import UNKNOWN, Moment
 from bridle.engine.temporal.plan.patterns import Pattern
 from bridle.engine.temporal.plan.scope import Scope, conjuncts, free, stripped
 from bridle.language.temporal.ast import (
@@ -45,6 +45,8 @@ Check: TypeAlias = Callable[[Moment, int, int], bool]
 
 Rows: TypeAlias = Callable[[Moment, int, int], Iterator[None]]
 
+T = TypeVar("T")
+
 
 class Compiler:
     """Compiles the conditions of one program, and collects the indexes that they need."""
@@ -56,6 +58,7 @@ class Compiler:
         self.postings: dict[PostingsSpec, int] = {}
         self.trackers: dict[TrackerSpec, int] = {}
         self.tallies: dict[TallySpec, None] = {}
+        self._common: dict[Hashable, Callable[[Moment], object]] = {}
         self._numbers = {(t.action, t.kind): n for n, t in enumerate(types)}
         self._paths = [{path: n for n, path in enumerate(t.paths)} for t in types]
 
@@ -71,6 +74,21 @@ class Compiler:
         """Return a new place in the environment."""
         self.slots += 1
         return self.slots - 1
+
+    @property
+    def shared(self) -> int:
+        """How many parts conditions have in common, or could have."""
+        return len(self._common)
+
+    def once(self, name: Hashable, compute: Callable[[Moment], T]) -> Callable[[Moment], T]:
+        """Return `compute` for all that ask for it by this name: done once for each moment.
+
+        It must depend on nothing but the request and the history.
+        """
+        found = self._common.get(name)
+        if found is None:
+            found = self._common[name] = _remembered(len(self._common), compute)
+        return cast("Callable[[Moment], T]", found)
 
     def looks_at(self, found: Pattern, horizon: int) -> None:
         """Note that a condition looks at each of these events: a mission may have so many."""
@@ -244,6 +262,16 @@ class Compiler:
                 yield
 
         return rows, scope.binding({name: slot})
+
+
+def _remembered(number: int, compute: Callable[[Moment], T]) -> Callable[[Moment], T]:
+    def known(moment: Moment) -> T:
+        found = moment.known[number]
+        if found is UNKNOWN:
+            found = moment.known[number] = compute(moment)
+        return cast("T", found)
+
+    return known
 
 
 def _every(checks: list[Check]) -> Check:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from bridle.engine.temporal.caps import HistoryCapError
 from bridle.engine.temporal.event import Atom, Path, Read
 from bridle.engine.temporal.index.log import Log
 from bridle.engine.temporal.index.record import Record
 
+UNKNOWN: Any = object()
+"""In place of what nobody has asked for yet."""
+
 
 class Moment:
     """The newest position, with the deciding event `newest` there.
 
-    `env` holds what variables are bound to, by their slots. `before` is the time of the event
-    before (None if there is none).
+    `env` holds what variables are bound to, by their slots; `known` what conditions have in common,
+    once one of them has asked. `before` is the time of the event before (None if there is none).
     """
 
     __slots__ = (
@@ -23,19 +27,23 @@ class Moment:
         "_values",
         "before",
         "env",
+        "known",
         "newest",
         "postings",
         "records",
         "trackers",
     )
 
-    def __init__(self, log: Log, newest: Record, read: Read, slots: int, steps: int) -> None:
+    def __init__(  # noqa: PLR0913 - sizes and limits of one question
+        self, log: Log, newest: Record, read: Read, *, slots: int, shared: int, steps: int
+    ) -> None:
         self.newest = newest
         self.before = log.last_time if log.count else None
         self.records = log.records
         self.postings = log.postings
         self.trackers = log.trackers
         self.env: list[Atom | None] = [None] * slots
+        self.known: list[Any] = [UNKNOWN] * shared
         self._read = read
         self._values: dict[Path, Atom | None] = {}
         self._steps = steps

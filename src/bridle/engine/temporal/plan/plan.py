@@ -17,10 +17,10 @@ class Plan:
     """Immutable.
 
     `checks` are the conditions by their digests, `slots` the size of the environment they need,
-    `layout` and the specs what a partition keeps for them.
+    `shared` how much they have in common, `layout` and the specs what a partition keeps for them.
     """
 
-    __slots__ = ("_postings", "_tallies", "_trackers", "checks", "layout", "slots")
+    __slots__ = ("_postings", "_tallies", "_trackers", "checks", "layout", "shared", "slots")
 
     def __init__(self, conditions: Mapping[str, Condition], atoms: Atomiser) -> None:
         types = event_types(conditions.values())
@@ -30,6 +30,7 @@ class Plan:
         }
         self.layout = Layout(types, compiler.ticks)
         self.slots = compiler.slots
+        self.shared = compiler.shared
         self._postings = tuple(compiler.postings)
         self._trackers = tuple(compiler.trackers)
         self._tallies = tuple(compiler.tallies)

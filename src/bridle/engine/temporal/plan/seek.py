@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from msgspec import Struct
@@ -53,14 +53,21 @@ def key(
     values = [terms.value(compiler.atoms, term.term, scope) for term in keys]
     if not values:
         return lambda moment: ()  # noqa: ARG005 - one group for all
-    if len(values) == 1:
-        return values[0]
 
     def composed(moment: Moment) -> Key | None:
         found = tuple([value(moment) for value in values])
         return None if None in found else cast("tuple[Atom, ...]", found)
 
-    return composed
+    lookup = values[0] if len(values) == 1 else composed
+    name = fixed(keys)
+    return lookup if name is None else compiler.once(("key", name), lookup)
+
+
+def fixed(keys: Sequence[KeyTerm]) -> Hashable:
+    """Return what keys have in common that are the same for a request; None for any other."""
+    paths = tuple(term.identity for term in keys)
+    # A variable's identity is the number of its slot: its value may differ from row to row.
+    return paths if all(isinstance(path, tuple) for path in paths) else None
 
 
 def seek(compiler: Compiler, found: Pattern, scope: Scope, *, runs: bool = False) -> Seek:
@@ -73,7 +80,8 @@ def seek(compiler: Compiler, found: Pattern, scope: Scope, *, runs: bool = False
         wanted = lookup(moment)
         return None if wanted is None else moment.postings[number].groups.get(wanted)
 
-    return posting
+    name = fixed(found.keys)
+    return posting if name is None else compiler.once(("posting", number, name), posting)
 
 
 def latest(posting: Posting | None, position: int) -> int:
@@ -93,12 +101,16 @@ def formerly(compiler: Compiler, condition: Formerly, scope: Scope) -> Check:
         return _formerly_visiting(compiler, condition, scope, found)
     posting_of = seek(compiler, found, scope)
 
-    def check(moment: Moment, position: int, time: int) -> bool:
+    def newest(moment: Moment, position: int, time: int) -> bool:  # noqa: ARG001 - the last one
+        posting = posting_of(moment)
+        return posting is not None and posting.times[-1] >= time - span
+
+    def anywhere(moment: Moment, position: int, time: int) -> bool:
         posting = posting_of(moment)
         at = latest(posting, position)
         return at >= 0 and posting is not None and posting.times[at] >= time - span
 
-    return check
+    return newest if scope.newest else anywhere
 
 
 def _formerly_visiting(

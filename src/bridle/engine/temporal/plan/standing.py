@@ -16,7 +16,7 @@ from bridle.engine.temporal.index.tracker import GuardSpec, TrackerSpec
 from bridle.engine.temporal.plan.moment import Moment
 from bridle.engine.temporal.plan.patterns import KeyTerm, Pattern, pattern
 from bridle.engine.temporal.plan.scope import Scope, conjuncts, milliseconds, stripped
-from bridle.engine.temporal.plan.seek import key
+from bridle.engine.temporal.plan.seek import fixed, key
 from bridle.language.temporal.ast import (
     Comparison,
     Condition,
@@ -86,13 +86,16 @@ def _total(
     group = key(compiler, anchor.keys, scope)
     column = summand is not None
 
-    def total(moment: Moment, position: int, time: int) -> int:  # noqa: ARG001
+    def both(moment: Moment) -> tuple[int, int]:
         wanted = group(moment)
         if wanted is None:
-            return 0
-        return moment.trackers[number].total(wanted, time, moment.newest)[column]
+            return 0, 0
+        newest = moment.newest
+        return moment.trackers[number].total(wanted, newest.time, newest)
 
-    return total
+    name = fixed(anchor.keys)
+    totals = both if name is None else compiler.once(("total", number, name), both)
+    return lambda moment, position, time: totals(moment)[column]  # noqa: ARG005 - at the newest
 
 
 def _shape(compiler: Compiler, parts: Sequence[Condition], scope: Scope) -> _Shape | None:
