@@ -56,8 +56,12 @@ class Author:
 
     def _during(self, depth: int, bound: Bound) -> ast.Condition:
         """Write the left of a since: mostly that something did not happen."""
+        if self.rnd.random() < 0.2:
+            made = self._predicate_of({}, {})
+            assert made is not None
+            return ast.Predicate(made.namespace, made.action, made.kind)
         inner = self.test(depth if self.rnd.random() < 0.3 else 0, bound)
-        return inner if self.rnd.random() < 0.35 else ast.Not(inner)
+        return inner if self.rnd.random() < 0.25 else ast.Not(inner)
 
     def _not(self, depth: int, bound: Bound) -> ast.Condition:
         inner = self.test(depth if self.rnd.random() < 0.6 else depth - 1, bound)
@@ -107,6 +111,8 @@ class Author:
     def aggregate(self, depth: int, bound: Bound) -> ast.Term:
         """Write a count or a sum."""
         sums = self.rnd.random() < 0.45
+        if self.rnd.random() < 0.3:
+            return self._each(bound, sums=sums)
         rows: Bound = {}
         if sums:
             rows[self._name(bound, LONG)] = LONG
@@ -122,6 +128,22 @@ class Author:
             return ast.Count(tuple(binders), body)
         summed = self.rnd.choice([name for name, kind in rows.items() if kind == LONG])
         return ast.Sum(summed, tuple(binders), body)
+
+    def _each(self, bound: Bound, *, sums: bool) -> ast.Term:
+        """Count the events that match, or add up a field of theirs."""
+        value, position = self._name(bound, LONG), f"v{next(self._names)}"
+        need = {value: LONG} if sums else {}
+        outside = {n: t for n, t in bound.items() if n != value}
+        one = self._predicate_of(outside, need)
+        assert one is not None
+        parts: list[ast.Condition] = [one, ast.Tp(position)]
+        if self.rnd.random() < 0.3:
+            parts.append(self.filter(0, {**outside, **need}))
+        body = ast.Formerly(self.window(), trees.chain(parts))
+        binders = (ast.Binder(position, ast.TIMEPOINT),)
+        if not sums:
+            return ast.Count(binders, body)
+        return ast.Sum(value, (ast.Binder(value, LONG), *binders), body)
 
     def _row(self, bound: Bound, kind: Type) -> Bound:
         return {self._name(bound, kind): kind}
