@@ -34,6 +34,23 @@ def test_the_demos_bundle_checks_strictly_and_its_scenarios_pass(bridle_, office
     assert "0 failed" in tested.out
 
 
+def test_check_says_what_each_condition_over_history_does_to_the_action(
+    bridle_, office: Path
+) -> None:
+    (office / "policies" / "more.dw").write_text(
+        """@id("again") @reason("once")
+forbid (principal, action == Action::"payments.refund", resource)
+when temporal { formerly within 1h Action::"payments.refund"::response{} };""",
+        "utf-8",
+    )
+    told = bridle_("check", office, "--json").json["sentences"]
+    speaks = {each["policy"]: each["speaks"] for each in told}
+    assert (speaks["again"], speaks["refunds-per-customer"]) == ("against", "for")
+    text = bridle_("check", office, "-v").out
+    assert "again (forbid): In this mission, there was a success of `payments.refund`" in text
+    assert "within 1 hour. Where true, it speaks against the action." in text
+
+
 def test_every_shown_policy_has_an_id_and_a_reason(starter: Path, office: Path) -> None:
     for file in [*starter.rglob("*.dw"), *office.rglob("*.dw")]:
         text = file.read_text("utf-8")

@@ -6,6 +6,8 @@ not the condition: what decides is the text of the policy.
 
 from __future__ import annotations
 
+from msgspec import structs
+
 from bridle.language.policy import Leaf
 from bridle.language.temporal import printing
 from bridle.language.temporal.ast import (
@@ -28,6 +30,7 @@ from bridle.language.temporal.ast import (
     Since,
     Sum,
     Term,
+    TextLiteral,
     Tp,
     Variable,
     Wildcard,
@@ -67,6 +70,11 @@ _RELATIONS = {
     ">": "is more than",
     "!=": "is not",
 }
+_OWN = {"response": "output."}
+"""What a field of an event is taken for, unless its whole path is said: `input.` otherwise."""
+
+_ID = "requestId"
+_NEVER_RAN = {"denied", "not_started"}
 _TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 
 
@@ -92,7 +100,7 @@ def _readable(leaf: Leaf) -> Condition:
 def _condition(node: Condition) -> str:
     match node:
         case And():
-            said = " and ".join(_condition(part) for part in conjuncts(node) if _speaks(part))
+            said = " and ".join(_part(part) for part in conjuncts(node))
         case Not(inner):
             said = _negation(inner)
         case Formerly(window, body):
@@ -109,13 +117,27 @@ def _condition(node: Condition) -> str:
             said = _call(node)
         case Predicate():
             said = f"this is {_event(node)}"
+        case Tp(variable):
+            said = f"this is at position {_name(variable)}"
         case _:
             said = printing.text(node)
     return said
 
 
-def _speaks(part: Condition) -> bool:
-    return not isinstance(part, Tp)
+def _part(node: Condition) -> str:
+    """Say a condition beside others: in brackets, where nobody could hear its end."""
+    said = _condition(node)
+    return f"({said})" if _is_open(node) else said
+
+
+def _is_open(node: Condition) -> bool:
+    match node:
+        case And() | Since() | Exists() | Call() | Not(Exists()):
+            return True
+        case Comparison(_, left, right):
+            return isinstance(left, Count | Sum) or isinstance(right, Count | Sum)
+        case _:
+            return False
 
 
 def _negation(inner: Condition) -> str:
@@ -127,23 +149,23 @@ def _negation(inner: Condition) -> str:
         case Exists(binder, body):
             return f"there is no {_name(binder.name)} such that {_condition(body)}"
         case _:
-            return f"it is not so that {_condition(inner)}"
+            return f"it is not so that ({_condition(inner)})"
 
 
 def _since(left: Condition, window: Window, right: Condition) -> str:
     found = f"there was {_found(right)} within {_window(window)}"
     if isinstance(left, Not) and isinstance(left.inner, Predicate):
         return f"{found} and no {_bare(left.inner)} since then"
-    return f"{found} and at every event since then {_condition(left)}"
+    return f"{found} and at every event since then ({_condition(left)})"
 
 
 def _found(body: Condition) -> str:
     """Say what was found at an event: a noun, with what else held there."""
-    parts = [p for p in conjuncts(body) if _speaks(p)]
-    if parts and isinstance(parts[0], Predicate):
-        rest = [_condition(p) for p in parts[1:]]
-        return ", where ".join([_event(parts[0]), *([" and ".join(rest)] if rest else [])])
-    return f"an event at which {_condition(body)}"
+    first, *rest = conjuncts(body)
+    if not isinstance(first, Predicate):
+        return f"an event at which ({_condition(body)})"
+    beside = " and ".join(_part(part) for part in rest)
+    return _event(first) + (f" (where {beside})" if beside else "")
 
 
 def _comparison(node: Comparison) -> str:
@@ -162,41 +184,74 @@ def _comparison(node: Comparison) -> str:
 
 def _rows(of: Count | Sum) -> str:
     """Say what is counted. Rows that bind a position or a request are events."""
-    live = _live(of.body)
+    bound = {binder.name for binder in of.binders}
+    live = _live(of.body, bound)
     if live is not None:
-        return f"{_event(live[0], many=True)} within {_window(live[1])}, {_LIVE}"
+        return live
     match of.body:
-        case Formerly(window, body):
-            parts = [p for p in conjuncts(body) if _speaks(p)]
-            counts_events = len(parts) < len(conjuncts(body))
-            if counts_events and len(parts) == 1 and isinstance(parts[0], Predicate):
-                return f"{_event(parts[0], many=True)} within {_window(window)}"
+        case Formerly(window, And(Predicate() as event, Tp(position))) if position in bound:
+            return f"{_event(event, many=True)} within {_window(window)}"
         case _:
-            pass
-    names = ", ".join(_name(b.name) for b in of.binders)
-    return f"different {names} such that {_condition(of.body)}"
+            names = ", ".join(_name(b.name) for b in of.binders)
+            return f"different {names} such that {_condition(of.body)}"
 
 
-def _live(body: Condition) -> tuple[Predicate, Window] | None:
-    """Return the requests that ran or may still run, where that is what a body looks for."""
-    parts = conjuncts(body)
-    codes = set[str]()
-    for part in parts[1:]:
-        match part:
-            case Not(Formerly(_, Predicate(kind="error", fields=fields))):
-                codes |= {printing.term(f.term) for f in fields if f.path == "error.code"}
-            case Comparison():
-                pass
-            case _:
-                return None
-    match parts[0]:
-        case Formerly(window, Predicate(kind="request") as event) if codes == {
-            '"denied"',
-            '"not_started"',
-        }:
-            return event, window
+def _live(body: Condition, bound: set[str]) -> str | None:
+    """Say which requests ran or may still run, where that is what a body looks for."""
+    first, *rest = conjuncts(body)
+    match first:
+        case Formerly(window, Predicate(kind="request") as event):
+            request = _request(event, bound)
         case _:
             return None
+    codes, beside = set[str](), list[Condition]()
+    for part in rest:
+        code = _taken_out(part, event, request)
+        if isinstance(part, Comparison):
+            beside.append(part)
+        elif not code or not _reaches(part, window):
+            return None
+        codes.add(code)
+    if not request or codes - {""} != _NEVER_RAN:
+        return None
+    shown = structs.replace(event, fields=tuple(f for f in event.fields if f.path != _ID))
+    where = " and ".join(_part(part) for part in beside)
+    kept = f" (where {where})" if where else ""
+    return f"{_event(shown, many=True)}{kept} within {_window(window)}, {_LIVE}"
+
+
+def _request(event: Predicate, bound: set[str]) -> str:
+    """Return the variable that stands for the request, if it is one that is counted."""
+    ids = [f.term for f in event.fields if f.path == _ID]
+    match ids:
+        case [Variable(name)] if name in bound:
+            return name
+        case _:
+            return ""
+
+
+def _taken_out(part: Condition, event: Predicate, request: str) -> str:
+    """Return the code of the errors that a part takes out, of just these requests."""
+    match part:
+        case Not(Formerly(_, Predicate(kind="error") as error)):
+            terms = {f.path: f.term for f in error.fields}
+            same = (error.namespace, error.action) == (event.namespace, event.action)
+            match terms.pop(_ID, None), terms.pop("error.code", None):
+                case Variable(name), TextLiteral(code) if same and name == request and not terms:
+                    return code
+                case _:
+                    return ""
+        case _:
+            return ""
+
+
+def _reaches(part: Condition, window: Window) -> bool:
+    """Whether a part looks back as far as the window does."""
+    match part:
+        case Not(Formerly(own, _)):
+            return own.seconds >= window.seconds
+        case _:
+            return False
 
 
 # --- events and values ---------------------------------------------------------------------------
@@ -205,33 +260,25 @@ def _live(body: Condition) -> tuple[Predicate, Window] | None:
 def _event(node: Predicate, *, many: bool = False) -> str:
     one, several = _KINDS.get(node.kind, (f"a {node.kind} of `{{}}`", f"{node.kind}s of `{{}}`"))
     said = (several if many else one).format(node.action)
-    details = [text for field in node.fields if (text := _detail(field))]
-    return said + (f" {_listed(details)}" if details else "")
+    details = [_detail(field, _OWN.get(node.kind, "input.")) for field in node.fields]
+    return said + (f" {' and '.join(details)}" if details else "")
 
 
 def _bare(node: Predicate) -> str:
     return _event(node).removeprefix("a ")
 
 
-def _detail(field: Field) -> str:
-    name = f"`{field.path.partition('.')[2] or field.path}`"
+def _detail(field: Field, own: str) -> str:
+    name = f"`{field.path.removeprefix(own)}`"
     match field.path, field.term:
         case "callerPrincipal", ScopeField(("principal",)):
             return "by the agent that asks"
         case _, Wildcard():
             return f"with any {name}"
-        case "requestId", Variable():
-            return ""
-        case _, Variable(variable):
-            return f"with some {name} {_name(variable)}"
         case path, ContextField(read) if ".".join(read) == path:
             return f"with the same {name}"
         case _, term:
             return f"with {name} {_term(term)}"
-
-
-def _listed(details: list[str]) -> str:
-    return " and ".join(details)
 
 
 def _term(node: Term) -> str:
@@ -297,13 +344,34 @@ LIBRARY = frozenset(_RULES)
 def _call(node: Call) -> str:
     kinds, words = _RULES.get(node.name, ("", ""))
     wanted = kinds.split()
-    if not words or len(wanted) != len(node.arguments):
+    if not words or len(wanted) != len(node.arguments) or not _fits(node, wanted):
         return printing.text(node)
     said = [_argument(kind, each) for kind, each in zip(wanted, node.arguments, strict=True)]
     if None in said:
         # Called with something else than the rule is made for: shown as it is written.
         return printing.text(node)
     return words.format(*said, live=_LIVE)
+
+
+def _fits(node: Call, wanted: list[str]) -> bool:
+    """Whether what goes unsaid (`-`) is about the same calls as what is said before it."""
+    events = [each for each in node.arguments if isinstance(each, Predicate)]
+    unsaid = [each for kind, each in zip(wanted, node.arguments, strict=True) if kind == "-"]
+    if not unsaid or not events:
+        return not unsaid
+    call = events[0]
+    kinds = ["response", "error"][-len(unsaid) :]
+    alone = len(unsaid) == 1  # then it is found by its request, whatever fields it names
+    return call.kind == "request" and all(
+        isinstance(each, Predicate)
+        and (each.namespace, each.action, each.kind) == (call.namespace, call.action, kind)
+        and (_fields(each) == _fields(call) or (alone and not each.fields))
+        for each, kind in zip(unsaid, kinds, strict=True)
+    )
+
+
+def _fields(event: Predicate) -> set[tuple[str, str]]:
+    return {(field.path, printing.term(field.term)) for field in event.fields}
 
 
 def _argument(kind: str, argument: Argument) -> str | None:

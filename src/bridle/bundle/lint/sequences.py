@@ -57,7 +57,7 @@ def check(policy: Policy, covered: Iterable[Seen], bundle: Bundle, findings: Fin
     lint = _Lint(policy, source, findings)
     reachable = _reachable(policy, seen, bundle)
     for leaf in policy.leaves:
-        sign = _sign(policy, leaf)
+        sign = sign_of(policy, leaf)
         lint.sides(leaf, sign)
         lint.escapes(leaf, sign, seen)
         lint.previous(leaf)
@@ -182,7 +182,7 @@ class _Lint:
 # --- polarity ------------------------------------------------------------------------------------
 
 
-def _sign(policy: Policy, leaf: Leaf) -> Sign:
+def sign_of(policy: Policy, leaf: Leaf) -> Sign:
     """Return what the truth of a condition does to the action, followed through the clauses."""
     wanted = 1 if policy.effect == "permit" else -1
     signs = set[Sign]()

@@ -51,21 +51,32 @@ def check(  # noqa: PLR0917 - click passes them by name
         findings.show(found)
         for each in told:
             place = terminal.visible(f"{each['file']}:{each['line']}:{each['column']}")
-            terminal.line(f"{place}: {each['policy']}: {terminal.visible(each['sentence'])}")
+            words = f"{each['sentence']} Where true, it speaks {_SPEAKS[each['speaks']]}."
+            name = f"{each['policy']} ({each['effect']})"
+            terminal.line(f"{place}: {name}: {terminal.visible(words)}")
         icon = terminal.styled("✓", "ok") if good else terminal.styled("✗", "error")
         sums = ", ".join(terminal.counted(count, what[:-1]) for what, count in counts.items())
         terminal.line(f"{icon} {describe(loaded) if loaded else bundle}: {sums}")
     ctx.exit(0 if good else FINDINGS)
 
 
+_SPEAKS = {
+    "for": "for the action",
+    "against": "against the action",
+    "either": "for or against the action, as the policy has it",
+}
+
+
 def sentences(bundle: Bundle) -> list[dict[str, Any]]:
     """Return what each condition over history says, in the order of the policies."""
+    from bridle.bundle.lint.sequences import sign_of
     from bridle.bundle.sentences import sentence
 
     return [
         {
             "policy": policy.id,
             "effect": policy.effect,
+            "speaks": {1: "for", -1: "against"}.get(sign_of(policy, leaf), "either"),
             "file": leaf.location.file,
             "line": leaf.location.line,
             "column": leaf.location.column,
