@@ -4,10 +4,12 @@ Costs are counted in events looked at, which no machine changes.
 """
 
 import random
+import sys
 
 import pytest
 
 from bridle.engine.temporal.caps import Caps
+from bridle.engine.temporal.event import Event
 from bridle.engine.temporal.partition import Partition
 from bridle.engine.temporal.program import Program
 from engine.temporal.library_shapes import Shapes, call, read
@@ -83,3 +85,46 @@ def test_a_join_looks_at_the_matches_of_its_window_only():
         partition.ask(program.leaves, event, reader(event))
         partition.add(event)
     assert partition.kept > 300, "so many would be looked at without the window"
+
+
+def lines_of(work):
+    """How many lines of Python `work` runs."""
+    count = 0
+
+    def traced(frame, event, argument):
+        nonlocal count
+        count += 1
+        return traced
+
+    before = sys.gettrace()
+    sys.settrace(traced)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def expired_at_once(rows, asked_for):
+    """A limit asked for each row of a join, when as many rows as ever were expire together."""
+    text = (
+        f"exists (u: String). (formerly within 1h {A}::request{{ input.user: u }} && (count for "
+        f"(r: String). where (formerly within 2h {B}::request{{ input.to: u, requestId: r }} "
+        f"&& !(formerly within 2h {B}::error{{ requestId: r }}))) > 3)"
+    )
+    program = Program([leaf(read(text))])
+    partition = Partition(program)
+    for n in range(rows):
+        fields = {"input.to": "s:x", "requestId": f"s:{n}"}
+        partition.add(Event(n, ("D::Action", "B"), "request", fields))
+    late = 7_200_000 + rows
+    for n in range(asked_for):
+        fields = {"input.user": f"s:{n}"}
+        partition.add(Event(late - 1_000_000, ("D::Action", "A"), "request", fields))
+    newest = Event(late, ("D::Action", "C"), "request", {})
+    return lines_of(lambda: partition.ask(program.leaves, newest, lambda _: None))
+
+
+def test_rows_that_expire_together_are_gone_through_once_however_often_they_are_asked_for():
+    few, many = expired_at_once(500, 5), expired_at_once(500, 50)
+    assert many < 2 * few

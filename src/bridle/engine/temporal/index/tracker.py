@@ -8,6 +8,7 @@ later moment and one more event by looking only at the rows that these change.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
 
 from msgspec import Struct
@@ -59,12 +60,16 @@ class TrackerSpec(Struct, frozen=True):
 
 
 class _Trial(Struct, frozen=True):
-    """A later moment and one more event: `own` is the row it makes, `blocks` the keys it blocks."""
+    """A later moment and one more event: `own` is the row it makes, `blocks` the keys it blocks.
 
+    `touched` are the rows, by group, that may count otherwise then.
+    """
+
+    newest: Record
     time: int
-    position: int
     own: Made | None
     blocks: list[Key | None]
+    touched: dict[Key, dict[RowKey, None]]
 
 
 class _Row:
@@ -96,7 +101,7 @@ class _Guard:
         self.hit = shared.blocks(BlockSpec(spec.type, spec.tests, spec.key)).of
         self.window = spec.window
         self.since = spec.since
-        self.last: dict[Key, tuple[int, int]] = {}
+        self.last: OrderedDict[Key, tuple[int, int]] = OrderedDict()
         self.members: dict[Key, Members] = {}
 
     def stale(self, time: int) -> Iterator[Key]:
@@ -125,6 +130,7 @@ class Tracker:
         "_rows",
         "_shortest",
         "_spec",
+        "_trial",
         "_until",
         "types",
     )
@@ -134,10 +140,13 @@ class Tracker:
         self._blocking = frozenset(guard.type for guard in spec.guards)
         self.types = self._blocking | {spec.type}
         self._guards = [_Guard(guard, shared) for guard in spec.guards]
-        self._rows: dict[RowKey, _Row] = {}
+        # A plain dictionary looks for its oldest entry among all that have ever gone.
+        self._rows: OrderedDict[RowKey, _Row] = OrderedDict()
         self._groups: dict[Key, _Group] = {}
         self._made = shared.maker(_rows_of(spec)).of
         self._shortest = min([spec.window, *(guard.window for guard in spec.guards)])
+        # The last question's: each row of a join may ask for another group.
+        self._trial: _Trial | None = None
         # Nothing here is over before then; perhaps nothing is then, either.
         self._until = _NEVER
 
@@ -145,6 +154,7 @@ class Tracker:
         """Let rows and blocks expire that are over at `time`."""
         if time <= self._until:
             return
+        self._trial = None
         since = time - self._spec.window
         while self._rows:
             key = next(iter(self._rows))
@@ -159,6 +169,7 @@ class Tracker:
 
     def push(self, record: Record) -> None:
         """Add an event, for good; its time has been advanced to."""
+        self._trial = None
         self._push_row(record)
         for guard in self._guards:
             hit = guard.hit(record)
@@ -179,9 +190,10 @@ class Tracker:
             if own is None or own.key[0] != group or not self._appears(own, outputs, newest):
                 return count, total
             return count + 1, total + own.value
-        blocks = [guard.hit(newest) for guard in self._guards]
-        trial = _Trial(time, newest.position, own, blocks)
-        for output, (change, value) in self._changes(self._touched(group, trial), trial).items():
+        trial = self._trial
+        if trial is None or trial.newest is not newest or trial.time != time:
+            trial = self._trial = self._tried(time, newest, own)
+        for output, (change, value) in self._changes(group, trial).items():
             before = outputs.get(output, 0)
             appears = (before + change > 0) - (before > 0)
             count += appears
@@ -209,37 +221,42 @@ class Tracker:
             ends.append(next(iter(self._rows.values())).time + self._spec.window)
         return min(ends, default=_NEVER)
 
-    def _touched(self, group: Key, trial: _Trial) -> list[RowKey]:
-        """Return the rows of `group` that may count otherwise in a trial than they do now."""
-        touched: dict[RowKey, None] = {}
-        if trial.time > self._until:
-            self._expired(trial.time, touched)
-        for guard, hit in zip(self._guards, trial.blocks, strict=True):
-            if hit is not None:
-                touched.update(dict.fromkeys(guard.members.get(hit, ())))
-        if trial.own is not None:
-            touched[trial.own.key] = None
-        return [key for key in touched if key[0] == group]
+    def _tried(self, time: int, newest: Record, own: Made | None) -> _Trial:
+        blocks = [guard.hit(newest) for guard in self._guards]
+        touched: dict[Key, dict[RowKey, None]] = {}
+        for key in self._touched(time, own, blocks):
+            touched.setdefault(key[0], {})[key] = None
+        return _Trial(newest, time, own, blocks, touched)
 
-    def _expired(self, time: int, touched: dict[RowKey, None]) -> None:
-        """Note the rows that are over at `time`, and those whose block is."""
+    def _touched(self, time: int, own: Made | None, blocks: list[Key | None]) -> Iterator[RowKey]:
+        """Yield the rows that may count otherwise than they do now."""
+        if time > self._until:
+            yield from self._expired(time)
+        for guard, hit in zip(self._guards, blocks, strict=True):
+            if hit is not None:
+                yield from guard.members.get(hit, ())
+        if own is not None:
+            yield own.key
+
+    def _expired(self, time: int) -> Iterator[RowKey]:
+        """Yield the rows that are over at `time`, and those whose block is."""
         since = time - self._spec.window
         for key, row in self._rows.items():
             if row.time >= since:
                 break
-            touched[key] = None
+            yield key
         for guard in self._guards:
             for stale in guard.stale(time):
-                touched.update(dict.fromkeys(guard.members.get(stale, ())))
+                yield from guard.members.get(stale, ())
 
-    def _changes(self, touched: list[RowKey], trial: _Trial) -> dict[Key, tuple[int, int]]:
+    def _changes(self, group: Key, trial: _Trial) -> dict[Key, tuple[int, int]]:
         """Return how many more rows have each output in a trial, and what the output adds."""
         changes: dict[Key, tuple[int, int]] = {}
-        for key in touched:
+        for key in trial.touched.get(group, ()):
             known = self._rows.get(key)
             row = known
             if trial.own is not None and trial.own.key == key:
-                row = _Row(trial.own, trial.position, trial.time)
+                row = _Row(trial.own, trial.newest.position, trial.time)
             assert row is not None
             counts = self._stands(row, trial.time, trial)
             counted = known is not None and known.counted
@@ -256,7 +273,7 @@ class Tracker:
             join = row.made.joins[number]
             last = guard.last.get(join)
             if trial is not None and trial.blocks[number] == join:
-                last = (time, trial.position)
+                last = (time, trial.newest.position)
             if last is not None and guard.blocks(last, row.position, time):
                 return False
         return True
