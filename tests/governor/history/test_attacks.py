@@ -145,3 +145,12 @@ def test_an_old_row_put_back_is_seen_by_its_chain(monkeypatch: pytest.MonkeyPatc
     desk.forget()
     # It is whole in itself, but for what follows.
     assert said(desk.act("bank.pay", "p", amount=1)) == ("deny", ["store_unavailable"])
+
+
+def test_no_argument_is_kept_as_the_digest_of_a_row_or_link_that_an_agent_made_up() -> None:
+    desk = LongDesk()
+    for made_up in ("row|x|{}", "event||{}"):
+        desk.act("note.write", made_up, text=made_up)
+        atom = desk.events()[-1].fields["input.text"]
+        assert atom == desk.core.atoms.text(made_up)
+        assert desk.core.keyed(made_up) not in str(atom)

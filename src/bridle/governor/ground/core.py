@@ -96,7 +96,7 @@ class Core:
         self._mac = Mac(keys.digest)
         self.marker = Marker(keys.digest)
         # What stands for a value in history, and the partitions of it that were used last.
-        self.atoms = Atomiser(self.keyed)
+        self.atoms = Atomiser(self._atom)
         self.shelf = Shelf()
         # When history was looked through last for what no window reaches.
         self.swept = 0
@@ -123,6 +123,11 @@ class Core:
     def keyed(self, text: str) -> str:
         """Return the HMAC (hex) of `text` under the store's key: safe to keep, useless to guess."""
         return self._mac.hex(text.encode("utf-8", "surrogatepass"))
+
+    def _atom(self, text: str) -> str:
+        # INVARIANT: I9 — an agent chooses this text, and whoever reads the store sees what comes
+        # of it: it must never be the digest of a row, or of a link of a chain, that it has made up.
+        return self.keyed(f"atom|{text}")
 
     @staticmethod
     def handle_hash(handle: str) -> str:
