@@ -51,17 +51,23 @@ class Author:
         return ast.Previous(self.window(), self.test(depth - 1, bound))
 
     def _since(self, depth: int, bound: Bound) -> ast.Condition:
+        if self.rnd.random() < 0.2:
+            return ast.Since(self._bare(), self.window(), self._bare())
         left = self._during(depth - 1, bound)
         return ast.Since(left, self.window(), self.test(depth - 1, bound))
 
     def _during(self, depth: int, bound: Bound) -> ast.Condition:
         """Write the left of a since: mostly that something did not happen."""
         if self.rnd.random() < 0.2:
-            made = self._predicate_of({}, {})
-            assert made is not None
-            return ast.Predicate(made.namespace, made.action, made.kind)
+            return self._bare()
         inner = self.test(depth if self.rnd.random() < 0.3 else 0, bound)
         return inner if self.rnd.random() < 0.25 else ast.Not(inner)
+
+    def _bare(self) -> ast.Condition:
+        """Write a predicate on all events of a kind."""
+        made = self._predicate_of({}, {})
+        assert made is not None
+        return ast.Predicate(made.namespace, made.action, made.kind)
 
     def _not(self, depth: int, bound: Bound) -> ast.Condition:
         inner = self.test(depth if self.rnd.random() < 0.6 else depth - 1, bound)
@@ -83,7 +89,12 @@ class Author:
         name, kind = f"v{next(self._names)}", self._bindable()
         binder, plain = ast.Binder(name, kind), {name: kind}
         parts = [self.binding(self.rnd.choice([0, 1]), bound, plain)]
-        parts.append(ast.Exists(binder, self.binding(self.rnd.choice([0, 1]), bound, plain)))
+        again = self.binding(self.rnd.choice([0, 1]), bound, plain)
+        if self.rnd.random() < 0.4:
+            number = ast.Count((binder,), again), ast.IntegerLiteral(self.rnd.choice([0, 1, 2]))
+            parts.append(ast.Comparison(self.rnd.choice(["==", *ORDERINGS]), *number))
+        else:
+            parts.append(ast.Exists(binder, again))
         if self.rnd.random() < 0.7:
             parts.append(self.filter(0, plain))
         return ast.Exists(binder, trees.chain(parts))
@@ -137,7 +148,7 @@ class Author:
         one = self._predicate_of(outside, need)
         assert one is not None
         parts: list[ast.Condition] = [one, ast.Tp(position)]
-        if self.rnd.random() < 0.3:
+        if self.rnd.random() < 0.5:
             parts.append(self.filter(0, {**outside, **need}))
         body = ast.Formerly(self.window(), trees.chain(parts))
         binders = (ast.Binder(position, ast.TIMEPOINT),)

@@ -12,7 +12,7 @@ from differential import values
 from differential.values import Ref, Value, written
 from differential.worlds import UNIVERSAL, Kind, Slot, World
 
-STEPS = [0, 0, 1, 1, 1, 2, 3, 5, 10]
+STEPS = [0, 0, 0, 1, 1, 1, 2, 3, 5, 10]
 
 
 class Entry(Struct, frozen=True):
