@@ -58,7 +58,7 @@ def a_condition_may_be_any_value(patch):
 @mutant
 def a_rule_takes_any_value_for_false(patch):
     def applies(self, frame):
-        return all(term(frame) is wanted for term, wanted in self.terms)
+        return all(term(frame) is wanted for term, wanted in self.conditions)
 
     patch.setattr(program.Rule, "applies", applies)
 

@@ -40,9 +40,21 @@ def conditions_come_before_the_scope(patch):
 
     def backwards(self, policy):
         made = real(self, policy)
-        return msgspec.structs.replace(made, terms=made.terms[::-1])
+        scope = tuple((term, True) for term in made.scope)
+        return msgspec.structs.replace(made, scope=(), conditions=(*made.conditions, *scope))
 
     patch.setattr(program.Evaluator, "_rule", backwards)
+
+
+@mutant
+def whom_a_policy_concerns_is_remembered_by_the_action_alone(patch):
+    real = program.Program.concerned
+    asked = {}
+
+    def first(self, frame):
+        return asked.setdefault((self, frame[1]), real(self, frame))
+
+    patch.setattr(program.Program, "concerned", first)
 
 
 @mutant

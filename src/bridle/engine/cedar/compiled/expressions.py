@@ -80,7 +80,9 @@ class Compiler:
         base = self.term(node.base)
         match node:
             case pst.GetAttr(_, attr):
-                return op.attribute(self.graph, base, attr)
+                path = _path(node)
+                whole = op.attribute(self.graph, base, attr)
+                return whole if path is None else op.of_context(path, whole)
             case pst.HasAttr(_, attrs):
                 return self._has(base, attrs)
             case pst.Like(_, pattern):
@@ -119,6 +121,16 @@ class Compiler:
         if entity is None:
             return here
         return op.conjunction(here, op.within(self.graph, base, self.term(entity)))
+
+
+def _path(node: pst.Expr) -> tuple[str, ...] | None:
+    """Return the names that lead from `context` to an attribute; None if this is none of its."""
+    names: list[str] = []
+    while isinstance(node, pst.GetAttr):
+        names.append(node.attr)
+        node = node.base
+    of_context = isinstance(node, pst.Var) and node.name == "context"
+    return tuple(reversed(names)) if of_context else None
 
 
 def _constant(value: Any) -> Term:

@@ -8,6 +8,7 @@ not fit the schema.
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import Any, cast
 
 from msgspec import Struct
@@ -27,6 +28,7 @@ from bridle.engine.cedar.compiled.values import (
 Read = Callable[[Any], Any]
 
 _ARRAYS: tuple[type, ...] = (list, tuple)
+_BOOLS: frozenset[type] = frozenset((bool,))
 
 
 class Field(Struct, frozen=True):
@@ -96,10 +98,26 @@ def many(item: Read) -> Read:
     return read
 
 
+def _truths(required: AbstractSet[str], names: AbstractSet[str]) -> Read:
+    """Return the reader of a closed record of nothing but Bools, all of them at once."""
+
+    def read(given: Any) -> dict[str, Any]:
+        if type(given) is not dict or not required <= given.keys() <= names:
+            raise Unsupported
+        held = cast("dict[str, Any]", given)
+        if not _BOOLS.issuperset(map(type, held.values())):
+            raise Unsupported
+        return held.copy()
+
+    return read
+
+
 def record(fields: dict[str, Field]) -> Read:
     """Return the reader of a closed record."""
     required = frozenset(name for name, field in fields.items() if field.required)
     reads = {name: field.read for name, field in fields.items()}
+    if all(inner is boolean for inner in reads.values()):
+        return _truths(required, reads.keys())
 
     def read(given: Any) -> dict[str, Any]:
         if type(given) is not dict or not given.keys() >= required:

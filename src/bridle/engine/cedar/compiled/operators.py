@@ -264,6 +264,22 @@ def attribute(graph: Graph, base: Term, name: str) -> Term:
     return term
 
 
+def of_context(path: tuple[str, ...], whole: Term) -> Term:
+    """`context.a.b` at once. `whole` is the same step by step: it says what is wrong."""
+
+    def term(frame: Frame) -> Any:
+        value: Any = frame[3]
+        try:
+            for name in path:
+                value = value[name]
+        except (KeyError, TypeError):
+            # Something is not there, or no record: nothing else takes a text as an index.
+            return whole(frame)
+        return value
+
+    return term
+
+
 def _attrs(graph: Graph, value: Any) -> dict[str, Any]:
     if type(value) is dict:
         return cast("dict[str, Any]", value)

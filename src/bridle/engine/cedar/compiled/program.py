@@ -21,17 +21,27 @@ PRINCIPAL: Take = operator.itemgetter(0)
 ACTION: Take = operator.itemgetter(1)
 RESOURCE: Take = operator.itemgetter(2)
 
+_REMEMBERED = 256
+
 
 class Rule(Struct, frozen=True):
-    """A compiled policy: it applies where every term has the value beside it."""
+    """A compiled policy: it applies where all of `scope` is true and each condition as wanted.
+
+    `scope` looks at principal, action and resource alone, and never fails.
+    """
 
     id: str
     permits: bool
-    terms: tuple[tuple[Term, bool], ...]
+    scope: tuple[Term, ...]
+    conditions: tuple[tuple[Term, bool], ...]
+
+    def concerns(self, frame: Frame) -> bool:
+        """Whether the scope matches."""
+        return all(term(frame) is True for term in self.scope)
 
     def applies(self, frame: Frame) -> bool:
-        """Whether the policy is satisfied. Raises `EvaluationError`."""
-        for term, wanted in self.terms:
+        """Whether the conditions are satisfied as well. Raises `EvaluationError`."""
+        for term, wanted in self.conditions:
             value = term(frame)
             if value is not wanted:
                 if value is True or value is False:
@@ -40,7 +50,29 @@ class Rule(Struct, frozen=True):
         return True
 
 
-Program = tuple[Rule, ...]
+class Program:
+    """The compiled policies of a set, in its order.
+
+    Which of them a principal, action and resource concern is remembered: mostly they are the same
+    few names. The memory is a hint, so two threads may both write to it.
+    """
+
+    __slots__ = ("_concerned", "_rules")
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self._rules = tuple(rules)
+        self._concerned: dict[tuple[Ref, Ref, Ref], tuple[Rule, ...]] = {}
+
+    def concerned(self, frame: Frame) -> tuple[Rule, ...]:
+        """Return the policies whose scope matches."""
+        who = frame[:3]
+        found = self._concerned.get(who)
+        if found is None:
+            found = tuple([rule for rule in self._rules if rule.concerns(frame)])
+            if len(self._concerned) >= _REMEMBERED:
+                self._concerned.clear()
+            self._concerned[who] = found
+        return found
 
 
 class Evaluator:
@@ -60,7 +92,7 @@ class Evaluator:
     def program(self, policies: Iterable[Policy]) -> Program | None:
         """Compile a policy set; None where one of its policies is not understood exactly."""
         try:
-            return tuple(self._rule(policy) for policy in policies)
+            return Program(self._rule(policy) for policy in policies)
         except (Unsupported, RecursionError):
             return None
 
@@ -75,7 +107,7 @@ class Evaluator:
         permits: list[str] = []
         forbids: list[str] = []
         faults: list[PolicyFault] = []
-        for rule in program:
+        for rule in program.concerned(frame):
             try:
                 if rule.applies(frame):
                     (permits if rule.permits else forbids).append(rule.id)
@@ -105,13 +137,13 @@ class Evaluator:
         node = policy.node
         if node.effect not in ("permit", "forbid"):
             raise Unsupported
-        terms = [
+        scope = (
             *self._scope(node.principal, PRINCIPAL),
             *self._actions(node.action),
             *self._scope(node.resource, RESOURCE),
-        ]
-        conditions = [self._condition(clause) for clause in node.clauses]
-        return Rule(policy.id, node.effect == "permit", (*((t, True) for t in terms), *conditions))
+        )
+        conditions = tuple([self._condition(clause) for clause in node.clauses])
+        return Rule(policy.id, node.effect == "permit", scope, conditions)
 
     def _condition(self, clause: pst.Clause) -> tuple[Term, bool]:
         match clause:
