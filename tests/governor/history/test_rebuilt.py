@@ -9,14 +9,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridle.governor.action import path
-from bridle.governor.history import partitions
+from bridle.governor.history import partitions, reading
 from bridle.governor.history.shelf import Held, Shelf
 from bridle.governor.oversight import activation
-from bridle.model.calls import Decide
+from bridle.model.calls import Decide, Terms
 from bridle.store.rows import EventRow, PartitionRow, SnapshotRow
 from governor.desk import FILES as PLAIN
-from governor.desk import HOUR, MINUTE, bundle_of, said, text_of
-from governor.history.past import FILES, LongDesk, edited
+from governor.desk import HOUR, MINUTE, bundle_of, changed, said, text_of
+from governor.history.past import FILES, MISSION, LongDesk, edited
 
 OTHERS = edited(("policies/limits.dw", "within 1h", "within 30m"))
 MORE = edited(
@@ -47,6 +47,17 @@ ARGS: dict[str, dict[str, Any]] = {
     "bank.pay": {"amount": 1},
     "bell.ring": {},
 }
+
+
+TIPS = MISSION[MISSION.index('@id("three-tips")') :]
+LED = """
+@id("led") @reason("a lead says so") @hold("leads")
+forbid (principal, action == Action::"note.read", resource);
+"""
+RELAXED = changed(
+    ("policies/limits.dw", "", TIPS + LED),
+    ("bridle.toml", 'version = "1"', 'version = "1"\ndurability = "relaxed"'),
+)
 
 
 class UndoneError(Exception):
@@ -129,17 +140,19 @@ def test_a_snapshot_and_its_tail_are_all_that_is_read(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(partitions.chain, "kept", counting)
     desk.act("note.read", "r", id=1)
-    assert len(read) < 3 * (row.seq - saved.seq) + 3
+    # A tail in each of three scopes.
+    assert len(read) <= 3 * (10 + 2)
     desk.verified()
 
 
 def test_snapshots_cost_a_constant_for_each_event(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(partitions, "TAIL", 8)
+    monkeypatch.setattr(partitions, "TAIL", 2)
     written: list[int] = []
     real = partitions._save
 
     def counting(turn: Any, row: PartitionRow, held: Held) -> None:
-        written.append(row.seq)
+        if row.scope == "mission":
+            written.append(row.seq)
         real(turn, row, held)
 
     monkeypatch.setattr(partitions, "_save", counting)
@@ -166,6 +179,72 @@ def test_what_a_rolled_back_turn_left_in_memory_is_not_believed() -> None:
     desk.activate(edited(("policies/limits.dw", "> 3", "> 4")))
     assert desk.act("bank.tip", "t3", amount=1).effect.runs
     assert said(desk.act("bank.tip", "t4", amount=1)) == ("deny", ["forbidden"])
+
+
+def counted_readings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The partitions that are read in from their rows, from here on."""
+    read: list[str] = []
+    real = reading.begun
+
+    def counting(core: Any, row: PartitionRow, *more: Any) -> Any:
+        read.append(row.id)
+        return real(core, row, *more)
+
+    monkeypatch.setattr(reading, "begun", counting)
+    return read
+
+
+def test_a_turn_that_is_rolled_back_costs_no_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = LongDesk()
+    assert desk.act("bank.tip", "t", amount=1).effect.runs
+    read = counted_readings(monkeypatch)
+    for number in range(4):
+        undone(desk, "bank.tip", f"u{number}")
+        assert desk.act("note.write", f"w{number}", text="x").effect.runs
+    assert read == []
+
+
+def test_a_lapse_in_a_turn_that_has_to_be_strict_costs_no_reading(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An agent with an exception for a read could undo a turn at will, after its event."""
+    desk = LongDesk(RELAXED)
+    asked = desk.decide("note.read", "r", id=1)
+    assert said(asked) == ("hold", ["held"])
+    desk.answer(asked.approval, terms=Terms(count=50))
+    assert desk.redeem(asked.approval, start=False).effect.runs
+    read = counted_readings(monkeypatch)
+    for _ in range(4):
+        desk.later(MINUTE, tick=False)
+        assert desk.decide("note.read", "r2", id=1).effect.runs
+    assert desk.happened().count("note.read error not_started") >= 3
+    assert read == []
+
+
+def test_a_big_past_is_read_in_while_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partitions, "AT_HAND", 20)
+    monkeypatch.setattr(reading, "_AT_ONCE", 10)
+    desk = LongDesk()
+    for number in range(60):
+        desk.observe(desk.act("bank.tip", f"t{number}", amount=1).attempt or "none", "not_started")
+    other = desk.opened("scout", mission=desk.start_mission(user="ben"))
+    desk.forget()
+    turns: list[int] = []
+    real = reading.Reading.take_in
+
+    def others(self: Any) -> None:
+        real(self)
+        verdict = desk.decide("note.write", f"o{len(turns)}", session=other, text="x")
+        turns.append(verdict.effect.runs)
+
+    monkeypatch.setattr(reading.Reading, "take_in", others)
+    monkeypatch.setattr(partitions, "TAIL", 10_000)
+    for row in desk.core.write(lambda turn: turn.tx.find(SnapshotRow)):
+        desk.core.write(lambda turn, key=row.partition: turn.tx.delete(SnapshotRow, key))
+    assert desk.act("bank.tip", "t", amount=1).effect.runs
+    assert len(turns) > 10
+    assert all(turns)
+    desk.verified()
 
 
 def test_an_activation_that_is_rolled_back_changes_no_answer() -> None:

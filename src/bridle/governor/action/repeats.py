@@ -14,7 +14,7 @@ from msgspec import Struct, structs
 from bridle.governor.action import attempts, holds
 from bridle.governor.action.releases import ERASED, is_erased
 from bridle.governor.action.rulings import Asked, as_written
-from bridle.governor.action.standing import PASSING, obstacle
+from bridle.governor.action.standing import PASSING, NotRelaxedError, obstacle
 from bridle.governor.ground.turn import Turn
 from bridle.model.action import ActionState
 from bridle.model.outcome import Outcome, OutcomeKind
@@ -84,6 +84,7 @@ def _started(asked: Asked, row: ActionRow) -> Answer:
     attempt = asked.turn.tx.get(AttemptRow, row.attempt)
     if attempt is None or not attempts.lapsed(asked.turn, attempt):
         return Refused(Reason(ReasonCode.ALREADY_STARTED, "this action is running"))
+    _strictly(asked)
     attempts.lapse(asked.turn, attempt)
     return JudgeAgain(asked.turn.tx.get(ActionRow, row.id) or row)
 
@@ -109,7 +110,15 @@ def _decided(asked: Asked, row: ActionRow) -> Answer:
     if fresh and same_ground and obstacle(at, row.tool) is None and asked.redefined is None:
         kept = turn.unseal(row.mission, row.id, row.sealed)
         return structs.replace(_verdict(row, Effect(row.effect), reasons_of(row)), args=kept.args)
+    _strictly(asked)
     return JudgeAgain(attempts.forget(turn, row))
+
+
+def _strictly(asked: Asked) -> None:
+    # What ends here is history that judging then asks for. Were the turn undone after that, since
+    # what it found has to be strict, this history would have to be read in again.
+    if asked.relaxed:
+        raise NotRelaxedError
 
 
 def _denied(asked: Asked, row: ActionRow) -> Answer:

@@ -20,7 +20,7 @@ from bridle.governor.ground.clock import Clock
 from bridle.governor.ground.records import Entry, Recorder
 from bridle.governor.ground.turn import Turn
 from bridle.governor.ground.vault import Vault
-from bridle.governor.history.shelf import Shelf
+from bridle.governor.history.shelf import NotAtHandError, Shelf
 from bridle.ledger.mac import Mac
 from bridle.ledger.seal import Keyring
 from bridle.model.calls import Caller
@@ -33,6 +33,9 @@ from bridle.store.rows import BundleRow
 T = TypeVar("T")
 
 _ENGINES = 4
+
+# Partitions of history that are read in before a turn: each may drive out another.
+_READ_IN = 8
 
 
 class Keys(Struct, frozen=True):
@@ -98,6 +101,7 @@ class Core:
         # What stands for a value in history, and the partitions of it that were used last.
         self.atoms = Atomiser(self._atom)
         self.shelf = Shelf()
+        self.reading = threading.Lock()
         # When history was looked through last for what no window reaches.
         self.swept = 0
         self._engines: dict[str, Engine] = {}
@@ -180,7 +184,25 @@ class Core:
     def write(
         self, job: Callable[[Turn], T], *, relaxed: bool = False, caller: Caller | None = None
     ) -> T:
-        """Run a job in a write transaction. What a failure lost before is owned up to first."""
+        """Run a job in a write transaction. What a failure lost before is owned up to first.
+
+        A job that needs history that is not at hand is undone, and run again once it is.
+        """
+        for _ in range(_READ_IN):
+            try:
+                return self._write(job, relaxed=relaxed, caller=caller)
+            except NotAtHandError as wanted:
+                wanted.bring()
+        return self._write(job, relaxed=relaxed, caller=caller, at_once=True)
+
+    def _write(
+        self,
+        job: Callable[[Turn], T],
+        *,
+        relaxed: bool,
+        caller: Caller | None,
+        at_once: bool = False,
+    ) -> T:
         with self._lock:
             lost, self._lost = self._lost, Lost()
         grown = False
@@ -189,7 +211,7 @@ class Core:
             nonlocal grown
             if self._ended:
                 raise failure("store_closed", "this governor has ended")
-            turn = Turn(self, tx, caller, relaxed=relaxed and not lost.count)
+            turn = Turn(self, tx, caller, relaxed=relaxed and not lost.count, at_once=at_once)
             if lost.count:
                 _own_up(turn, lost)
             result = job(turn)

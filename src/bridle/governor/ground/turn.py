@@ -28,12 +28,30 @@ if TYPE_CHECKING:
 class Turn:
     """What one job sees. It lives as long as its transaction and no longer."""
 
-    __slots__ = ("_caller", "_held", "core", "durability", "now", "recalled", "tx", "vault")
+    __slots__ = (
+        "_caller",
+        "_held",
+        "at_once",
+        "core",
+        "durability",
+        "now",
+        "recalled",
+        "tx",
+        "vault",
+    )
 
     def __init__(
-        self, core: Core, tx: Tx, caller: Caller | None = None, *, relaxed: bool = False
+        self,
+        core: Core,
+        tx: Tx,
+        caller: Caller | None = None,
+        *,
+        relaxed: bool = False,
+        at_once: bool = False,
     ) -> None:
         self.core = core
+        # Whether history is read in here, however much it is, rather than before.
+        self.at_once = at_once
         # How this turn will be committed: `strict` (fsynced before anyone hears of it), `relaxed`.
         self.durability = "relaxed" if relaxed else "strict"
         self.tx = Witness(tx, core.marker)

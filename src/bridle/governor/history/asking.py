@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections.abc import Iterable, Mapping
 
@@ -16,6 +17,7 @@ from bridle.engine.temporal.program import Program
 from bridle.governor.ground.turn import Turn
 from bridle.governor.history import entries, partitions, whose
 from bridle.governor.history.whose import Whose
+from bridle.model.errors import StoreError
 from bridle.model.reason import ReasonCode
 from bridle.store.rows import PartitionRow
 
@@ -76,6 +78,18 @@ def has_room(turn: Turn, event: Event, of: Whose) -> bool:
             if not partitions.state(turn, row, program).room(at):
                 return False
     return True
+
+
+def at_hand(turn: Turn, of: Whose) -> None:
+    """Have all that is asked at the end of a mission in memory. Raises `NotAtHandError`.
+
+    What cannot be read is left to the asking itself.
+    """
+    for scope, program in turn.engine.programs.items():
+        if scope != whose.AGENT:
+            row = partitions.find(turn, scope, whose.asked(turn.core, scope, "", of))
+            with contextlib.suppress(StoreError):
+                partitions.state(turn, row, program)
 
 
 def moment(time_ms: int) -> str:

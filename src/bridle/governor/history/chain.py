@@ -36,6 +36,12 @@ def mac(core: Core, row: SnapshotRow) -> str:
     )
 
 
+def assert_written(core: Core, row: SnapshotRow) -> None:
+    """Refuse a snapshot that no governor wrote. Raises `StoreError` (`store_tampered`)."""
+    if row.mac != mac(core, row):
+        raise tampered(f"the snapshot of partition {row.partition} is not one that was written")
+
+
 def kept(turn: Turn, row: PartitionRow, after: int = 0, head: str = "") -> Iterator[Event]:
     """Yield the kept events of a partition, oldest first; those that follow `after` at `head`.
 
@@ -44,15 +50,21 @@ def kept(turn: Turn, row: PartitionRow, after: int = 0, head: str = "") -> Itera
     """
     first, value = (after + 1, head) if after else (row.first, row.base)
     for number in range(first, row.seq + 1):
-        found = turn.tx.get(EventRow, key(row.id, number))
-        if found is None:
-            raise tampered(f"event {number} of partition {row.id} is missing")
+        found = event(turn, row.id, number)
         value = link(turn.core, value, found)
         yield event_of(found)
     # INVARIANT: I2, I9 — nobody is judged by a history that no governor wrote.
     later = turn.tx.get(EventRow, key(row.id, row.seq + 1))
     if value != row.head or later is not None:
         raise tampered(f"the events of partition {row.id} are not those that were written")
+
+
+def event(turn: Turn, partition: str, number: int) -> EventRow:
+    """Return a kept event. Raises `StoreError` (`store_tampered`) if it is missing."""
+    found = turn.tx.get(EventRow, key(partition, number))
+    if found is None:
+        raise tampered(f"event {number} of partition {partition} is missing")
+    return found
 
 
 def event_of(row: EventRow) -> Event:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from bridle.bundle.obligations import obligations
 from bridle.engine.case import Closing, ClosingCase, MissionView
 from bridle.governor.ground.turn import Turn
+from bridle.governor.history import asking
 from bridle.governor.history.asking import Asking
 from bridle.governor.history.whose import Whose
 from bridle.model.errors import RefusedError
@@ -24,7 +26,10 @@ def objections(turn: Turn, mission: MissionRow) -> Closing:
         purpose=template.purpose if template is not None else "",
         labels=template.labels if template is not None else (),
     )
-    history = Asking(turn, engine, Whose(mission.id, mission.user))
+    of = Whose(mission.id, mission.user)
+    if any(obligations(engine.bundle.policies)):
+        asking.at_hand(turn, of)
+    history = Asking(turn, engine, of)
     return engine.closing(
         ClosingCase(user=mission.user, mission=view, now=turn.now, history=history)
     )

@@ -45,7 +45,7 @@ def _enter(turn: Turn, scope: str, partition: str, event: Event, record: int) ->
     before = partitions.find(turn, scope, partition)
     after, row = appended(turn, before, event, record)
     turn.tx.put(row)
-    partitions.advance(turn, before, after, chain.event_of(row))
+    turn.core.shelf.follow(before.id, before.head, after.head, chain.event_of(row))
     turn.tx.put(_pruned(turn, after))
     return after.seq
 

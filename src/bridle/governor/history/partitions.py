@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import partial
 
 from msgspec import structs
 
-from bridle.engine.temporal.event import Event
-from bridle.engine.temporal.partition import Partition, StateError
+from bridle.engine.temporal.partition import Partition
 from bridle.engine.temporal.program import Program
-from bridle.governor.ground.core import tampered
 from bridle.governor.ground.turn import Turn
-from bridle.governor.history import chain, whose
-from bridle.governor.history.shelf import Held
+from bridle.governor.history import chain, reading, whose
+from bridle.governor.history.shelf import Held, NotAtHandError
 from bridle.model.mission import MissionStatus
 from bridle.store.rows import HistoryRow, MissionRow, PartitionRow, SnapshotRow
 
@@ -20,6 +18,12 @@ from bridle.store.rows import HistoryRow, MissionRow, PartitionRow, SnapshotRow
 # so that what snapshots cost is a constant for each event.
 TAIL = 256
 _PART = 4
+
+AT_HAND = 2_000
+"""Events that are read in within a turn, at most: every other writer waits meanwhile."""
+
+# What an event takes in a snapshot, at least.
+_BYTES = 64
 
 _OVER = (MissionStatus.CLOSED, MissionStatus.EXPIRED)
 
@@ -49,35 +53,31 @@ def is_over(turn: Turn, mission: str) -> bool:
 
 
 def state(turn: Turn, row: PartitionRow, program: Program) -> Partition:
-    """Return a partition's state under a program. Raises `StoreError` where rows were changed."""
-    shelf = turn.core.shelf
-    held = shelf.find(row.id, row.head)
-    if held is None:
-        held = _rebuilt(turn, row, program)
-        shelf.keep(row.id, held)
-    elif held.program != program.digest or held.partition.program.limits != program.limits:
-        adopted = held.partition.adopt(program, lambda: chain.kept(turn, row))
-        held = Held(row.head, adopted, program.digest, row.first - 1)
-        shelf.keep(row.id, held)
+    """Return a partition's state under a program.
+
+    Raises `StoreError` where rows were changed; `NotAtHandError`, unless the turn does it all at
+    once, where so much has to be read that nobody else should have to wait for it.
+    """
+    held = turn.core.shelf.find(row.id, row.head)
+    if held is None or not held.fits(program):
+        held = _made(turn, row, program, held)
+        turn.core.shelf.keep(row.id, held)
+    if row.seq - held.saved > max(TAIL, held.partition.kept // _PART):
+        _save(turn, row, held)
     return held.partition
 
 
-def advance(turn: Turn, before: PartitionRow, after: PartitionRow, event: Event) -> None:
-    """Add an event to the state that is held, if any is; save that from time to time.
-
-    What cannot follow is let go of: it is rebuilt from the rows when somebody asks.
-    """
-    held = turn.core.shelf.find(before.id, before.head)
-    if held is None:
-        return
-    try:
-        held.partition.add(event)
-    except Exception:
-        turn.core.shelf.drop(before.id)
-        return
-    held.head = after.head
-    if after.seq - held.saved > max(TAIL, (after.seq - after.first) // _PART):
-        _save(turn, after, held)
+def _made(turn: Turn, row: PartitionRow, program: Program, held: Held | None) -> Held:
+    snapshot = reading.usable(turn, row, program)
+    # What is not too much is never worth another turn.
+    tail = row.seq - (snapshot.seq if snapshot is not None else row.first - 1)
+    weight = tail + (len(snapshot.state) // _BYTES if snapshot is not None else 0)
+    if weight > AT_HAND and not turn.at_once:
+        raise NotAtHandError(partial(reading.bring, turn.core, row.scope, row.id))
+    if held is not None:
+        adopted = held.partition.adopt(program, lambda: chain.kept(turn, row))
+        return Held(row.head, adopted, program.digest, row.first - 1)
+    return reading.begun(turn.core, row, program, snapshot).finished(turn, row)
 
 
 def _save(turn: Turn, row: PartitionRow, held: Held) -> None:
@@ -92,39 +92,3 @@ def _save(turn: Turn, row: PartitionRow, held: Held) -> None:
     )
     turn.tx.put(structs.replace(made, mac=chain.mac(turn.core, made)))
     held.saved = row.seq
-
-
-def _rebuilt(turn: Turn, row: PartitionRow, program: Program) -> Held:
-
-    saved = _snapshot(turn, row, program)
-    if saved is not None:
-        partition, snapshot = saved
-        tail = chain.kept(turn, row, snapshot.seq, snapshot.head)
-        return _followed(Held(row.head, partition, program.digest, snapshot.seq), tail)
-    fresh = Held(row.head, Partition(program, turn.core.atoms), program.digest, row.first - 1)
-    return _followed(fresh, chain.kept(turn, row))
-
-
-def _followed(held: Held, events: Iterator[Event]) -> Held:
-    for event in events:
-        held.partition.add(event)
-    return held
-
-
-def _snapshot(
-    turn: Turn, row: PartitionRow, program: Program
-) -> tuple[Partition, SnapshotRow] | None:
-    """Return the state a snapshot holds, if it is one of these conditions and of what is kept."""
-    found = turn.tx.get(SnapshotRow, row.id)
-    if found is None:
-        return None
-    if found.mac != chain.mac(turn.core, found):
-        raise tampered(f"the snapshot of partition {row.id} is not one that was written")
-    if found.program != program.digest or not row.first - 1 <= found.seq <= row.seq:
-        return None
-
-    try:
-        return Partition.load(program, found.state, turn.core.atoms), found
-    except StateError:
-        # Written by another version: the events say the same.
-        return None
