@@ -52,11 +52,65 @@ def test_room_comes_back_when_the_window_has_passed_and_not_a_millisecond_sooner
     assert not history.room(event(3601))
 
 
-def test_events_that_nothing_keeps_always_have_room():
+def test_requests_that_leave_nothing_behind_always_have_room():
     history = partition(KEYED, events=1)
     history.add(event(0))
-    assert history.room(event(1, kind="response"))
     assert history.room(event(1, action="B"))
+
+
+def test_a_mission_does_not_fill_a_history_with_responses_alone():
+    answered = KEYED.replace("request", "response")
+    history = partition(answered, events=2)
+    for seconds in range(2):
+        assert history.room(event(seconds))
+        history.add(event(seconds, kind="response"))
+    assert not history.room(event(2))
+    assert history.room(event(2, mission="another"))
+    assert history.room(event(2, action="B"))
+
+
+def test_responses_that_are_looked_at_one_by_one_are_capped_as_well():
+    history = partition(LOOKS.replace('"A"::request', '"A"::response'), events=100, matches=2)
+    for seconds in range(2):
+        assert history.room(event(seconds))
+        history.add(event(seconds, kind="response"))
+    assert not history.room(event(2))
+    assert history.room(event(2, user="another"))
+    assert history.room(event(2, mission="another"))
+
+
+def test_rows_that_one_event_blocks_together_are_capped_per_mission():
+    unanswered = (
+        "(count for (t: String), (u: String). where (formerly within 1h "
+        'D::Action::"A"::request{ input.to: t, input.user: u } '
+        '&& !(formerly within 1h D::Action::"A"::error{ input.user: u }))) > 3'
+    )
+
+    def asked(number, user="u", mission="m"):
+        fields = {"input.to": f"s:{number}", "input.user": f"s:{user}"}
+        return Event(number * 1000, A, "request", fields, mission)
+
+    history = partition(unanswered, matches=2)
+    for number in range(2):
+        assert history.room(asked(number))
+        history.add(asked(number))
+    assert not history.room(asked(2))
+    assert history.room(asked(2, user="another"))
+    assert history.room(asked(2, mission="another"))
+
+
+def test_rows_that_are_blocked_one_by_one_are_not_capped():
+    by_id = (
+        '(count for (r: String). where (formerly within 1h D::Action::"A"::request{ requestId: r } '
+        '&& !(formerly within 1h D::Action::"A"::error{ requestId: r }))) > 3'
+    )
+    by_value = by_id.replace("requestId", "input.user")
+    history = partition(by_id, by_value, matches=1)
+    for number in range(20):
+        fields = {"requestId": f"s:{number}", "input.user": "s:u"}
+        made = Event(number * 1000, A, "request", fields, "m")
+        assert history.room(made)
+        history.add(made)
 
 
 def test_ends_of_admitted_actions_are_taken_beyond_the_cap_and_count():

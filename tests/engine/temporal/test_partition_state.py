@@ -165,6 +165,7 @@ CONTRADICTIONS = {
     "a column that is short": {"times": [1]},
     "a truth for an atom": {"fields": [["s:s1"], [True]]},
     "a number for an atom": {"fields": [["s:s1"], [1.5]]},
+    "positions that cannot go on": {"count": 2**63 - 1},
     "an integer beyond a Long": {"fields": [["s:s1"], [2**63]]},
     "other conditions": {"program": "x"},
     "another key": {"key": "x"},

@@ -25,7 +25,8 @@ MAX_TIME = 2**62
 MAGIC = b"BRHP\x01"
 _HEAD = len(MAGIC) + 32
 
-_Natural = Annotated[int, msgspec.Meta(ge=0, le=LONG_MAX)]
+# Positions are kept in 64 bits, and there must be room for more of them.
+_Natural = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 _Time = Annotated[int, msgspec.Meta(ge=-MAX_TIME, le=MAX_TIME)]
 _Long = Annotated[int, msgspec.Meta(ge=LONG_MIN, le=LONG_MAX)]
 

@@ -88,17 +88,24 @@ class Partition:
         return answers
 
     def room(self, event: Event) -> bool:
-        """Whether `event.mission` may add such an event; if not, the action must be denied.
+        """Whether `event.mission` may make such a request; if not, the action must be denied.
 
-        INVARIANT: nothing is forgotten to make room.
+        INVARIANT: nothing is forgotten to make room. What ends an action always comes in, so a
+        request needs room for its end as well, whether or not requests themselves are kept.
         """
         log, limits = self._log, self.program.limits
         record = self._next(event)
-        if not log.layout.keeps(record):
+        kinds = log.layout.of_action(event, record.position, record.time)
+        if not kinds and not log.layout.keeps(record):
             return True
         if log.taken(record.mission, record.time, limits.events) >= limits.events:
             return False
-        return all(tally.room(record, limits.matches) for tally in log.tallies)
+        ends = [kind for kind in kinds if kind.type != record.type]
+        return all(
+            tally.room(record, limits.matches)
+            and all(tally.room_for_end(end, limits.matches) for end in ends)
+            for tally in log.tallies
+        )
 
     def save(self) -> bytes:
         """Return the state. The same events in the same order make the same bytes."""

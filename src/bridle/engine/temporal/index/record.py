@@ -44,12 +44,15 @@ class Layout:
     looks at each position; -1 where none does.
     """
 
-    __slots__ = ("_numbers", "horizons", "ticks", "types")
+    __slots__ = ("_kinds", "_numbers", "horizons", "ticks", "types")
 
     def __init__(self, types: Iterable[EventType], ticks: int = -1) -> None:
         self.types = tuple(types)
         self.ticks = ticks
         self._numbers = {(t.action, t.kind): n for n, t in enumerate(self.types)}
+        self._kinds: dict[ActionName, list[int]] = {}
+        for number, each in enumerate(self.types):
+            self._kinds.setdefault(each.action, []).append(number)
         # The last is that of OTHER: lists are counted from the end too.
         self.horizons = [*(max(t.horizon, ticks) for t in self.types), ticks]
 
@@ -74,6 +77,14 @@ class Layout:
         paths = () if number == OTHER else self.types[number].paths
         values = tuple([fields.get(path) for path in paths])
         return Record(position, record.time, number, values, record.mission)
+
+    def of_action(self, event: Event, position: int, time: int) -> list[Record]:
+        """Return `event` as each kept kind of its action: what may follow it, as far as it says."""
+        get = event.fields.get
+        return [
+            Record(position, time, n, tuple(map(get, self.types[n].paths)), event.mission)
+            for n in self._kinds.get(event.action, ())
+        ]
 
     def keeps(self, record: Record) -> bool:
         """Whether events of this type are kept at all."""

@@ -29,11 +29,12 @@ class TallySpec(Struct, frozen=True):
 class Tally:
     """Counts events by mission and key until they are older than the horizon."""
 
-    __slots__ = ("_counts", "_horizon", "_key", "_matches", "_queue", "_type")
+    __slots__ = ("_counts", "_horizon", "_key", "_looked_up", "_matches", "_queue", "_type")
 
     def __init__(self, spec: TallySpec) -> None:
         self._type = spec.type
         self._matches = matcher(spec.tests)
+        self._looked_up = spec.key
         self._key = key_of(spec.key)
         self._horizon = spec.horizon
         self._queue: deque[tuple[int, tuple[str, Key]]] = deque()
@@ -57,8 +58,15 @@ class Tally:
 
     def room(self, record: Record, cap: int) -> bool:
         """Whether one more such event would leave its mission within `cap`."""
-        if not self._concerns(record):
+        return not self._concerns(record) or self._left(record, cap)
+
+    def room_for_end(self, record: Record, cap: int) -> bool:
+        """The same of an event that may follow, of which only what a request says is known."""
+        if self._type != record.type or any(record.fields[at] is None for at in self._looked_up):
             return True
+        return self._left(record, cap)
+
+    def _left(self, record: Record, cap: int) -> bool:
         share = (record.mission, self._key(record.fields))
         taken = self._counts.get(share, 0)
         if taken < cap:

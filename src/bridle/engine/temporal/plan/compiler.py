@@ -59,6 +59,7 @@ class Compiler:
         self.trackers: dict[TrackerSpec, int] = {}
         self.tallies: dict[TallySpec, None] = {}
         self._common: dict[Hashable, Callable[[Moment], object]] = {}
+        self._types = types
         self._numbers = {(t.action, t.kind): n for n, t in enumerate(types)}
         self._paths = [{path: n for n, path in enumerate(t.paths)} for t in types]
 
@@ -69,6 +70,10 @@ class Compiler:
     def index_of(self, number: int, path: str) -> int:
         """Return where a type of event keeps a field."""
         return self._paths[number][path]
+
+    def path_of(self, number: int, index: int) -> str:
+        """Return which field of a type of event that is."""
+        return self._types[number].paths[index]
 
     def slot(self) -> int:
         """Return a new place in the environment."""

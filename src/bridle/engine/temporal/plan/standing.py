@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
 
+from bridle.engine.temporal.index.tally import TallySpec
 from bridle.engine.temporal.index.tracker import GuardSpec, TrackerSpec
 from bridle.engine.temporal.plan.moment import Moment
 from bridle.engine.temporal.plan.patterns import KeyTerm, Pattern, pattern
@@ -28,6 +29,9 @@ from bridle.language.temporal.ast import (
 
 if TYPE_CHECKING:
     from bridle.engine.temporal.plan.compiler import Check, Compiler
+
+REQUEST_ID = "requestId"
+"""The field that says which request an event belongs to."""
 
 Total: TypeAlias = Callable[[Moment, int, int], int]
 
@@ -83,6 +87,7 @@ def _total(
         guards=shape.guards,
     )
     number = compiler.trackers.setdefault(spec, len(compiler.trackers))
+    _looks_at_rows(compiler, spec)
     group = key(compiler, anchor.keys, scope)
     column = summand is not None
 
@@ -96,6 +101,17 @@ def _total(
     name = fixed(anchor.keys)
     totals = both if name is None else compiler.once(("total", number, name), both)
     return lambda moment, position, time: totals(moment)[column]  # noqa: ARG005 - at the newest
+
+
+def _looks_at_rows(compiler: Compiler, spec: TrackerSpec) -> None:
+    """Note that what blocks many rows at once looks at each: a mission may have so many."""
+    for guard in spec.guards:
+        # One request has one id, whatever an agent does.
+        ids = any(compiler.path_of(spec.type, at) == REQUEST_ID for at in guard.of_row)
+        several = spec.timed or not {*spec.group, *spec.row} <= {*guard.of_row}
+        if several and not ids:
+            share = TallySpec(spec.type, spec.tests, guard.of_row, spec.window)
+            compiler.tallies[share] = None
 
 
 def _shape(compiler: Compiler, parts: Sequence[Condition], scope: Scope) -> _Shape | None:
