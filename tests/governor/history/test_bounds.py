@@ -12,7 +12,7 @@ from bridle.governor.ground.core import Core, Keys, Setting
 from bridle.governor.throwaway import SeededChance
 from bridle.model import calls
 from bridle.model.verdict import Verdict
-from governor.desk import AGENT, FILES, HOUR, START, Desk, judged, said
+from governor.desk import AGENT, FILES, HOUR, START, Desk, changed, judged, said
 from governor.history.past import FILES as LOOKING_BACK
 from governor.history.past import LongDesk, edited
 
@@ -162,6 +162,40 @@ def test_a_limit_that_is_raised_counts_at_once() -> None:
         desk.observe(desk.act("bell.ring", f"b{number}").attempt)
     desk.activate(LOOKING_BACK)
     assert desk.act("bell.ring", "b4").effect.runs
+
+
+def looking_at(predicate: str) -> dict[str, str]:
+    """A small share, and no rule but one over these events."""
+    rule = f"""
+@id("watch") @reason("too much of it") @enforce("shadow")
+forbid (principal, action == Action::"bell.ring", resource)
+when temporal {{ formerly within 1h {predicate} }};
+"""
+    limits = ("bridle.toml", "[limits]\n", "[limits]\nhistory_events = 4\n")
+    return changed(limits, ("policies/limits.dw", "", rule))
+
+
+def test_what_is_denied_fills_a_share_as_well() -> None:
+    """Where rules look at errors alone, an agent added as many as it liked by being denied."""
+    desk = LongDesk(looking_at('Action::"note.write"::error{}'))
+    said_of = [said(desk.decide("note.write", f"w{n}", text="gossip"))[1] for n in range(6)]
+    assert said_of == [["forbidden"]] * 4 + [["limit_exceeded"]] * 2
+    assert len(desk.events()) == 8
+
+
+def test_what_is_held_fills_a_share_as_well() -> None:
+    """Identical calls attach to one hold, so that holds alone bound nothing."""
+    desk = LongDesk(looking_at('Action::"safe.open"::held{}'))
+    said_of = [said(desk.decide("safe.open", f"s{n}", id=1))[1] for n in range(6)]
+    assert said_of == [["held"]] * 4 + [["limit_exceeded"]] * 2
+    assert len(desk.events()) == 4
+
+
+def test_what_ends_well_fills_a_share_as_well() -> None:
+    desk = LongDesk(looking_at('Action::"note.read"::response{}'))
+    for number in range(4):
+        desk.observe(desk.act("note.read", f"r{number}", id=1).attempt, '{"body":"x"}')
+    assert said(desk.act("note.read", "r", id=1)) == ("deny", ["limit_exceeded"])
 
 
 def test_nothing_is_paid_for_where_no_policy_looks_back() -> None:
