@@ -61,7 +61,7 @@ WRONG = [
         'formerly within 1h Action::"desk.read_ticket"::request{ output.status: "open" }',
         "history_unknown_field",
     ),
-    ('formerly within 1h Action::"desk.search"::request{ user: _ }', "history_unknown_field"),
+    ('formerly within 1h Action::"desk.search"::request{ team: _ }', "history_unknown_field"),
     ('formerly within 25h Action::"desk.search"::request{}', "history_window"),
     ('formerly within 1h Action::"desk.search"::request{ input.query: context.output.body }', None),
     (

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bridle.language import library
 from bridle.language.compile import compile_file, leaf_digest
+from bridle.language.lowering import Room
 from bridle.language.policy import Policy, PolicySetName
 from bridle.language.program import Rules, read
 from bridle.language.temporal.printing import text as printed
@@ -271,6 +272,34 @@ def test_expansion_never_hands_cedar_what_it_could_not_survive(hostile: str) -> 
     assert code == "policy_too_large"
 
 
+GROWS = {
+    "def temporal t(?p) { ?p && ?p }; ": f"when temporal {{ {'t(' * 5}{LEAF}{')' * 5} }}",
+    "def cedar t(?p) { [?p, ?p] }; ": f"when {{ {'t(' * 8}1{')' * 8} == 1 }}",
+}
+
+
+@pytest.mark.parametrize("macro", GROWS)
+def test_no_number_of_short_policies_keeps_the_loader_writing_out_macros(macro: str) -> None:
+    one, room = f'@id("x") {HEAD} {GROWS[macro]};\n', Room(3_000)
+    _, findings = compile_file("p.dw", macro + one * 1_000, PolicySetName.TOOLS, room=room)
+    assert {f.code for f in findings} == {"policy_too_large"}
+    assert len(findings) > 900
+    _, (finding,) = compile_file("q.dw", f'@id("x") {HEAD};', PolicySetName.TOOLS, room=room)
+    assert "in all" in finding.message
+
+
+def test_the_conditions_of_one_policy_share_its_limit() -> None:
+    macro = f"def temporal t(?p) {{ {' && '.join(['?p'] * 25)} }};"
+    leaf = f"temporal {{ t(t({LEAF})) }}"
+    found = list[int]()
+    for count in (1, 50):
+        text = f'{macro}@id("x") {HEAD} when {{ {" || ".join([leaf] * count)} }};'
+        policies, findings = compile_file("p.dw", text, PolicySetName.TOOLS)
+        assert {f.code for f in findings} <= {"policy_too_large"}
+        found.append(len(policies))
+    assert found == [1, 0]
+
+
 def test_an_error_within_an_expansion_stands_at_the_call() -> None:
     macros = "def cedar f(?a) { ?a.foo() };"
     text = f"{HEAD}\nwhen {{ true &&\n  f(1) }};"
@@ -307,7 +336,7 @@ def test_a_library_holds_macros_only_and_every_file_of_it_is_sound() -> None:
 def compiled(text: str, scope: str = "mission", macros: str = "") -> Policy:
     known, findings = library.read({"macros/m.dw": macros}, library.library())
     assert findings == ()
-    (policy,), findings = compile_file("p.dw", text, PolicySetName.TOOLS, scope, known)
+    (policy,), findings = compile_file("p.dw", text, PolicySetName.TOOLS, scope, macros=known)
     assert findings == ()
     return policy
 

@@ -17,7 +17,7 @@ from bridle.language import cedar
 from bridle.language.definitions import define
 from bridle.language.errors import LanguageError, fault
 from bridle.language.lexer import Source
-from bridle.language.lowering import Hoisted, Lowered, lower
+from bridle.language.lowering import Hoisted, Lowered, Room, lower
 from bridle.language.policy import Leaf, Policy, PolicySetName
 from bridle.language.remedy import Modify
 from bridle.language.remedy_grammar import parse_hold, parse_modify
@@ -35,24 +35,28 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,127}")
 _NONE: Macros = MappingProxyType({})
 
 
-def compile_file(
+def compile_file(  # noqa: PLR0913 - a file, its place, and what it shares with others
     file: str,
     text: str,
     set_name: PolicySetName,
     scope: str = "mission",
+    *,
     macros: Macros = _NONE,
+    room: Room | None = None,
 ) -> tuple[tuple[Policy, ...], tuple[Finding, ...]]:
     """Compile every policy of a file. A policy with a finding of severity error is absent.
 
-    `macros` are those the file may call beside its own, which win over them.
+    `macros` are those the file may call beside its own, which win over them. Files of one bundle
+    share one `room`.
     """
+    room = Room() if room is None else room
     source = Source(file, text)
     found = contents(source)
     own, wrong = define(source, found.definitions)
     policies, findings = list[Policy](), [*found.findings, *wrong]
     for statement in found.statements:
         policy, more = compile_statement(
-            source, statement, set_name, scope, macros={**macros, **own}
+            source, statement, (set_name, scope), macros={**macros, **own}, room=room
         )
         findings.extend(more)
         if policy is not None:
@@ -64,32 +68,36 @@ def compile_prelude(file: str, text: str, set_name: PolicySetName) -> tuple[Poli
     """Compile policies of Bridle's own: only they may have ids that begin with `bridle.`."""
     source = Source(file, text)
     found = contents(source).statements
-    place = (set_name, "mission")
+    place, room = (set_name, "mission"), Room()
     return tuple(
-        _policy(source, s, place, _lowered(source, s, "mission", _NONE), ((), ())) for s in found
+        _policy(source, s, place, _lowered(source, s, "mission", _NONE, room), ((), ()))
+        for s in found
     )
 
 
 def compile_statement(
     source: Source,
     statement: Statement,
-    set_name: PolicySetName,
-    scope: str,
+    place: tuple[PolicySetName, str],
     *,
-    macros: Macros = _NONE,
+    macros: Macros,
+    room: Room,
 ) -> tuple[Policy | None, tuple[Finding, ...]]:
-    """Compile one statement, collecting what is wrong with its text and with its annotations."""
+    """Compile one statement, collecting what is wrong with its text and with its annotations.
+
+    `place` is its set and its history's scope.
+    """
     findings = _annotation_findings(statement)
     if any(f.code == "annotation_twice" for f in findings):
         return None, tuple(findings)
     try:
-        lowered = _lowered(source, statement, scope, macros)
-        remedy = _remedy(source, statement, set_name)
+        lowered = _lowered(source, statement, place[1], macros, room)
+        remedy = _remedy(source, statement, place[0])
     except LanguageError as error:
         return None, (*findings, error.finding)
     if findings:
         return None, tuple(findings)
-    return _policy(source, statement, (set_name, scope), lowered, remedy), ()
+    return _policy(source, statement, place, lowered, remedy), ()
 
 
 def leaf_digest(scope: str, condition: Condition) -> str:
@@ -103,12 +111,12 @@ def leaf_name(digest: str) -> str:
 
 
 def _lowered(
-    source: Source, statement: Statement, scope: str, macros: Macros
+    source: Source, statement: Statement, scope: str, macros: Macros, room: Room
 ) -> tuple[Lowered, pst.Template]:
     def name(_policy: int, _leaf: int, condition: Condition) -> str:
         return leaf_name(leaf_digest(scope, condition))
 
-    lowered = lower(source, statement, macros, name)
+    lowered = room.lowered(statement, lambda: lower(source, statement, macros, name))
     return lowered, cedar.parse(source, lowered.text, lowered.words)
 
 

@@ -20,7 +20,10 @@ from bridle.language.temporal.parse import condition
 from bridle.language.temporal.tree import walk
 
 MAX_WORDS = 20_000
-"""Words of one statement with its macros expanded."""
+"""Words of one statement with its macros expanded; parts of its conditions likewise."""
+
+MAX_EXPANDED = 500_000
+"""Words and parts of all statements of a bundle or program that call macros, expanded."""
 
 _WORDLIKE = {Kind.WORD, Kind.NUMBER}
 
@@ -50,12 +53,48 @@ class Hoisted(Struct, frozen=True):
 
 
 class Lowered(Struct, frozen=True):
-    """A statement as plain Cedar. `expanded` tells whether it called macros."""
+    """A statement as plain Cedar.
+
+    `expanded` tells whether it called macros; `size` is what came of it then, in words and parts of
+    conditions.
+    """
 
     text: str
     words: tuple[Word, ...]
     leaves: tuple[Hoisted, ...]
     expanded: bool
+    size: int = 0
+
+
+class Room:
+    """How much the macros of a bundle or program may still expand to.
+
+    Each statement has its own limit, and a short text has room for thousands of statements.
+    """
+
+    def __init__(self, left: int = MAX_EXPANDED) -> None:
+        self.left = left
+
+    def lowered(self, statement: Statement, lowering: Callable[[], Lowered]) -> Lowered:
+        """Return the statement lowered, and count it. Raises `LanguageError` where it is too much.
+
+        What has gone too far already costs as much as what just fits.
+        """
+        if self.left >= 0:
+            try:
+                found = lowering()
+            except LanguageError as error:
+                self.left -= MAX_WORDS if error.finding.code == "policy_too_large" else 0
+                raise
+            self.left -= found.size
+            if self.left >= 0:
+                return found
+        raise fault(
+            statement.location,
+            "policy_too_large",
+            f"macros expand to more than {MAX_EXPANDED} words in all, up to this policy",
+            "pass shorter arguments to macros, or call them in fewer policies",
+        )
 
 
 class _Piece(Struct, frozen=True):
@@ -98,11 +137,13 @@ class _Lowering:
         found, text = _Output(self, name, number, record), list[str]()
         for piece in pieces:
             text += found.written(piece)
+        expanded = self.expanded or found.expanded
         return Lowered(
             self._head() + "".join(text),
             tuple(found.words),
             tuple(found.leaves),
-            self.expanded or found.expanded,
+            expanded,
+            len(found.words) + found.size if expanded else 0,
         )
 
     def _head(self) -> str:
@@ -226,7 +267,7 @@ class _Output:
         self.length = len(lowering.source.text[lowering.statement.start : _begin(lowering)])
         self.words = list[Word]()
         self.leaves = list[Hoisted]()
-        self.expanded = False
+        self.expanded, self.size = False, 0
 
     def written(self, piece: _Piece) -> list[str]:
         """Return the text of a piece, and keep its words."""
@@ -255,7 +296,17 @@ class _Output:
         start, end = marker.inside
         written = condition(self.source, start, end)
         found = expand(written, self.macros, self.source)
-        self.expanded |= any(isinstance(node, Call | AggregateCall) for node in walk(written))
+        if any(isinstance(node, Call | AggregateCall) for node in walk(written)):
+            self.expanded = True
+            self.size += sum(1 for _ in walk(found))
+        if self.size > MAX_WORDS:
+            raise fault(
+                self.source.at(start),
+                "policy_too_large",
+                f"with their macros expanded the conditions over history of this policy have more "
+                f"than {MAX_WORDS} parts",
+                "split it into several policies",
+            )
         name = self.name(self.number, len(self.leaves), found)
         self.leaves.append(Hoisted(name, found, Span(start, end), written))
         return name

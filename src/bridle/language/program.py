@@ -18,7 +18,7 @@ from bridle.language.definitions import define, twice
 from bridle.language.errors import LanguageError
 from bridle.language.lexer import Source
 from bridle.language.library import read as read_macros
-from bridle.language.lowering import Lowered, lower
+from bridle.language.lowering import Lowered, Room, lower
 from bridle.language.source import Contents, Statement, contents
 from bridle.language.temporal.ast import Condition
 from bridle.language.temporal.macros import Macro, Macros
@@ -59,11 +59,11 @@ def read(texts: Mapping[str, str], library: str = "") -> tuple[Rules, tuple[Find
     findings = [*wrong, *(finding for _, file in files for finding in file.findings)]
     own, more = _definitions(files)
     findings += more
-    found, all_macros = list[Rule](), {**macros, **own}
+    found, all_macros, room = list[Rule](), {**macros, **own}, Room()
     statements = [(source, each) for source, file in files for each in file.statements]
     for number, (source, statement) in enumerate(statements):
         try:
-            found.append(_rule(number, source, statement, all_macros))
+            found.append(_rule(number, source, statement, all_macros, room))
         except LanguageError as error:
             findings.append(error.finding)
     return Rules(tuple(found), all_macros), tuple(findings)
@@ -86,8 +86,11 @@ def _definitions(
     return found, findings
 
 
-def _rule(number: int, source: Source, statement: Statement, macros: Macros) -> Rule:
-    lowered = lower(source, statement, macros, reference_name, number=number, record=())
+def _rule(number: int, source: Source, statement: Statement, macros: Macros, room: Room) -> Rule:
+    lowered = room.lowered(
+        statement,
+        lambda: lower(source, statement, macros, reference_name, number=number, record=()),
+    )
     node = cedar.parse(source, lowered.text, lowered.words)
     name = f"policy_{number}"
     return Rule(name, number, source, statement, lowered, dataclasses.replace(node, id=name))

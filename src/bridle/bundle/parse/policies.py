@@ -12,6 +12,7 @@ from bridle.bundle.parse.table import Findings
 from bridle.language import library
 from bridle.language.compile import compile_file, compile_prelude
 from bridle.language.lexer import Source
+from bridle.language.lowering import Room
 from bridle.language.policy import Policy, PolicySetName
 from bridle.language.source import contents
 from bridle.language.temporal.macros import Macros
@@ -45,14 +46,14 @@ def read(
 ) -> tuple[Policy, ...]:
     """Compile all policy files in the order of their names. Policies with errors are absent."""
     macros = _macros(files, findings)
-    found, governed = list[Policy](), False
+    found, governed, room = list[Policy](), False, Room()
     for name in sorted(files):
         place = place_of(name)
         if place is None:
             continue
         governed |= place[0] is PolicySetName.GOVERNANCE
         history.reserved(name, files[name], findings)
-        policies, wrong = compile_file(name, files[name], *place, macros=macros)
+        policies, wrong = compile_file(name, files[name], *place, macros=macros, room=room)
         findings.found += wrong
         found += _settled(policies, files, name, findings)
     own = [*_with_prelude("tools", PolicySetName.TOOLS)]

@@ -198,6 +198,7 @@ class _Expansion(_Rebuild):
         self.macros, self.source = macros, source
         self.whole, self.size = whole, 0
         self._taken: set[str] | None = None
+        self._numbers = dict[str, int]()
 
     def count(self, nodes: int) -> None:
         self.size += nodes
@@ -229,10 +230,10 @@ class _Expansion(_Rebuild):
             for macro in called & self.macros.keys():
                 tree = self.macros[macro].tree
                 self._taken |= names(tree) if tree is not None else frozenset()
-        number = 1
+        number = self._numbers.get(name, 1)
         while f"{name}_{number}" in self._taken:
             number += 1
-        self._taken.add(f"{name}_{number}")
+        self._numbers[name] = number + 1
         return f"{name}_{number}"
 
     def _substituted(self, node: Call | AggregateCall, wanted: MacroKind) -> Condition | Term:
