@@ -23,7 +23,7 @@ from bridle.governor.governor import Governor
 from bridle.governor.ground.chance import SystemChance
 from bridle.governor.ground.clock import VirtualClock
 from bridle.governor.ground.core import Core, Keys, Setting
-from bridle.governor.history import partitions, telling
+from bridle.governor.history import partitions, reading, telling
 from bridle.ledger.leaf import parse
 from bridle.model.verdict import Verdict
 from bridle.store.base import Tx
@@ -250,7 +250,7 @@ def trial(folder: Path, number: int, seed: int) -> dict[str, Any]:
 def _forgets() -> None:
     """What happened before this process is not looked at."""
     partitions.chain.kept = lambda *_args, **_more: iter(())
-    partitions._snapshot = lambda *_args: None
+    reading.usable = lambda *_args: None
 
 
 def _keeps_no_tail() -> None:
@@ -279,7 +279,8 @@ MUTANTS = {"forgets": _forgets, "tail": _keeps_no_tail, "twice": _adds_before_it
 
 
 def main(folder: Path, count: int, seed: int, mutant: str = "") -> None:
-    partitions.TAIL = 6
+    # Few events are many here: there are snapshots, and what is read in before a turn.
+    partitions.TAIL, partitions.AT_HAND, reading._AT_ONCE = 6, 12, 5
     if mutant:
         MUTANTS[mutant]()
     bundle_of(MORE)
