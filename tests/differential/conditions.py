@@ -36,7 +36,7 @@ class Author:
         kinds = {
             self._formerly: 5, self._previous: 3, self._since: 4, self._exists: 7, self._not: 3,
             self._both: 2, self._aggregate: 4, self._now: 1,
-            self._hidden: 2,
+            self._hidden: 2, self._total: 8 * self.world.wide,
         }  # fmt: skip
         chosen = self.rnd.choices(list(kinds), list(kinds.values()))[0]
         return chosen(depth, bound)
@@ -110,6 +110,11 @@ class Author:
         turned = self.rnd.random() < 0.2
         return ast.Comparison(op, *((limit, made) if turned else (made, limit)))
 
+    def _total(self, depth: int, bound: Bound) -> ast.Condition:
+        """Add up what is near the ends of `Long`, event by event."""
+        limit = ast.IntegerLiteral(self.rnd.choice([0, values.LAST // 2, values.LAST - 5]))
+        return ast.Comparison(self.rnd.choice(ORDERINGS), self._each({}, sums=True), limit)
+
     def _threshold(self, bound: Bound) -> ast.Term:
         if self.rnd.random() < 0.75:
             options = [0, 1, 1, 2, 2, 3, 4]
@@ -149,7 +154,7 @@ class Author:
         assert one is not None
         parts: list[ast.Condition] = [one, ast.Tp(position)]
         if self.rnd.random() < 0.5:
-            parts.append(self.filter(0, {**outside, **need}))
+            parts.append(self.filter(1, {**outside, **need}))
         body = ast.Formerly(self.window(), trees.chain(parts))
         binders = (ast.Binder(position, ast.TIMEPOINT),)
         if not sums:

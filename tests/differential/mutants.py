@@ -290,7 +290,7 @@ _TRACKER = {
         ("if counts and now == 1:", "if counts:"),
     ),
     "the request's own row is forgotten": (
-        ("        if trial.own is not None:", "        if False:"),
+        ("        if own is not None:", "        if False:"),
         ("if own is None or own.key[0] != group or", "if True or"),
     ),
     "what the request blocks is forgotten": (
