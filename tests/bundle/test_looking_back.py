@@ -260,6 +260,20 @@ def test_nor_one_of_the_bundle_by_a_single_file(desk: Desk) -> None:
     assert "macros/rules.dw" in found.message
 
 
+@pytest.mark.parametrize(
+    ("entity", "field"),
+    [("Agent", "callerPrincipal"), ("System", "callerResource"), ("User", "user")],
+)
+def test_a_misspelt_agent_does_not_make_a_forbid_silent(
+    policy: Callable[[str], Desk], entity: str, field: str
+) -> None:
+    condition = (
+        f'formerly within 1h Action::"desk.search"::request{{ {field}: {entity}::"nobody" }}'
+    )
+    found = policy(text(COMMENT, condition)).only("unknown_entity")
+    assert (found.location.line, "'nobody'" in found.message) == (1, True)
+
+
 def test_a_macro_cannot_read_them_either(desk: Desk) -> None:
     macro = "def cedar past() { context.history.h0123456789abcdef };"
     assert (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from cedarpy import pst
@@ -13,6 +13,8 @@ from bridle.bundle.lint.places import Places
 from bridle.bundle.lint.scope import RESULT, is_governance, is_known_action
 from bridle.bundle.parse.table import Findings
 from bridle.language.policy import Policy, PolicySetName
+from bridle.language.temporal.ast import EntityLiteral
+from bridle.language.temporal.tree import walk
 
 _MISSION = re.compile(r"mis_[0-9a-f]{32}")
 _GROUPS = "call, read, write, irreversible, release"
@@ -29,7 +31,7 @@ def check(policies: Iterable[Policy], bundle: Bundle, places: Places, findings: 
         "Domain": bundle.domains,
     }
     for policy in policies:
-        for uid in sorted(pst.entity_uids(policy.node), key=str):
+        for uid in sorted({*pst.entity_uids(policy.node), *_looked_for(policy)}, key=str):
             kind = str(uid.type)
             if kind == "Action":
                 _action(policy, uid, bundle, places, findings)
@@ -55,6 +57,14 @@ def check(policies: Iterable[Policy], bundle: Bundle, places: Places, findings: 
                     f"{policy.id} names {kind} {uid.id[:80]!r}, which is not declared",
                     f"declared: {names}",
                 )
+
+
+def _looked_for(policy: Policy) -> Iterator[pst.EntityUid]:
+    """Yield the entities that conditions over history compare with. Events are checked by type."""
+    for leaf in policy.leaves:
+        for node in walk(leaf.condition):
+            if isinstance(node, EntityLiteral) and "::" not in node.type and node.type != "Action":
+                yield pst.EntityUid(pst.EntityType(node.type), node.id)
 
 
 def _action(

@@ -61,8 +61,9 @@ def check(policy: Policy, covered: Iterable[Seen], bundle: Bundle, findings: Fin
         lint.sides(leaf, sign)
         lint.escapes(leaf, sign, seen)
         lint.previous(leaf)
-        never = lint.never_happens(leaf, reachable)
-        if not never:
+        # Of a policy that can never apply, that has been said.
+        alive = bool(seen) or names_closing(policy)
+        if alive and not lint.never_happens(leaf, reachable):
             lint.vacuous(leaf, frozenset(s.tool.name for s in seen))
 
 
