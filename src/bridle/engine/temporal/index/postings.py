@@ -23,6 +23,10 @@ Key = Atom | tuple[Atom, ...]
 
 _SLACK = 64
 
+# Shared by all that have none. Nothing is ever added to them.
+_NO_RUNS = array("q")
+_NO_SUMS: list[int] = []
+
 
 class PostingsSpec(Struct, frozen=True):
     """What is indexed: events of `type` that pass `tests`, by the fields `key`.
@@ -43,13 +47,14 @@ class Posting:
 
     __slots__ = ("head", "positions", "runs", "sums", "times")
 
-    def __init__(self) -> None:
+    def __init__(self, *, runs: bool, sums: bool) -> None:
         self.head = 0
         self.positions = array("q")
         self.times = array("q")
-        self.runs = array("q")
+        # Whoever chooses keys can have as many postings as events: they hold no more than needed.
+        self.runs = array("q") if runs else _NO_RUNS
         # A total may be beyond 64 bits.
-        self.sums: list[int] = [0]
+        self.sums: list[int] = [0] if sums else _NO_SUMS
 
     def stop(self, position: int) -> int:
         """Return the index after the last event at or before `position`."""
@@ -87,7 +92,7 @@ class Postings:
         key = self._key(fields)
         posting = self.groups.get(key)
         if posting is None:
-            posting = self.groups[key] = Posting()
+            posting = self.groups[key] = Posting(runs=self._runs, sums=self._value >= 0)
         if self._runs:
             posting.runs.append(_run(posting, record.position))
         if self._value >= 0:
