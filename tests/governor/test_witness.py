@@ -365,6 +365,28 @@ def test_rows_that_no_record_tells_of_get_one_of_their_own() -> None:
     desk.verified()
 
 
+def test_a_turn_reads_what_it_wrote_and_remembers_only_a_few_rows() -> None:
+    desk = Desk()
+    first = BudgetRow(id="b", mission="m", name="calls", window=0, used=1)
+
+    def job(turn: Any) -> None:
+        assert turn.tx.get(BudgetRow, "b") is None
+        turn.tx.put(first)
+        assert turn.tx.get(BudgetRow, "b") == first
+        turn.tx.put(structs.replace(first, used=2))
+        assert turn.tx.get(BudgetRow, "b") == structs.replace(first, used=2)
+        turn.tx.delete(BudgetRow, "b")
+        assert turn.tx.get(BudgetRow, "b") is None
+        for number in range(1_000):
+            assert turn.tx.get(BudgetRow, str(number)) is None
+        assert len(turn.tx._read) < 100
+        turn.tx.put(structs.replace(first, id="999"))
+        assert turn.tx.get(BudgetRow, "999") is not None
+
+    desk.core.write(job)
+    desk.verified()
+
+
 def test_a_heartbeat_leaves_no_record() -> None:
     desk = Desk()
     attempt = desk.act("note.write", "k", text="x").attempt

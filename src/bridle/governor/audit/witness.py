@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 from msgspec import structs
@@ -24,6 +24,8 @@ R = TypeVar("R", bound=Row)
 
 # Rows that one leaf speaks for: it must stay well below the size a leaf may have.
 MOST = 256
+# Rows remembered from reading: what one decision looks at, and never a whole history.
+_READ = 64
 # 128 bits: nobody who is held back by it can choose both of two rows that would collide.
 _DIGITS = 32
 
@@ -71,9 +73,13 @@ def steady(row: R) -> R:
 
 
 class Witness:
-    """A transaction that remembers which rows were written. See `bridle.store.base.Tx`."""
+    """A transaction that remembers which rows were written. See `bridle.store.base.Tx`.
 
-    __slots__ = ("_marker", "_pending", "_told", "_tx", "appended")
+    The first rows that are read are remembered too: nobody else writes while it lasts, so reading
+    them again says the same.
+    """
+
+    __slots__ = ("_marker", "_pending", "_read", "_told", "_tx", "appended")
 
     def __init__(self, tx: Tx, marker: Marker) -> None:
         self._tx = tx
@@ -82,16 +88,28 @@ class Witness:
         self.appended = False
         self._pending: dict[str, Row | None] = {}
         self._told: dict[str, Row | None] = {}
+        self._read: dict[tuple[type[Row], str], Row | None] = {}
 
     def get(self, kind: type[R], key: str) -> R | None:
         """Return the row, or None."""
-        return self._tx.get(kind, key)
+        at = (kind, key)
+        if at in self._read:
+            return cast("R | None", self._read[at])
+        row = self._tx.get(kind, key)
+        if len(self._read) < _READ:
+            self._read[at] = row
+        return row
+
+    def _forget(self, kind: type[Row], key: str) -> None:
+        # INVARIANT: what this transaction writes is what it reads from then on.
+        self._read.pop((kind, key), None)
 
     def put(self, row: Row) -> None:
         """Insert or replace the row, and remember it."""
         # INVARIANT: no change of a row is committed without a leaf of the same transaction that
         # says what it is now.
         self.tell(row)
+        self._forget(type(row), getattr(row, row.KEY))
         self._tx.put(row)
 
     def renew(self, row: Row) -> None:
@@ -103,6 +121,7 @@ class Witness:
         # INVARIANT: as for `put`. Only what no leaf speaks of changes without one.
         if before is None or steady(before) != steady(row):
             raise UsageError(f"more than the lease of a {type(row).__name__} changes")
+        self._forget(type(row), getattr(row, row.KEY))
         self._tx.put(row)
 
     def tell(self, row: Row) -> None:
@@ -116,6 +135,7 @@ class Witness:
     def delete(self, kind: type[Row], key: str) -> None:
         """Delete the row, and remember that it is gone."""
         self._pending[self._marker.name(kind, key)] = None
+        self._forget(kind, key)
         self._tx.delete(kind, key)
 
     @property
