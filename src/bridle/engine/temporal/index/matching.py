@@ -73,7 +73,12 @@ def compare(op: str, left: Atom | None, right: Atom | None) -> bool:
 
 def comparer(op: str) -> Callable[[Atom | None, Atom | None], bool]:
     """Return `compare` for one operator."""
-    return lambda left, right: compare(op, left, right)
+    order = _ORDER.get(op)
+    if order is None:
+        return lambda left, right: compare(op, left, right)
+    return lambda left, right: (
+        isinstance(left, int) and isinstance(right, int) and order(left, right)
+    )
 
 
 def canonical(tests: Iterable[Test]) -> tuple[Test, ...]:

@@ -283,13 +283,14 @@ class Tracker:
         if made is None:
             return
         key = made.key
-        row = self._rows.pop(key, None)
+        row = self._rows.get(key)
         if row is None:
-            row = _Row(made, record.position, record.time)
+            row = self._rows[key] = _Row(made, record.position, record.time)
             for guard, join in zip(self._guards, made.joins, strict=True):
                 guard.members[join] = _with(guard.members.get(join, ()), key)
+        else:
+            self._rows.move_to_end(key)
         row.time, row.position = record.time, record.position
-        self._rows[key] = row
         self._set(key[0], row, self._stands(row, record.time))
 
     def _recount(self, keys: Members, time: int) -> None:

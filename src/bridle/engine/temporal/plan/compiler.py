@@ -240,8 +240,11 @@ class Compiler:
             rows, _ = self._binding(comparison, scope)
             return lambda moment, position, time: any(True for _ in rows(moment, position, time))
         left = self._operand(comparison.left, scope)
-        right = self._operand(comparison.right, scope)
         holds = comparer(comparison.op)
+        constant = terms.literal(self.atoms, comparison.right)
+        if constant is not None:
+            return lambda moment, position, time: holds(left(moment, position, time), constant)
+        right = self._operand(comparison.right, scope)
         return lambda moment, position, time: holds(
             left(moment, position, time), right(moment, position, time)
         )
