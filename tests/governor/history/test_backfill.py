@@ -192,3 +192,40 @@ def test_an_attempt_that_was_started_before_the_rule_ends_after_it() -> None:
     assert desk.happened() == ["note.read request", "note.read response"]
     assert len(set(desk.ids())) == 1
     assert said(desk.act("bank.pay", "p", amount=1)) == ("deny", ["forbidden"])
+
+
+def test_what_ends_while_its_tool_is_gone_is_still_the_past_of_its_mission_and_user() -> None:
+    """A rule over a read was blind to one that ended under a bundle without the tool."""
+    desk = LongDesk(SEEN)
+    attempt = desk.act("note.read", "r", id=1).attempt
+    desk.activate(WITHOUT)
+    desk.observe(attempt, '{"body":"x"}')
+    desk.activate(SEEN)
+    assert said(desk.act("bank.pay", "p", amount=1)) == ("deny", ["forbidden"])
+    assert said(desk.act("bank.tip", "t", amount=1)) == ("deny", ["forbidden"])
+
+
+BY_USER = """
+@id("no-tip-after-read") @reason("no tip after a note was read")
+forbid (principal, action == Action::"bank.tip", resource)
+when temporal { formerly within 1h Action::"note.read"::response{} };
+"""
+SEEN = {**edited(("policies/user/rings.dw", "", BY_USER))}
+READ = SEEN["systems.toml"][
+    SEEN["systems.toml"].index('[tools."note.read"]') : SEEN["systems.toml"].index(
+        '[tools."note.write"]'
+    )
+]
+FIRST = SEEN["policies/limits.dw"][
+    SEEN["policies/limits.dw"].index('@id("no-pay-after-read")') : SEEN["policies/limits.dw"].index(
+        '@id("three-tips")'
+    )
+]
+WITHOUT = {
+    **SEEN,
+    "systems.toml": SEEN["systems.toml"].replace(READ, ""),
+    "policies/limits.dw": SEEN["policies/limits.dw"].replace(FIRST, ""),
+    "policies/results.dw": "",
+    "policies/user/rings.dw": USER,
+    "missions.toml": SEEN["missions.toml"].split("[missions.reading]")[0],
+}

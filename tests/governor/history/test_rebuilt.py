@@ -9,13 +9,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridle.governor.action import path
-from bridle.governor.history import partitions, reading
+from bridle.governor.history import entries, partitions, reading
 from bridle.governor.history.shelf import Held, Shelf
 from bridle.governor.oversight import activation
-from bridle.model.calls import Decide, Terms
+from bridle.model.calls import Decide, MissionVerb, Redact, Terms
 from bridle.store.rows import EventRow, PartitionRow, SnapshotRow
 from governor.desk import FILES as PLAIN
-from governor.desk import HOUR, MINUTE, bundle_of, changed, said, text_of
+from governor.desk import HOUR, MINUTE, SECOND, bundle_of, changed, said, text_of
 from governor.history.past import FILES, MISSION, LongDesk, edited
 
 OTHERS = edited(("policies/limits.dw", "within 1h", "within 30m"))
@@ -260,6 +260,25 @@ def test_an_activation_that_is_rolled_back_changes_no_answer() -> None:
     with pytest.raises(UndoneError):
         desk.core.write(job)
     assert said(desk.act("bank.pay", "p", amount=1)) == ("deny", ["forbidden"])
+    desk.verified()
+
+
+def test_the_end_of_a_long_mission_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much happened in it, no turn deletes all of it."""
+    monkeypatch.setattr(entries, "SWEPT", 20)
+    desk = LongDesk()
+    for number in range(30):
+        desk.observe(desk.act("note.write", f"w{number}", text="x").attempt)
+    old = desk.mission
+    assert len(desk.events()) == 60
+    desk.done(MissionVerb(mission=old, verb="close", as_user="ana"))
+    assert len(desk.events()) == 40
+    desk.later(SECOND)
+    assert len(desk.events()) == 20
+    desk.verified()
+    desk.done(Redact(mission=old, basis="test", as_user="ana"))
+    assert desk.events() == []
+    assert desk.partition("mission") is None
     desk.verified()
 
 

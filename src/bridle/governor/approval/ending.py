@@ -39,7 +39,7 @@ def by_mission(turn: Turn, mission: str) -> int:
     def covers(row: HoldRow | ExceptionRow) -> bool:
         return row.mission == mission
 
-    entries.drop(turn, whose.of_mission(mission))
+    entries.drop(turn, whose.of_mission(mission), entries.SWEPT)
     ended = _end_exceptions(turn, covers, mission=mission)
     return ended + _void(turn, covers, "mission", *holds.OPEN, mission=mission)
 

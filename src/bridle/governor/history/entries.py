@@ -16,7 +16,7 @@ from bridle.store.rows import EventRow, HistoryRow, PartitionRow, SnapshotRow
 # Events that are let go of as one comes in, at most: so that no turn is held up.
 _AT_ONCE = 64
 # And of each partition in a sweep, of which there is one in ten minutes at most.
-_SWEPT = 1_024
+SWEPT = 1_024
 _EVERY_MS = 600_000
 _EVERY = 100_000_000
 
@@ -83,12 +83,20 @@ def sweep(turn: Turn) -> int:
         return 0
     core.swept, gone = turn.now, 0
     for row in turn.tx.find(PartitionRow, limit=_EVERY):
-        left = _pruned(turn, row, turn.now, _SWEPT)
+        if _is_over(turn, row):
+            drop(turn, row.id, SWEPT)
+            continue
+        left = _pruned(turn, row, turn.now, SWEPT)
         if left != row:
             turn.tx.put(left)
             gone += left.first - row.first
             _forget_snapshot(turn, left)
     return gone
+
+
+def _is_over(turn: Turn, row: PartitionRow) -> bool:
+    mission = row.id.removeprefix(f"{whose.MISSION}:")
+    return row.scope == whose.MISSION and partitions.is_over(turn, mission)
 
 
 def _forget_snapshot(turn: Turn, row: PartitionRow) -> None:
@@ -102,6 +110,11 @@ def _pruned(turn: Turn, row: PartitionRow, now: int = 0, most: int = _AT_ONCE) -
     """Delete the oldest events where they are older than what is kept."""
     history = turn.tx.get(HistoryRow, row.scope)
     until = max(now, row.clock) - history.keeps if history is not None else 0
+    return _shortened(turn, row, until, most)
+
+
+def _shortened(turn: Turn, row: PartitionRow, until: int, most: int) -> PartitionRow:
+    """Delete the oldest events, those before a moment and so many at most."""
     first, base, complete = row.first, row.base, row.complete
     while first <= row.seq and first - row.first < most:
         found = turn.tx.get(EventRow, chain.key(row.id, first))
@@ -114,15 +127,21 @@ def _pruned(turn: Turn, row: PartitionRow, now: int = 0, most: int = _AT_ONCE) -
     return structs.replace(row, first=first, base=base, complete=complete)
 
 
-def drop(turn: Turn, partition: str) -> int:
-    """Delete a partition with all that it keeps. Returns how many events there were."""
+def drop(turn: Turn, partition: str, most: int = _EVERY) -> bool:
+    """Delete a partition with all that it keeps, or its oldest events. Returns whether it is gone.
+
+    What is left of a mission's goes with the next sweeps.
+    """
     row = turn.tx.get(PartitionRow, partition)
     if row is None:
-        return 0
-    for number in range(row.first, row.seq + 1):
-        turn.tx.delete(EventRow, chain.key(row.id, number))
+        return True
+    turn.core.shelf.drop(partition)
     if turn.tx.get(SnapshotRow, partition) is not None:
         turn.tx.delete(SnapshotRow, partition)
+    left = _shortened(turn, row, row.clock + 1, most)
+    if left.first <= left.seq and left.first - row.first == most:
+        turn.tx.put(left)
+        turn.core.swept = 0
+        return False
     turn.tx.delete(PartitionRow, partition)
-    turn.core.shelf.drop(partition)
-    return row.seq + 1 - row.first
+    return True

@@ -18,6 +18,7 @@ from bridle.governor.ground import clear
 from bridle.governor.ground.records import Entry, Written
 from bridle.governor.ground.turn import Turn
 from bridle.governor.ground.vault import opener
+from bridle.governor.history import entries, whose
 from bridle.governor.oversight import humans, missions
 from bridle.ledger import leaf, seal
 from bridle.ledger.tree import leaf_hash
@@ -119,6 +120,8 @@ def _basis(text: str) -> str:
 
 def _mission(turn: Turn, act: _Act, mission: MissionRow) -> Erasure:
     _assert_over(turn, mission)
+    # What the end of the mission has left of its history.
+    entries.drop(turn, whose.of_mission(mission.id))
     below, records = turn.tx.frontier().size, turn.tx.erase(mission.id)
     rows = _strip(turn, mission.id) + turn.vault.forget(mission.id)
     erasure = Erasure(mission=mission.id, records=records, rows=rows)
