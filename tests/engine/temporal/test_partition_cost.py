@@ -105,26 +105,28 @@ def lines_of(work):
     return count
 
 
-def expired_at_once(rows, asked_for):
+def expired_at_once(rows, asked_for, users):
     """A limit asked for each row of a join, when as many rows as ever were expire together."""
     text = (
-        f"exists (u: String). (formerly within 1h {A}::request{{ input.user: u }} && (count for "
+        f"exists (u: String). exists (v: String). ("
+        f"formerly within 1h {A}::request{{ input.user: u, input.to: v }} && (count for "
         f"(r: String). where (formerly within 2h {B}::request{{ input.to: u, requestId: r }} "
         f"&& !(formerly within 2h {B}::error{{ requestId: r }}))) > 3)"
     )
     program = Program([leaf(read(text))])
     partition = Partition(program)
     for n in range(rows):
-        fields = {"input.to": "s:x", "requestId": f"s:{n}"}
+        fields = {"input.to": "s:0", "requestId": f"s:{n}"}
         partition.add(Event(n, ("D::Action", "B"), "request", fields))
     late = 7_200_000 + rows
     for n in range(asked_for):
-        fields = {"input.user": f"s:{n}"}
+        fields = {"input.user": f"s:{n % users}", "input.to": f"s:{n}"}
         partition.add(Event(late - 1_000_000, ("D::Action", "A"), "request", fields))
     newest = Event(late, ("D::Action", "C"), "request", {})
     return lines_of(lambda: partition.ask(program.leaves, newest, lambda _: None))
 
 
-def test_rows_that_expire_together_are_gone_through_once_however_often_they_are_asked_for():
-    few, many = expired_at_once(500, 5), expired_at_once(500, 50)
+@pytest.mark.parametrize("users", [1, 1000])
+def test_rows_that_expire_together_are_gone_through_once_however_often_they_are_asked_for(users):
+    few, many = expired_at_once(500, 5, users), expired_at_once(500, 50, users)
     assert many < 2 * few

@@ -62,7 +62,7 @@ class TrackerSpec(Struct, frozen=True):
 class _Trial(Struct, frozen=True):
     """A later moment and one more event: `own` is the row it makes, `blocks` the keys it blocks.
 
-    `touched` are the rows, by group, that may count otherwise then.
+    `touched` are the rows, by group, that may count otherwise then; `told` is what was answered.
     """
 
     newest: Record
@@ -70,6 +70,7 @@ class _Trial(Struct, frozen=True):
     own: Made | None
     blocks: list[Key | None]
     touched: dict[Key, dict[RowKey, None]]
+    told: dict[Key, tuple[int, int]]
 
 
 class _Row:
@@ -193,12 +194,15 @@ class Tracker:
         trial = self._trial
         if trial is None or trial.newest is not newest or trial.time != time:
             trial = self._trial = self._tried(time, newest, own)
-        for output, (change, value) in self._changes(group, trial).items():
-            before = outputs.get(output, 0)
-            appears = (before + change > 0) - (before > 0)
-            count += appears
-            total += appears * value
-        return count, total
+        told = trial.told.get(group)
+        if told is None:
+            for output, (change, value) in self._changes(group, trial).items():
+                before = outputs.get(output, 0)
+                appears = (before + change > 0) - (before > 0)
+                count += appears
+                total += appears * value
+            told = trial.told[group] = count, total
+        return told
 
     def _appears(self, own: Made, outputs: dict[Key, int], newest: Record) -> bool:
         """Whether the output of a new row is one more, where nothing else has changed."""
@@ -226,7 +230,7 @@ class Tracker:
         touched: dict[Key, dict[RowKey, None]] = {}
         for key in self._touched(time, own, blocks):
             touched.setdefault(key[0], {})[key] = None
-        return _Trial(newest, time, own, blocks, touched)
+        return _Trial(newest, time, own, blocks, touched, {})
 
     def _touched(self, time: int, own: Made | None, blocks: list[Key | None]) -> Iterator[RowKey]:
         """Yield the rows that may count otherwise than they do now."""
