@@ -274,6 +274,12 @@ def test_a_misspelt_agent_does_not_make_a_forbid_silent(
     assert (found.location.line, "'nobody'" in found.message) == (1, True)
 
 
+def test_what_names_no_action_is_said_to_judge_calls_alone(policy: Callable[[str], Desk]) -> None:
+    hidden = f'@id("n") {ANY} when {{ context has output || temporal {{ {DONE} }} }};'
+    assert policy(hidden).only("history_calls_only").severity == "info"
+    assert policy(text(CALLS)).findings("history_calls_only") == []
+
+
 def test_a_macro_cannot_read_them_either(desk: Desk) -> None:
     macro = "def cedar past() { context.history.h0123456789abcdef };"
     assert (

@@ -36,6 +36,12 @@ def settle(policy: Policy, findings: Findings) -> Policy | None:
         return policy
     # Releasing a result adds no event, and a result is judged after its own response: what looks
     # back judges calls, unless it names the end of a mission.
+    findings.info(
+        policy.location,
+        "history_calls_only",
+        f"{policy.id} looks back and names no action: it judges calls, never their results",
+        'write `action in Action::"call"`, and a policy of its own for results',
+    )
     return msgspec.structs.replace(policy, node=dataclasses.replace(policy.node, action=_CALLS))
 
 
