@@ -154,6 +154,8 @@ class Author:
         assert one is not None
         parts: list[ast.Condition] = [one, ast.Tp(position)]
         if self.rnd.random() < 0.5:
+            parts.append(ast.Not(ast.Formerly(self.window(), self._bare())))
+        if self.rnd.random() < 0.2:
             parts.append(self.filter(1, {**outside, **need}))
         body = ast.Formerly(self.window(), trees.chain(parts))
         binders = (ast.Binder(position, ast.TIMEPOINT),)

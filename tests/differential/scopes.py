@@ -59,6 +59,10 @@ class Office(World, frozen=True):
         ]  # fmt: skip
         return (*fields, Slot("user", ("User",))) if self.scope == "user" else tuple(fields)
 
+    def names(self, kind: Type) -> list[str]:
+        known = {"Agent": ["triage", "researcher"], "User": ["ana", "ben"], "System": ["desk"]}
+        return known[kind[-1]]
+
     def shown(self, kind: Type) -> list[ast.Term]:
         terms: dict[Type, list[ast.Term]] = {
             STRING: [ast.ContextField(("mission", "id"))],
@@ -82,7 +86,7 @@ def office(scope: str) -> Office:
 def condition(rnd: Random, scope: str) -> ast.Condition:
     """Make up a condition for policies of a scope."""
     author = Author(rnd, office(scope), (JUDGED,))
-    parts = [author.leaf(rnd.choice([1, 2, 2, 3])) for _ in range(rnd.choice([1, 2, 3]))]
+    parts = [author.leaf(rnd.choice([1, 2, 2, 3])) for _ in range(rnd.choice([1, 1, 2]))]
     return trees.chain([part for each in parts for part in trees.conjuncts(each)])
 
 

@@ -8,7 +8,7 @@ from random import Random
 import msgspec
 from msgspec import Struct
 
-from differential import values
+from differential import values, worlds
 from differential.values import Ref, Value, written
 from differential.worlds import UNIVERSAL, Kind, Slot, World
 
@@ -69,8 +69,8 @@ def straightened(trace: tuple[Entry, ...]) -> tuple[Entry, ...]:
 def _entry(rnd: Random, world: World, time: int, number: int, habits: Habits) -> Entry:
     action = rnd.choice(world.actions)
     kind = rnd.choice([*world.kinds, world.kinds[0], world.kinds[0], world.kinds[0]])
-    principal = values.ref(world.user, rnd.choice(values.USERS))
-    resource = values.ref(world.gateway, rnd.choice(values.GATEWAYS))
+    principal = values.ref(world.user, rnd.choice(worlds.USERS))
+    resource = values.ref(world.gateway, rnd.choice(worlds.GATEWAYS))
     tenant = rnd.choice(["a", "a", "b"])
     dept = rnd.choice(["a", "b"])
     asked = _arguments(rnd, action.inputs, world, gaps=0.0)

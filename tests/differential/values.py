@@ -9,8 +9,6 @@ STRINGS = ["a", "a", "b", "b", "c", "", "A", "1", "true", "é", "a b"]
 LONGS = [0, 1, 1, 2, 2, 3, -1, 7]
 ENDS = [LAST, LAST - 1, -LAST - 1, -LAST, LAST // 2, LAST // 2 + 1]
 DECIMALS = ["1.0", "1.00", "01.0", "2.5", "0.0", "-0.0", "-1.0", "1.0001"]
-USERS = ["alice", "alice", "bob", "cyd"]
-GATEWAYS = ["gw", "gw", "far"]
 TAGS = [[], ["a"], ["a", "b"], ["b", "a"], ["b"]]
 
 Value = int | str | bool | list | dict | None
@@ -40,7 +38,7 @@ def value(rnd: Random, kind: Type, world: World) -> Value:
         return Number(rnd.choice(DECIMALS))
     if kind[0] == "Set":
         return list(rnd.choice(TAGS))
-    return Ref(ref(kind, rnd.choice(USERS if kind[-1] == "User" else GATEWAYS)))
+    return Ref(ref(kind, rnd.choice(world.names(kind))))
 
 
 def ref(kind: Type, name: str) -> str:

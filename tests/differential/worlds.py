@@ -9,7 +9,9 @@ from msgspec import Struct
 from bridle.language.temporal import ast
 
 STRING, LONG, BOOL, DECIMAL = ("String",), ("Long",), ("Bool",), ("decimal",)
-TYPE_NAMES = {"user", "amount"}
+
+USERS = ["alice", "alice", "bob", "cyd"]
+GATEWAYS = ["gw", "gw", "far"]
 
 Type = tuple[str, ...]
 
@@ -62,6 +64,10 @@ class World(Struct, frozen=True):
     @property
     def gateway(self) -> Type:
         return (*self.path, "Gateway")
+
+    def names(self, kind: Type) -> list[str]:
+        """Give the names of entities of a type."""
+        return USERS if kind == self.user else GATEWAYS
 
     def shown(self, kind: Type) -> list[ast.Term]:
         """Give what the request shows of a type, beside its arguments."""
