@@ -22,7 +22,7 @@ from bridle.language.temporal.tree import walk
 MAX_WORDS = 20_000
 """Words of one statement with its macros expanded; parts of its conditions likewise."""
 
-MAX_EXPANDED = 500_000
+MAX_EXPANDED = 200_000
 """Words and parts of all statements of a bundle or program that call macros, expanded."""
 
 _WORDLIKE = {Kind.WORD, Kind.NUMBER}
