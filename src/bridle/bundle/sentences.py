@@ -36,8 +36,7 @@ from bridle.language.temporal.ast import (
     Wildcard,
     Window,
 )
-from bridle.language.temporal.tree import walk
-from bridle.language.temporal.walk import conjuncts
+from bridle.language.temporal.tree import conjuncts, walk
 
 _MOST = 400
 _LIVE = "counting those that ran or may still run"

@@ -10,7 +10,7 @@ from bridle.language.lexer import Source
 from bridle.language.temporal.ast import Condition, Predicate, ScopeField, TextLiteral
 from bridle.language.temporal.parse import condition
 from bridle.language.temporal.printing import text as printed
-from bridle.language.temporal.walk import conjuncts
+from bridle.language.temporal.tree import conjuncts
 
 SCHEMA = """
 namespace D {

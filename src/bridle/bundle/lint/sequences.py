@@ -36,8 +36,7 @@ from bridle.language.temporal.ast import (
     Sum,
     TextLiteral,
 )
-from bridle.language.temporal.tree import children, walk
-from bridle.language.temporal.walk import conjuncts
+from bridle.language.temporal.tree import children, conjuncts, walk
 from bridle.model.finding import Location
 from bridle.model.mission import MissionTemplate
 

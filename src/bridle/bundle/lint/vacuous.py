@@ -30,7 +30,7 @@ from bridle.language.temporal.ast import (
     Variable,
     Wildcard,
 )
-from bridle.language.temporal.walk import conjuncts, nodes
+from bridle.language.temporal.tree import conjuncts, nodes
 
 _TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 _MOST = 2**63

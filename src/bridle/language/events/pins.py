@@ -29,7 +29,7 @@ from bridle.language.temporal.ast import (
     Sum,
     Term,
 )
-from bridle.language.temporal.walk import conjuncts
+from bridle.language.temporal.tree import conjuncts
 
 _ALIASES = {("callerPrincipal", "principal"), ("callerResource", "resource")}
 

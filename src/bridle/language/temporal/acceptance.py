@@ -44,7 +44,7 @@ from bridle.language.temporal.meaning.variables import (
     free_in_term,
     restricted,
 )
-from bridle.language.temporal.walk import children, conjuncts, depth, nodes, terms
+from bridle.language.temporal.tree import conjuncts, nesting, nodes, terms, within
 from bridle.model.finding import Finding
 
 MAX_DEPTH = 150
@@ -54,7 +54,7 @@ MAX_DEPTH = 150
 def accept(condition: Condition, source: Source) -> list[Finding]:
     """Return what is wrong with a condition whose macros are expanded; empty if nothing is."""
     findings = Findings(source)
-    if depth(condition) > MAX_DEPTH:
+    if nesting(condition) > MAX_DEPTH:
         findings.add(
             condition.span,
             "history_too_deep",
@@ -303,7 +303,7 @@ def _seen_in_events(condition: Condition) -> set[str]:
         if isinstance(node, Predicate):
             found |= {f.term.name for f in node.fields if isinstance(f.term, Variable)}
         elif not isinstance(node, Not | Comparison):
-            waiting.extend(children(node))
+            waiting.extend(within(node))
     return found
 
 

@@ -35,7 +35,7 @@ from bridle.language.temporal.meaning.comparing import compare
 from bridle.language.temporal.meaning.findings import Findings
 from bridle.language.temporal.meaning.kinds import Kind
 from bridle.language.temporal.meaning.paths import Lost, in_context, in_scope
-from bridle.language.temporal.walk import nodes, terms
+from bridle.language.temporal.tree import nodes, terms
 from bridle.model.finding import Finding
 
 MAX_SECONDS = 2**63 - 1

@@ -35,7 +35,7 @@ from bridle.language.temporal.ast import (
 from bridle.language.temporal.meaning import kinds
 from bridle.language.temporal.meaning.findings import Findings
 from bridle.language.temporal.meaning.kinds import Kind
-from bridle.language.temporal.walk import children, conjuncts
+from bridle.language.temporal.tree import conjuncts, within
 
 _ORDER = {"<", "<=", ">", ">="}
 
@@ -83,7 +83,7 @@ class _Comparing:
                 case Exists(binder=binder, body=body):
                     self.condition(body, known.within(binder))
                 case _:
-                    for inner in children(part):
+                    for inner in within(part):
                         self.condition(inner, known)
 
     def _predicate(self, node: Predicate, known: _Known) -> None:

@@ -20,7 +20,7 @@ from bridle.language.temporal.ast import (
     Variable,
     Wildcard,
 )
-from bridle.language.temporal.walk import children, conjuncts
+from bridle.language.temporal.tree import conjuncts, within
 
 RESERVED = frozenset({"principal", "action", "resource", "context"})
 """Words that mean the request, so that no variable can be read under them."""
@@ -63,7 +63,7 @@ def free(condition: Condition) -> set[str]:
             case Exists(binder=binder, body=body):
                 found |= free(body) - {binder.name}
             case _:
-                for inner in children(part):
+                for inner in within(part):
                     found |= free(inner)
     return found
 
