@@ -42,7 +42,7 @@ from bridle.language.temporal.ast import (
     Wildcard,
     Window,
 )
-from bridle.language.temporal.tree import children
+from bridle.language.temporal.tree import children, conjuncts
 from bridle.model.errors import UsageError
 
 MAX_DEPTH = 150
@@ -112,7 +112,7 @@ class _Evaluation:
         """Return the rows of variables not yet in `bound` that make `condition` hold at `at`."""
         match condition:
             case And():
-                return self._all(_conjuncts(condition), at, bound)
+                return self._all(conjuncts(condition), at, bound)
             case Not():
                 return self._not(condition, at, bound)
             case Exists():
@@ -181,10 +181,10 @@ class _Evaluation:
             return {} if value is None else {((free[0], value),): behind}
         return {(): behind} if _compare(comparison.op, left, right) else {}
 
-    def _all(self, conjuncts: Sequence[Condition], at: int, bound: Bindings) -> Relation:
+    def _all(self, parts: Sequence[Condition], at: int, bound: Bindings) -> Relation:
         """Join from left to right: each conjunct sees what those before it have bound."""
         found: Relation = _HOLDS
-        for conjunct in conjuncts:
+        for conjunct in parts:
             joined: dict[Row, set[int]] = {}
             for row, behind in found.items():
                 for more, behind_more in self.relation(
@@ -283,7 +283,7 @@ class _Evaluation:
 
         Where a predicate is one of its conjuncts, those are positions of such events.
         """
-        predicates = (each for each in _conjuncts(body) if isinstance(each, Predicate))
+        predicates = (each for each in conjuncts(body) if isinstance(each, Predicate))
         first = next(predicates, None)
         places = range(at + 1) if first is None else self._places(first, bound)
         return [past for past in places if past <= at and self._within(window, at, past)]
@@ -343,18 +343,6 @@ def depth(condition: Condition) -> int:
 
 def _type(predicate: Predicate) -> _Type:
     return ("::".join(predicate.namespace), predicate.action), predicate.kind
-
-
-def _conjuncts(condition: Condition) -> list[Condition]:
-    """Return the conjuncts of a chain of `&&`, however it leans, from left to right."""
-    found, rest = list[Condition](), [condition]
-    while rest:
-        node = rest.pop()
-        if isinstance(node, And):
-            rest += [node.right, node.left]
-        else:
-            found.append(node)
-    return found
 
 
 def _compare(op: str, left: Atom | None, right: Atom | None) -> bool:

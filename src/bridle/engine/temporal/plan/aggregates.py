@@ -11,9 +11,10 @@ from bridle.engine.temporal.index.postings import PostingsSpec
 from bridle.engine.temporal.plan import standing
 from bridle.engine.temporal.plan.moment import Moment
 from bridle.engine.temporal.plan.patterns import Pattern, pattern
-from bridle.engine.temporal.plan.scope import Scope, conjoin, conjuncts, free, milliseconds
+from bridle.engine.temporal.plan.scope import Scope, conjoin, free, milliseconds
 from bridle.engine.temporal.plan.seek import key
 from bridle.language.temporal.ast import Comparison, Condition, Count, Exists, Formerly, Sum
+from bridle.language.temporal.tree import conjuncts
 
 if TYPE_CHECKING:
     from bridle.engine.temporal.plan.compiler import Compiler

@@ -21,7 +21,7 @@ from bridle.engine.temporal.plan import aggregates, continuity, seek, standing, 
 from bridle.engine.temporal.plan.collect import named
 from bridle.engine.temporal.plan.moment import UNKNOWN, Moment
 from bridle.engine.temporal.plan.patterns import Pattern
-from bridle.engine.temporal.plan.scope import Scope, conjuncts, free, stripped
+from bridle.engine.temporal.plan.scope import Scope, free, stripped
 from bridle.language.temporal.ast import (
     And,
     Comparison,
@@ -38,6 +38,7 @@ from bridle.language.temporal.ast import (
     Tp,
     Variable,
 )
+from bridle.language.temporal.tree import conjuncts
 from bridle.model.errors import UsageError
 
 Check: TypeAlias = Callable[[Moment, int, int], bool]

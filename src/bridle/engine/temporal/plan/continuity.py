@@ -15,13 +15,13 @@ from bridle.engine.temporal.plan.patterns import pattern
 from bridle.engine.temporal.plan.scope import (
     Scope,
     conjoin,
-    conjuncts,
     free,
     milliseconds,
     stripped,
 )
 from bridle.engine.temporal.plan.seek import distinct, latest, seek, visits
 from bridle.language.temporal.ast import Condition, Since
+from bridle.language.temporal.tree import conjuncts
 
 if TYPE_CHECKING:
     from bridle.engine.temporal.plan.compiler import Check, Compiler, Rows

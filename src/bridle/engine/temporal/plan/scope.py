@@ -24,6 +24,7 @@ from bridle.language.temporal.ast import (
     Variable,
     Window,
 )
+from bridle.language.temporal.tree import conjuncts
 
 
 class Scope(Struct, frozen=True):
@@ -55,19 +56,6 @@ class Scope(Struct, frozen=True):
 def milliseconds(window: Window) -> int:
     """Return the length of a window."""
     return window.seconds * 1000
-
-
-def conjuncts(condition: Condition) -> list[Condition]:
-    """Return the conjuncts of a chain of `&&`, however it leans, from left to right."""
-    found: list[Condition] = []
-    rest = [condition]
-    while rest:
-        node = rest.pop()
-        if isinstance(node, And):
-            rest += [node.right, node.left]
-        else:
-            found.append(node)
-    return found
 
 
 def conjoin(parts: Sequence[Condition]) -> Condition:

@@ -14,8 +14,9 @@ from bridle.engine.temporal.index.record import Record
 from bridle.engine.temporal.plan import terms
 from bridle.engine.temporal.plan.moment import Moment
 from bridle.engine.temporal.plan.patterns import KeyTerm, Pattern, pattern
-from bridle.engine.temporal.plan.scope import Scope, conjoin, conjuncts, milliseconds
+from bridle.engine.temporal.plan.scope import Scope, conjoin, milliseconds
 from bridle.language.temporal.ast import Condition, Formerly, Predicate, Previous
+from bridle.language.temporal.tree import conjuncts
 
 if TYPE_CHECKING:
     from bridle.engine.temporal.plan.compiler import Check, Compiler, Rows

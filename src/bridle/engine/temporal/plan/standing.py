@@ -16,7 +16,7 @@ from bridle.engine.temporal.index.tally import TallySpec
 from bridle.engine.temporal.index.tracker import GuardSpec, TrackerSpec
 from bridle.engine.temporal.plan.moment import Moment
 from bridle.engine.temporal.plan.patterns import KeyTerm, Pattern, pattern
-from bridle.engine.temporal.plan.scope import Scope, conjuncts, milliseconds, stripped
+from bridle.engine.temporal.plan.scope import Scope, milliseconds, stripped
 from bridle.engine.temporal.plan.seek import fixed, key
 from bridle.language.temporal.ast import (
     Comparison,
@@ -26,6 +26,7 @@ from bridle.language.temporal.ast import (
     Variable,
     Window,
 )
+from bridle.language.temporal.tree import conjuncts
 
 if TYPE_CHECKING:
     from bridle.engine.temporal.plan.compiler import Check, Compiler
