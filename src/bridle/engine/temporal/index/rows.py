@@ -41,12 +41,13 @@ class BlockSpec(Struct, frozen=True):
 
 
 class Made(Struct, frozen=True, gc=False):
-    """A row as its event makes it."""
+    """A row as its event makes it. `alone` is the row where it is the only one that is blocked."""
 
     key: RowKey
     output: Key
     value: int
     joins: tuple[Key, ...]
+    alone: tuple[RowKey]
 
 
 class Maker:
@@ -79,11 +80,13 @@ class Maker:
             row = (record.position, *_as_tuple(row))
             output = (record.position, *_as_tuple(output))
         value = fields[spec.value] if spec.value >= 0 else 0
+        key = self._group(fields), row
         return Made(
-            (self._group(fields), row),
+            key,
             output,
             value if isinstance(value, int) else 0,
             tuple([join(fields) for join in self._joins]),
+            (key,),
         )
 
 

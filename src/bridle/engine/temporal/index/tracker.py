@@ -73,14 +73,11 @@ class _Trial(Struct, frozen=True):
     told: dict[Key, tuple[int, int]]
 
 
-class _Row:
-    __slots__ = ("counted", "made", "position", "time")
-
-    def __init__(self, made: Made, position: int, time: int) -> None:
-        self.made = made
-        self.position = position
-        self.time = time
-        self.counted = False
+class _Row(Struct, gc=False):
+    made: Made
+    position: int
+    time: int
+    counted: bool = False
 
 
 class _Group:
@@ -291,7 +288,8 @@ class Tracker:
         if row is None:
             row = self._rows[key] = _Row(made, record.position, record.time)
             for guard, join in zip(self._guards, made.joins, strict=True):
-                guard.members[join] = _with(guard.members.get(join, ()), key)
+                others = guard.members.get(join)
+                guard.members[join] = _with(others, key) if others else made.alone
         else:
             self._rows.move_to_end(key)
         row.time, row.position = record.time, record.position
