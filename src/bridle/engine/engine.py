@@ -92,6 +92,13 @@ class Engine:
         except Exception:
             return Refusal(ReasonCode.INTERNAL, "the result could not be read")
 
+    def result_parts(self, tool: str, text: str) -> Typed | None:
+        """Read of a result what can be read, for its event. None where nothing can."""
+        try:
+            return self._normaliser.output_parts(tool, text)
+        except Exception:
+            return None
+
     def has_release_rules(self, tool: str) -> bool:
         """Whether an enforced forbid can match a result of the tool, for any declared agent.
 

@@ -270,3 +270,30 @@ def test_once_an_event_is_gone_no_digest_confirms_a_guess_of_it(desk: LongDesk) 
     assert desk.core.marker.digest(structs.replace(row, salt="")) != digest
     desk.done(calls.MissionVerb(mission=desk.mission, verb="close", as_user="ana"))
     assert row.salt not in repr(desk.core.write(lambda turn: turn.tx.find(EventRow)))
+
+
+@pytest.mark.parametrize(
+    ("result", "seen"),
+    [
+        ('{"body":"secret"}', ["body"]),
+        ('{"body":"secret","x":1}', ["body"]),
+        ('{"body":"secret","pin":5}', ["body"]),
+        ('{"body":"secret","pin":null}', ["body"]),
+        ('{"pin":"1"}', ["pin"]),
+        ('{"body":["secret"]}', []),
+        ('{"body":{"body":"secret"}}', []),
+        ('{"body":"secret","body":"other"}', []),
+        ('["secret"]', []),
+        ("secret", []),
+    ],
+)
+def test_a_result_that_does_not_fit_its_schema_is_seen_as_far_as_it_can_be_read(
+    desk: LongDesk, result: str, seen: list[str]
+) -> None:
+    """One property too many, and no rule over what was read saw any of it."""
+    attempt = desk.act("note.read", "r", id=1).attempt
+    desk.observe(attempt, Outcome(OutcomeKind.OK, output=result))
+    fields = desk.events()[-1].fields
+    assert [name for name in ("body", "pin") if f"output.{name}" in fields] == seen
+    if "body" in seen:
+        assert fields["output.body"] == desk.core.atoms.text("secret")

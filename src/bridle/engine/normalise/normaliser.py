@@ -17,6 +17,7 @@ from bridle.bundle.schema.shape import Record, Typing, input_typing, output_typi
 from bridle.engine.case import Refusal, Typed
 from bridle.engine.normalise.canonical import Canon, NotCanonicalError, path_text
 from bridle.engine.normalise.encoding import digest_of, digest_of_result
+from bridle.engine.normalise.parts import readable
 from bridle.engine.normalise.places import Meaning, Place, compile_places, meaning_of, place_of
 from bridle.engine.normalise.projection import (
     RecordProjector,
@@ -26,6 +27,7 @@ from bridle.engine.normalise.projection import (
 )
 from bridle.engine.normalise.steering import reaches, steering
 from bridle.engine.strict_json import parse_arguments, parse_result
+from bridle.language.plain import is_object
 from bridle.model.errors import BundleError
 from bridle.model.reason import ReasonCode
 
@@ -106,6 +108,19 @@ class Normaliser:
         if not form.conforms(value):
             return _mismatch(form, value)
         return Typed(text, value, digest_of_result(tool, value, form.place))
+
+    def output_parts(self, tool: str, text: str) -> Typed | None:
+        """Read a result as far as that can be done: all of it, or the parts of their own type."""
+        found = self.output(tool, text)
+        if isinstance(found, Typed):
+            return found
+        limits = self._limits
+        value = parse_result(text, size=limits.result_bytes, depth=limits.depth)
+        known = self._tools.get(tool)
+        shape = output_typing(known.output or {}).shape if known is not None else None
+        if not is_object(value) or not isinstance(shape, Record):
+            return None
+        return Typed(text, readable(value, shape), "")
 
     def steering(self, tool: str, value: Any, but: frozenset[tuple[str, ...]]) -> Any:
         """Return what of a tool's arguments steers its effect, without what stands at `but`.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from bridle.engine.case import Case, MissionView, Refusal, Typed
+from bridle.engine.case import Case, MissionView, Typed
 from bridle.engine.temporal.event import Event
 from bridle.engine.temporal.occurrence import NAMESPACE
 from bridle.governor.ground.turn import Turn
@@ -173,8 +173,9 @@ def output_of(turn: Turn, tool: str, outcome: Outcome) -> Typed | None:
     """Return a result as far as policies can see it."""
     if outcome.opaque or tool not in turn.engine.bundle.tools:
         return None
-    found = turn.engine.result(tool, outcome.output or "null")
-    return None if isinstance(found, Refusal) else found
+    # INVARIANT: I2 — a result that does not fit its schema reaches the agent all the same, so what
+    # rules look for in it is seen.
+    return turn.engine.result_parts(tool, outcome.output or "null")
 
 
 def _bare(turn: Turn, case: Case, kind: EventKind, error: str) -> Event:
