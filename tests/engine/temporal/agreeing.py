@@ -7,7 +7,7 @@ from bridle.engine.temporal.atoms import Atomiser
 from bridle.engine.temporal.partition import Partition
 from bridle.engine.temporal.program import Program
 from engine.temporal import random_conditions
-from engine.temporal.library_shapes import Shapes, call
+from engine.temporal.library_shapes import Shapes, Within, call
 from engine.temporal.random_conditions import Conditions, leaf, reader
 
 ATOMS = Atomiser()
@@ -37,6 +37,12 @@ class Story:
         """Conditions of the shapes of the library, or of one of them."""
         rng = random.Random(seed)
         return cls(rng, [Shapes(rng).one(kind) for _ in range(conditions)], call)
+
+    @classmethod
+    def of_shapes_within(cls, seed, conditions=6):
+        """Conditions of those shapes within others."""
+        rng = random.Random(seed)
+        return cls(rng, [Within(rng).one() for _ in range(conditions)], call)
 
     def play(self, length, disturb=lambda _: None):
         """Ask about each event, and some that never come; return the first difference."""

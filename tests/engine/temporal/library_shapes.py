@@ -159,6 +159,58 @@ class Shapes:
         )
 
 
+class Within(Shapes):
+    """The same shapes within joins and operators, also asked for each value of a variable."""
+
+    variable = ""
+
+    def key(self):
+        if self.variable and self.rng.random() < 0.8:
+            return f"{self.rng.choice(('input.user', 'input.to', 'who'))}: {self.variable}, "
+        return super().key()
+
+    def one(self, kind=None):
+        return read(getattr(self, kind or self.rng.choice(self.around))())
+
+    around = ("joined", "counted", "formerly", "previous", "left_of_since", "anchor", "both")
+
+    def any(self, variable=""):
+        self.variable = variable
+        text = getattr(self, self.rng.choice(self.every))()
+        self.variable = ""
+        return text
+
+    def event(self):
+        return CALL.format(self.action(), self.rng.choice(("request", "response", "error")))
+
+    def each(self):
+        field = self.rng.choice(("input.user", "input.to", "who"))
+        return f"formerly within {self.window()} {self.event()}{{ {field}: z }}"
+
+    def joined(self):
+        asked = f"{self.rng.choice(('', '!'))}({self.any('z')})"
+        return f"exists (z: String). (({self.each()}) && {asked})"
+
+    def counted(self):
+        return f"(count for (z: String). where ({self.each()} && ({self.any('z')}))) {self.bound()}"
+
+    def formerly(self):
+        return f"formerly within {self.window()} ({self.event()}{{ }} && ({self.any()}))"
+
+    def previous(self):
+        return f"previous within {self.window()} ({self.joined()})"
+
+    def left_of_since(self):
+        left = f"{self.rng.choice(('', '!'))}({self.any()})"
+        return f"({left}) since within {self.window()} {self.event()}{{ {self.key()}}}"
+
+    def anchor(self):
+        return f"!{self.event()}{{ }} since within {self.window()} ({self.any()})"
+
+    def both(self):
+        return f"!({self.any()}) && ({self.any()})"
+
+
 def call(rng: random.Random, time: int) -> Event:
     """An event of a few calls, users and recipients: enough for rows to meet."""
     kind = rng.choice(("request", "request", "response", "error"))
