@@ -36,6 +36,9 @@ NULL: Atom = "n"
 _DECIMAL = re.compile(r"(-?)0*+([0-9]{0,15})\.([0-9]{1,4})")
 
 
+_ENTITIES = 1_024
+
+
 def _as_is(text: str) -> str:
     return text
 
@@ -50,6 +53,8 @@ class Atomiser:
     def __init__(self, keyed: Callable[[str], str] | None = None, *, ordered: bool = False) -> None:
         self._keyed = keyed or _as_is
         self._ordered = ordered
+        # Agents, systems and users recur in every event. A hint: threads may both write to it.
+        self._entities: dict[tuple[str, str], Atom] = {}
 
     def text(self, value: str) -> Atom:
         """Return the atom of a string."""
@@ -61,7 +66,13 @@ class Atomiser:
 
     def entity(self, kind: str, name: str) -> Atom:
         """Return the atom of an entity: its qualified type, and its id."""
-        return "e:" + self._keyed(f'{kind}::"{name}"')
+        known = self._entities.get((kind, name))
+        if known is not None:
+            return known
+        if len(self._entities) >= _ENTITIES:
+            self._entities.clear()
+        made = self._entities[kind, name] = "e:" + self._keyed(f'{kind}::"{name}"')
+        return made
 
     def decimal(self, text: str) -> Atom:
         """Return the atom of a decimal: by value, or by spelling where Cedar would refuse it."""

@@ -17,6 +17,7 @@ from bridle.engine.temporal.occurrence import Occurrences
 from bridle.model.event import EventKind
 from bridle.model.reason import ReasonCode
 
+_TRUTHS: frozenset[type] = frozenset((bool,))
 NO_HISTORY = "the history that a policy looks back on is not at hand"
 
 
@@ -84,6 +85,6 @@ def _asked(history: History, scope: str, names: tuple[str, ...], view: View) -> 
     answer = history.ask(scope, view.agent, names, view.event, view.read)
     found = {name: answer[name] for name in names}
     # INVARIANT: I2. Only the two truths are answers.
-    if any(type(truth) is not bool for truth in found.values()):
+    if not _TRUTHS.issuperset(map(type, found.values())):
         raise UnknownHistoryError(ReasonCode.HISTORY_INCOMPLETE, NO_HISTORY)
     return found
