@@ -303,6 +303,8 @@ _TRACKER = {
         ("            if last is not None and guard.blocks(last, newest", "            if False and guard.blocks(last, newest"),
     ),
     "only rows come to an end": (
+        ("        self._shortest = min([spec.window, *(guard.window for guard in spec.guards)])\n",
+         "        self._shortest = spec.window\n"),
         ("            for guard in self._guards\n            if guard.last\n", "            for guard in ()\n"),
     ),
     "a row is as old as its first event": (
