@@ -52,7 +52,10 @@ class Author:
 
     def _since(self, depth: int, bound: Bound) -> ast.Condition:
         if self.rnd.random() < 0.2:
-            return ast.Since(self._bare(), self.window(), self._bare())
+            left = self._bare()
+            if self.rnd.random() < 0.4:
+                left = ast.And(ast.Not(left), ast.Not(self._bare()))
+            return ast.Since(left, self.window(), self._bare())
         left = self._during(depth - 1, bound)
         return ast.Since(left, self.window(), self.test(depth - 1, bound))
 
