@@ -7,8 +7,8 @@ import pytest
 import bridle
 
 COMMANDS = [
-    "demo", "init", "check", "test", "pin", "activate", "decide", "serve", "mcp", "status",
-    "missions", "approvals", "agents", "operator", "kill", "resume", "audit",
+    "demo", "init", "check", "test", "pin", "activate", "decide", "policy", "serve", "mcp",
+    "status", "missions", "approvals", "explain", "agents", "operator", "kill", "resume", "audit",
 ]  # fmt: skip
 
 NEED_A_GOVERNOR = [
@@ -19,6 +19,7 @@ NEED_A_GOVERNOR = [
     ["missions", "close", "mis_x"],
     ["missions", "attempts"],
     ["missions", "settle", "att_x", "ok"],
+    ["explain", "act_x"],
     ["approvals"],
     ["approvals", "show", "apr_x"],
     ["approvals", "approve", "apr_x", "--as", "me"],

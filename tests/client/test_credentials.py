@@ -56,7 +56,11 @@ def test_an_embedded_governor_asks_for_the_key_too(office: Path) -> None:
     with bridle.open(office, embedded=True) as gov:
         refunds = gov.start_mission("refund-desk", user="ana").agent("refunds")
         with pytest.raises(bridle.Held) as held:
-            refunds.call("payments.refund", {"order": 1, "amount": 300}, effect=lambda **_: None)
+            refunds.call(
+                "payments.refund",
+                {"order": 1, "customer": "C-20417", "amount": 300},
+                effect=lambda **_: None,
+            )
         with pytest.raises(RefusedError) as refused:
             gov.approve(held.value.approval_id, as_user="ben")
         assert refused.value.code == "key_needed"

@@ -166,6 +166,7 @@ OPERATOR_CALLS = [
     calls.Unkill(scope="all"),
     calls.Settle(attempt="att", outcome=calls.Outcome(kind="ok")),
     calls.Attempts(),
+    calls.Explain(action="act"),
     calls.Activate(digest="d"),
     calls.Redact(record=1, basis="b"),
     calls.RotateLogKey(),

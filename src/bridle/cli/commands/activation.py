@@ -13,8 +13,9 @@ from bridle.cli import choice, terminal
 from bridle.cli.commands.bundles import describe
 from bridle.cli.operator import connected, connected_or_opened
 from bridle.cli.root import Command
+from bridle.client.bridle import Bridle
 from bridle.client.opening import installed_sockets, sockets_at
-from bridle.model.errors import BundleError, UsageError
+from bridle.model.errors import BundleError, RefusedError, UsageError
 
 _MARKS = {"added": ("+", "ok"), "changed": ("~", "warning"), "removed": ("-", "error")}
 
@@ -53,8 +54,19 @@ def activate(bundle: Path, yes: bool, as_user: str, as_json: bool) -> None:
             raise click.Abort
         with connected_or_opened(bundle) as governor:
             governor.activate(loaded.digest, as_user=as_user)
-            history = governor.status()["history"]
+            history = _history(governor)
     _done(loaded.digest, already=already, changes=changes, history=history, as_json=as_json)
+
+
+def _history(governor: Bridle) -> list[dict[str, Any]]:
+    """What the bundle that was just activated knows of the past, where we may still ask."""
+    try:
+        return list(governor.status()["history"])
+    except RefusedError as refused:
+        # The new bundle names another key, or none, for whoever proved one: the activation stands.
+        if refused.code == "key_changed":
+            return []
+        raise
 
 
 def _by_digest(sockets: Path, *, yes: bool, as_user: str, as_json: bool) -> None:
@@ -72,7 +84,7 @@ def _by_digest(sockets: Path, *, yes: bool, as_user: str, as_json: bool) -> None
             if not (yes or _agreed()):
                 raise click.Abort
             governor.activate(digest, as_user=as_user)
-            history = governor.status()["history"]
+            history = _history(governor)
     _done(digest, already=already, changes={}, history=history, as_json=as_json)
 
 
