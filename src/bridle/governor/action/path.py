@@ -9,7 +9,7 @@ from __future__ import annotations
 from msgspec import structs
 
 from bridle.engine.case import Refusal
-from bridle.governor.action import attempts, judging, repeats, rulings
+from bridle.governor.action import attempts, judging, overtaking, repeats, rulings
 from bridle.governor.action.repeats import Refused
 from bridle.governor.action.rulings import Asked
 from bridle.governor.action.standing import (
@@ -132,7 +132,7 @@ def _gate(at: Standing, row: ActionRow, definition: str) -> Reason | None:
     stop = obstacle(at, row.tool)
     if stop is None and (definition or row.definition):
         stop = redefined(at.bundle.tools[row.tool], definition)
-    return stop
+    return stop or overtaking.overtaken(at, row)
 
 
 def _gate_record(at: Standing, action: str, reason: Reason) -> Verdict:

@@ -248,7 +248,7 @@ def _row(asked: Asked, ruling: Ruling) -> ActionRow:
     at, turn, before = asked.at, asked.turn, asked.row
     sealed = before.sealed if before is not None else b""
     if ruling.effect.runs and ruling.typed is not None:
-        kept = vault.Kept(requested=asked.call.args, args=ruling.typed.text)
+        kept = vault.Kept(requested=asked.call.args, args=ruling.typed.text, recalled=turn.recalled)
         sealed = turn.seal(at.mission.id, asked.id, kept)
     salt = before.salt if before is not None else ""
     if not (sealed or salt):

@@ -24,6 +24,8 @@ class Kept(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 
     `args` may execute; `output` is the result as the effect returned it, `released` as the agent
     may see it where a release rewrote it. `judged` says that a rule has judged the output.
+    `recalled` is what history said of an action that waits for its start: by partition, the truth
+    of each condition.
     """
 
     requested: str = ""
@@ -34,6 +36,7 @@ class Kept(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     released: str = ""
     judged: bool = False
     reasons: list[dict[str, str]] = []
+    recalled: dict[str, dict[str, bool]] = {}
 
 
 class Payload(Protocol):
