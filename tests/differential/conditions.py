@@ -26,6 +26,8 @@ class Author:
 
     def leaf(self, depth: int) -> ast.Condition:
         """Write a whole condition."""
+        if self.rnd.random() < 0.3:
+            return self._hidden(0, {}) if self.rnd.random() < 0.25 else self._standing()
         count = self.rnd.choice([1, 1, 1, 1, 2])
         return trees.chain([self.test(depth, {}) for _ in range(count)])
 
@@ -87,12 +89,33 @@ class Author:
             body = ast.And(body, self.test(depth - 1, inner))
         return ast.Exists(ast.Binder(name, kind), body)
 
+    def _standing(self) -> ast.Condition:
+        """Ask how many rows stand, or for their sum, and of nothing else."""
+        sums = self.rnd.random() < 0.4
+        need: Bound = {f"v{next(self._names)}": LONG} if sums else {}
+        for _ in range(self.rnd.choice([0, 1, 1]) if sums else self.rnd.choice([1, 2, 2])):
+            need[f"v{next(self._names)}"] = self.rnd.choice([STRING, STRING, LONG, self.world.user])
+        if self.rnd.random() < 0.35:
+            need[f"v{next(self._names)}"] = ast.TIMEPOINT
+        body = self._unanswered(0, {}, need)
+        if self.rnd.random() < 0.25:
+            body = ast.Formerly(self.window(), self._atoms({}, need))
+        first, *others = [ast.Binder(name, kind) for name, kind in need.items()]
+        hidden = [b for b in others if self.rnd.random() < 0.6]
+        for binder in hidden:
+            body = ast.Exists(binder, body)
+        shown = tuple(b for b in (first, *others) if b not in hidden)
+        number = ast.Sum(first.name, shown, body) if sums else ast.Count(shown, body)
+        limit = ast.IntegerLiteral(self.rnd.choice([0, 1, 1, 2, 2, 3, 4]))
+        return ast.Comparison(self.rnd.choice(["==", "==", *ORDERINGS]), number, limit)
+
     def _hidden(self, depth: int, bound: Bound) -> ast.Condition:
         """Bind a name, bind it again within, and use it afterwards."""
         name, kind = f"v{next(self._names)}", self._bindable()
+        other, its = f"v{next(self._names)}", self._bindable()
         binder, plain = ast.Binder(name, kind), {name: kind}
-        parts = [self.binding(self.rnd.choice([0, 1]), bound, plain)]
-        again = self.binding(self.rnd.choice([0, 1]), bound, plain)
+        parts = [self.binding(self.rnd.choice([0, 1]), bound, {**plain, other: its})]
+        again = self.binding(self.rnd.choice([0, 1]), {**bound, other: its}, plain)
         if self.rnd.random() < 0.4:
             number = ast.Count((binder,), again), ast.IntegerLiteral(self.rnd.choice([0, 1, 2]))
             parts.append(ast.Comparison(self.rnd.choice(["==", *ORDERINGS]), *number))
@@ -100,7 +123,7 @@ class Author:
             parts.append(ast.Exists(binder, again))
         if self.rnd.random() < 0.7:
             parts.append(self.filter(0, plain))
-        return ast.Exists(binder, trees.chain(parts))
+        return ast.Exists(ast.Binder(other, its), ast.Exists(binder, trees.chain(parts)))
 
     def _counted(self, bound: Bound) -> ast.Condition:
         return self._aggregate(1, bound)

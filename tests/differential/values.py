@@ -5,8 +5,8 @@ from random import Random
 from differential.worlds import BOOL, DECIMAL, LONG, STRING, Type, World
 
 LAST = 2**63 - 1
-STRINGS = ["a", "a", "b", "b", "c", "", "A", "1", "true", "é", "a b"]
-LONGS = [0, 1, 1, 2, 2, 3, -1, 7]
+STRINGS = [*"aaaaaaaabbbbbb", "c", "", "A", "1", "true", "é", "a b"]
+LONGS = [0, 1, 1, 1, 1, 2, 2, 2, 3, -1, 7]
 ENDS = [LAST, LAST - 1, -LAST - 1, -LAST, LAST // 2, LAST // 2 + 1]
 DECIMALS = ["1.0", "1.00", "01.0", "2.5", "0.0", "-0.0", "-1.0", "1.0001"]
 TAGS = [[], ["a"], ["a", "b"], ["b", "a"], ["b"]]
