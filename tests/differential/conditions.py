@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
+import msgspec
+
 from bridle.language.temporal import ast
 from differential import trees, values
 from differential.worlds import BOOL, DECIMAL, LONG, STRING, Slot, Type, World
@@ -27,7 +29,7 @@ class Author:
     def leaf(self, depth: int) -> ast.Condition:
         """Write a whole condition."""
         if self.rnd.random() < 0.3:
-            return self._hidden(0, {}) if self.rnd.random() < 0.25 else self._standing()
+            return self.rnd.choices([self._hidden_now, self._standing, self._plain], [2, 5, 4])[0]()
         count = self.rnd.choice([1, 1, 1, 1, 2])
         return trees.chain([self.test(depth, {}) for _ in range(count)])
 
@@ -68,7 +70,7 @@ class Author:
         inner = self.test(depth if self.rnd.random() < 0.3 else 0, bound)
         return inner if self.rnd.random() < 0.25 else ast.Not(inner)
 
-    def _bare(self) -> ast.Condition:
+    def _bare(self) -> ast.Predicate:
         """Write a predicate on all events of a kind."""
         made = self._predicate_of({}, {})
         assert made is not None
@@ -88,6 +90,31 @@ class Author:
         if self.rnd.random() < 0.3:
             body = ast.And(body, self.test(depth - 1, inner))
         return ast.Exists(ast.Binder(name, kind), body)
+
+    def _hidden_now(self) -> ast.Condition:
+        return self._hidden(0, {})
+
+    def _plain(self) -> ast.Condition:
+        """Write one of the shortest conditions in which windows, runs and fields decide."""
+        short = [ast.Window(seconds, "s") for seconds in (1, 2, 3, 5)]
+        near, far = self.rnd.choice(short), self.rnd.choice(short)
+        one, other = self._bare(), self._bare()
+        kind = self.rnd.random()
+        if kind < 0.25:
+            return ast.Formerly(near, ast.And(one, ast.Formerly(far, other)))
+        if kind < 0.5:
+            left = one if self.rnd.random() < 0.7 else ast.Not(one)
+            return ast.Since(left, ast.Window(10, "s"), self.rnd.choice([one, other]))
+        slots = self.rnd.sample(self.world.fields(one.action, one.kind), 2)
+        said, denied = ([self._field(s) for s in slots] for _ in range(2))
+        body = ast.And(
+            msgspec.structs.replace(one, fields=tuple(said[: self.rnd.choice([0, 1, 2])])),
+            ast.Not(msgspec.structs.replace(one, fields=tuple(denied))),
+        )
+        return ast.Formerly(ast.Window(10, "s"), body)
+
+    def _field(self, slot: Slot) -> ast.Field:
+        return ast.Field(slot.path, self.ground(slot.type))
 
     def _standing(self) -> ast.Condition:
         """Ask how many rows stand, or for their sum, and of nothing else."""
@@ -253,7 +280,9 @@ class Author:
             parts = [ast.Since(answer, self.window(), anchor)]
         if self.rnd.random() < 0.7 or isinstance(parts[0], ast.Formerly):
             answer = self._answer(anchor, seen, plain)
-            parts.append(ast.Not(ast.Formerly(self.window(), answer)))
+            brief = ast.Window(self.rnd.choice([1, 2, 3, 5]), "s")
+            window = brief if self.rnd.random() < 0.6 else self.window()
+            parts.append(ast.Not(ast.Formerly(window, answer)))
         numbers = {n: kind for n, kind in need.items() if kind == LONG}
         if numbers and self.rnd.random() < 0.3:
             limit = ast.IntegerLiteral(self.rnd.choice([0, 1, 2]))

@@ -16,7 +16,7 @@ from differential import comparing
 from differential.mutants import MUTANTS
 
 TESTS = Path(__file__).resolve().parents[2]
-CASES = 5000
+CASES = 4000
 
 pytestmark = pytest.mark.slow
 
