@@ -91,10 +91,11 @@ class _Playing:
         made = spoiling.spoiled(rnd, case.world, case.policy)
         if made is not None:
             name, policy = made
-            if not self._accepted(
-                msgspec.structs.replace(case, policy=policy), "spoiled, accepted"
-            ):
-                self.tally[f"spoiled: {name}"] += 1
+            self.tally[f"spoiled: {name}"] += 1
+            damaged = msgspec.structs.replace(case, policy=policy)
+            # Not every damage does harm: a field may be named twice, another operator may fit.
+            if not self._accepted(damaged, "spoiled, accepted"):
+                self.tally["spoiled, refused"] += 1
 
     def _accepted(self, case: Case, name: str) -> bool:
         self.phase("reference")

@@ -46,5 +46,6 @@ def test_twenty_thousand_cases_find_no_difference(count, pytestconfig):
     assert met["cases"] >= wanted
     assert [name for name in sorted(MET) if met[name] < wanted // 500] == []
     assert [w.__name__ for w in WAYS if met[f"spoiled: {w.__name__}"] < wanted // 10_000] == []
+    assert met["spoiled, refused"] >= wanted // 100
     discarded = sum(n for name, n in met.items() if name.startswith("discarded"))
     assert discarded < wanted // 200
