@@ -104,6 +104,23 @@ def test_the_body_of_a_macro_is_read_when_the_reference_reads_it(text: str) -> N
     agree(f"def temporal m({_PARAMETERS}) {{ {text} }};")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'decimal("1.0") == ?a',
+        '(decimal("1.0") == ?a)',
+        '?a == decimal("1.0")',
+        'decimal("1.0")',
+        "tp(?n)",
+        "(tp(?n))",
+        "tp(?n) && ?p",
+        "?p && tp(?n)",
+    ],
+)
+def test_how_the_body_of_a_macro_may_begin(text: str) -> None:
+    agree(f"def temporal m({_PARAMETERS}, ?p) {{ {text} }};")
+
+
 @pytest.mark.slow
 @settings(max_examples=300)
 @given(damaged(macros=False).filter(affordable), damaged(macros=True).filter(affordable))

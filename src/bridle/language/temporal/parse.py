@@ -59,9 +59,10 @@ def body(source: Source, start: int, end: int) -> Condition | Aggregate:
     Raises `LanguageError` with the place.
     """
     reader = _Conditions(source, start, end)
-    if reader.text == "tp" and reader.ahead(1).text == "(":
-        # The grammar of record tries a value first, and takes this for a call.
-        reader.fail("the body of a macro does not begin with `tp`", hint="put it in parentheses")
+    if reader.text in {"tp", "decimal"} and reader.ahead(1).text == "(":
+        # The grammar of record tries a macro's call first, and takes these for one.
+        message = f"the body of a macro does not begin with `{reader.text}`"
+        reader.fail(message, hint="put it in parentheses")
     found = reader.aggregate() if reader.at_aggregate() else reader.condition()
     reader.finish("an aggregate that is compared to something goes in parentheses")
     return _bounded(source, start, found)
