@@ -9,14 +9,82 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
+from bridle.model import delegation
+from bridle.model.call import AgentCall, Call, OperatorCall, Proof
+from bridle.model.delegation import (
+    Accept,
+    Delegations,
+    GrantOf,
+    Keys,
+    KeyVerb,
+    Offer,
+    Revoke,
+    RevokeGrant,
+    StatusSnapshot,
+)
 from bridle.model.outcome import Outcome
 from bridle.model.verdict import Release, Verdict
 
-
-class Call(Struct, frozen=True, forbid_unknown_fields=True, tag_field="op", kw_only=True):
-    """Base of all requests."""
+__all__ = [
+    "AGENT_CALLS",
+    "OPERATOR_CALLS",
+    "REPLIES",
+    "Accept",
+    "Activate",
+    "AddPrompt",
+    "AgentCall",
+    "Agents",
+    "Answer",
+    "ApprovalOf",
+    "Approvals",
+    "Attempts",
+    "Beat",
+    "Begin",
+    "Call",
+    "Caller",
+    "CloseSession",
+    "Decide",
+    "Delegations",
+    "Done",
+    "EndException",
+    "Exceptions",
+    "Explain",
+    "Failed",
+    "Fenced",
+    "GrantOf",
+    "IdentityVerb",
+    "Judged",
+    "KeyVerb",
+    "Keys",
+    "Kill",
+    "Listing",
+    "Login",
+    "MissionVerb",
+    "Missions",
+    "Observe",
+    "Offer",
+    "Offered",
+    "OpenSession",
+    "Opened",
+    "OperatorCall",
+    "Proof",
+    "Redact",
+    "Redeem",
+    "Released",
+    "Reply",
+    "Revoke",
+    "RevokeGrant",
+    "RotateLogKey",
+    "Settle",
+    "StartMission",
+    "Status",
+    "StatusSnapshot",
+    "Terms",
+    "ToolsOf",
+    "Unkill",
+]
 
 
 class Login(Call, frozen=True, kw_only=True, tag="login"):
@@ -35,18 +103,13 @@ class Login(Call, frozen=True, kw_only=True, tag="login"):
 # --- what an agent's process may ask -------------------------------------------------------------
 
 
-class AgentCall(Call, frozen=True, kw_only=True):
-    """A request made with a session's handle, which names mission, agent and executor."""
-
-    session: str
-
-
 class Decide(AgentCall, frozen=True, kw_only=True, tag="decide"):
     """Judge an action. With `start`, an allow or modify is also started in the same transaction.
 
     `args` is the exact JSON text of the arguments. `definition` is the SHA-256 (hex) of the tool's
     definition as the adapter sees it now (empty: it sees none). One that is not the tool's pin
     denies `tool_changed`, as does a tool without a pin; the adapter `mcp` always has to see one.
+    `requester` is the grant (its digest) of the agent that this one serves: then both must allow.
     """
 
     tool: str
@@ -55,6 +118,7 @@ class Decide(AgentCall, frozen=True, kw_only=True, tag="decide"):
     adapter: str = "python"
     start: bool = False
     definition: str = ""
+    requester: str = ""
 
 
 class Begin(AgentCall, frozen=True, kw_only=True, tag="begin"):
@@ -82,7 +146,7 @@ class Observe(AgentCall, frozen=True, kw_only=True, tag="observe"):
 
     attempt: str
     outcome: Outcome
-    used: dict[str, str] = {}
+    used: dict[str, str] = field(default_factory=dict[str, str])
 
 
 class ApprovalOf(AgentCall, frozen=True, kw_only=True, tag="approval_of"):
@@ -111,12 +175,6 @@ class ToolsOf(AgentCall, frozen=True, kw_only=True, tag="tools_of"):
 
 
 # --- what an operator may ask --------------------------------------------------------------------
-
-
-class OperatorCall(Call, frozen=True, kw_only=True):
-    """A request that needs the operator's connection. `as_user` names the human."""
-
-    as_user: str = ""
 
 
 class StartMission(OperatorCall, frozen=True, kw_only=True, tag="start_mission"):
@@ -148,11 +206,18 @@ class AddPrompt(OperatorCall, frozen=True, kw_only=True, tag="add_prompt"):
 
 
 class OpenSession(OperatorCall, frozen=True, kw_only=True, tag="open_session"):
-    """Open an agent session in a mission. Answers a random handle, stored only as its hash."""
+    """Open an agent session in a mission. Answers a random handle, stored only as its hash.
+
+    `holder` is the public key of this run of the agent: the mission's root grant is bound to it,
+    and what the run asks for is proved with it. Without one nothing can be handed on, and nothing
+    irreversible started. `certificate` as in `Accept`.
+    """
 
     mission: str
     agent: str
     executor: str = ""
+    holder: str = ""
+    certificate: str = ""
 
 
 class CloseSession(OperatorCall, frozen=True, kw_only=True, tag="close_session"):
@@ -241,7 +306,10 @@ class EndException(OperatorCall, frozen=True, kw_only=True, tag="end_exception")
 
 
 class Kill(OperatorCall, frozen=True, kw_only=True, tag="kill"):
-    """Stop a scope: `all`, or `tool`, `agent`, `mission` with their `subject`."""
+    """Stop a scope: `all`, or `tool`, `agent`, `mission`, `grant` with their `subject`.
+
+    A grant is stopped with everything below it.
+    """
 
     scope: str
     subject: str = ""
@@ -311,7 +379,9 @@ class Status(OperatorCall, frozen=True, kw_only=True, tag="status"):
     """State of the governor: active bundle, kills, pending counts, ledger size, level."""
 
 
-AGENT_CALLS = Decide | Begin | Beat | Observe | ApprovalOf | Redeem | ToolsOf
+AGENT_CALLS = (
+    Decide | Begin | Beat | Observe | ApprovalOf | Redeem | ToolsOf | delegation.AGENT_CALLS
+)
 OPERATOR_CALLS = (
     StartMission
     | MissionVerb
@@ -334,6 +404,7 @@ OPERATOR_CALLS = (
     | RotateLogKey
     | Explain
     | Status
+    | delegation.OPERATOR_CALLS
 )
 
 
@@ -357,10 +428,41 @@ class Released(Reply, frozen=True, kw_only=True, tag="release"):
 
 
 class Opened(Reply, frozen=True, kw_only=True, tag="opened"):
-    """Answer to `StartMission` (id) and `OpenSession` (handle)."""
+    """Answer to `StartMission` (id), `OpenSession` and `Accept` (handle).
+
+    `chain` are the links of the session's grant, root first, as compact JWS; they are no secret and
+    no authority without the key. `grant` is the digest of the last.
+    """
 
     id: str
     tools: dict[str, dict[str, Any]] = {}
+    mission: str = ""
+    agent: str = ""
+    grant: str = ""
+    chain: tuple[str, ...] = ()
+
+
+class Offered(Reply, frozen=True, kw_only=True, tag="offered"):
+    """Answer to `Offer`. `notes` say what of the grant can have no effect, and why.
+
+    `reference` is what may travel to the receiver: mission, task and digest, and no secret.
+    """
+
+    grant: str
+    reference: str
+    notes: tuple[str, ...] = ()
+
+
+class Fenced(Reply, frozen=True, kw_only=True, tag="fenced"):
+    """Answer to `Revoke` and `RevokeGrant`: from `epoch` on nothing it covers starts any more.
+
+    `running` are the attempts that had started and not ended: only these may still take effect.
+    `stopped` are grants and sessions that it ends (of a preview: would end).
+    """
+
+    epoch: int
+    running: list[dict[str, Any]] = []
+    stopped: list[dict[str, Any]] = []
 
 
 class Done(Reply, frozen=True, kw_only=True, tag="done"):
@@ -388,7 +490,7 @@ class Failed(Reply, frozen=True, kw_only=True, tag="failed"):
     about: dict[str, str] = {}
 
 
-REPLIES = Judged | Released | Opened | Done | Listing | Failed
+REPLIES = Judged | Released | Opened | Offered | Fenced | Done | Listing | Failed
 
 
 class Caller(Struct, frozen=True, forbid_unknown_fields=True):

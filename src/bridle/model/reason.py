@@ -24,6 +24,18 @@ class ReasonCode(StrEnum):
     OUT_OF_MISSION = "out_of_mission"
     MISSION_NOT_ACTIVE = "mission_not_active"
     EXPIRED = "expired"
+    PROOF_MISSING = "proof_missing"
+    PROOF_INVALID = "proof_invalid"
+    PROOF_REPLAYED = "proof_replayed"
+    PROOF_STALE = "proof_stale"
+    EXECUTOR_NOT_PROVEN = "executor_not_proven"
+    # What it was granted
+    GRANT_INVALID = "grant_invalid"
+    GRANT_EXPIRED = "grant_expired"
+    NOT_GRANTED = "not_granted"
+    REVOKED = "revoked"
+    REQUESTER_MISSING = "requester_missing"
+    REQUESTER_INVALID = "requester_invalid"
     # Policy
     NO_PERMIT = "no_permit"
     FORBIDDEN = "forbidden"

@@ -31,7 +31,8 @@ class GlobalRow(Row, frozen=True, kw_only=True):
     """The one row read in every decision: epoch, active bundle, kills and suspensions in force.
 
     `unscrubbed` says that older copies of what was erased may still lie in the store's files: it is
-    the size of the log when something was erased last, 0 once none are left.
+    the size of the log when something was erased last, 0 once none are left. `revoked` counts what
+    was ever revoked.
     """
 
     TABLE: ClassVar[str] = "globals"
@@ -43,6 +44,7 @@ class GlobalRow(Row, frozen=True, kw_only=True):
     suspended: int = 0
     unscrubbed: int = 0
     told: int = -1
+    revoked: int = 0
 
 
 class BundleRow(Row, frozen=True, kw_only=True):
@@ -90,7 +92,12 @@ class MissionRow(Row, frozen=True, kw_only=True):
 
 
 class SessionRow(Row, frozen=True, kw_only=True):
-    """An agent session. `id` is the SHA-256 (hex) of its random handle."""
+    """An agent session. `id` is the SHA-256 (hex) of its random handle.
+
+    `holder` is the public key of this run of the agent and `grant` the digest of the last link of
+    its chain, both empty where it was opened without a key. `line` names the agents that the task
+    came through, the actor last (`a>b`), where it was handed on; empty for an agent of the mission.
+    """
 
     TABLE: ClassVar[str] = "sessions"
     KEY: ClassVar[str] = "id"
@@ -102,6 +109,10 @@ class SessionRow(Row, frozen=True, kw_only=True):
     opened: int
     method: str
     closed: int = 0
+    holder: str = ""
+    grant: str = ""
+    line: str = ""
+    task: str = ""
 
 
 class IdentityRow(Row, frozen=True, kw_only=True):
@@ -116,6 +127,72 @@ class IdentityRow(Row, frozen=True, kw_only=True):
     status: str
     changed: int
     by: str = ""
+
+
+class IdentityKeyRow(Row, frozen=True, kw_only=True):
+    """A public key of an identity: of a `governor`, `user`, `agent` or `workload`.
+
+    `id` is the key's fingerprint (SHA-256, hex), `key` the key as written. It counts from `since`
+    until `until` (0: without end).
+    """
+
+    TABLE: ClassVar[str] = "identity_keys"
+    KEY: ClassVar[str] = "id"
+    INDEXED: ClassVar[tuple[str, ...]] = ("owner",)
+    id: str
+    owner: str
+    kind: str
+    name: str
+    key: str
+    since: int
+    until: int = 0
+    by: str = ""
+
+
+class GrantRow(Row, frozen=True, kw_only=True):
+    """One link of a chain of grants. `id` is its digest, `parent` that of the link before.
+
+    `sealed` holds the link itself, encrypted with the mission's payload key: its predicates may
+    quote arguments. `key` is the fingerprint of the holder's key; `state` is `offered`, `active`,
+    or `ended`. `issued`, `expires` in milliseconds.
+    """
+
+    TABLE: ClassVar[str] = "grants"
+    KEY: ClassVar[str] = "id"
+    INDEXED: ClassVar[tuple[str, ...]] = ("mission", "parent", "state", "expires")
+    FIXED: ClassVar[tuple[str, ...]] = ("mission", "parent")
+    id: str
+    mission: str
+    parent: str
+    agent: str
+    key: str
+    state: str
+    depth: int
+    issued: int
+    expires: int
+    sealed: bytes
+    line: str = ""
+    task: str = ""
+    tools: list[str] = []
+    accepted: int = 0
+
+
+class RevokedRow(Row, frozen=True, kw_only=True):
+    """Something that was revoked. `id` is `<kind>:<subject>`; it is never taken away again.
+
+    Of an `agent` or a `user` it ends what was granted until `time`; of a `grant`, `key` or
+    `mission`, everything. `epoch` is the one it began with.
+    """
+
+    TABLE: ClassVar[str] = "revoked"
+    KEY: ClassVar[str] = "id"
+    id: str
+    kind: str
+    subject: str
+    time: int
+    epoch: int
+    by: str
+    salt: str = ""
 
 
 class HistoryRow(Row, frozen=True, kw_only=True):
@@ -204,6 +281,8 @@ class ActionRow(Row, frozen=True, kw_only=True):
     of the tool's definition it was asked under (empty: none was seen). `salt` is random where
     nothing is sealed: without it nobody can guess what a digest of the row was made from.
     `requests` counts how often policies judged it finally: each is one request of its history.
+    `line` as in `SessionRow`; `grant` is the chain it was judged under, `requester` that of whom it
+    serves.
     """
 
     TABLE: ClassVar[str] = "actions"
@@ -238,6 +317,9 @@ class ActionRow(Row, frozen=True, kw_only=True):
     returned: dict[str, int] = {}
     salt: str = ""
     requests: int = 0
+    line: str = ""
+    grant: str = ""
+    requester: str = ""
 
 
 class AttemptRow(Row, frozen=True, kw_only=True):
@@ -266,6 +348,9 @@ class AttemptRow(Row, frozen=True, kw_only=True):
     late: bool = False
     contradicted: bool = False
     request: int = 0
+    line: str = ""
+    grant: str = ""
+    requester: str = ""
 
 
 class HoldRow(Row, frozen=True, kw_only=True):
@@ -307,6 +392,7 @@ class HoldRow(Row, frozen=True, kw_only=True):
     pin: str = ""
     shape: str = ""
     level: str = ""
+    line: str = ""
 
 
 class ExceptionRow(Row, frozen=True, kw_only=True):
@@ -333,6 +419,7 @@ class ExceptionRow(Row, frozen=True, kw_only=True):
     used: int = 0
     status: str = "active"
     labels: list[str] | None = None
+    line: str = ""
 
 
 class BudgetRow(Row, frozen=True, kw_only=True):
@@ -386,6 +473,9 @@ ROWS: tuple[type[Row], ...] = (
     MissionRow,
     SessionRow,
     IdentityRow,
+    IdentityKeyRow,
+    GrantRow,
+    RevokedRow,
     HistoryRow,
     PartitionRow,
     EventRow,
