@@ -181,7 +181,7 @@ def forbids_are_asked_of_the_actor_only(patch):
 @mutant
 def the_requester_is_not_asked(patch):
     real = parties._others
-    patch.setattr(parties, "_others", lambda c: real(msgspec.structs.replace(c, requester="")))
+    patch.setattr(parties, "_others", lambda c: real(msgspec.structs.replace(c, requesters=())))
 
 
 @mutant

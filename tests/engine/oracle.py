@@ -80,7 +80,7 @@ class Oracle:
 
     def _ask(self, case, typed, root):
         context = self._context(case, typed, root)
-        others = [a for a in (*case.chain, case.requester) if a and a != case.agent]
+        others = [a for a in (*case.chain, *case.requesters) if a != case.agent]
         said = {"errors": set(), "permitted": False, "objecting": [], "shadow": set()}
         for policy in self.tools:
             if root == "output" and policy.effect == "permit" and policy.id != "bridle.release":

@@ -287,7 +287,7 @@ def random_case(rnd, engine):
         now=judging.NOW + rnd.choice((-1, 0, 1)),
         executor=rnd.choice(("", "w1", "w2")),
         chain=chain,
-        requester=rnd.choice(("", "", "", *AGENTS)),
+        requesters=rnd.choice(((), (), (), AGENTS[:2], *((a,) for a in AGENTS))),
     )
 
 

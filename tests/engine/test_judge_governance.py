@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from bridle.engine.case import ShadowHit
+from bridle.engine.case import Handover, ShadowHit
 from bridle.engine.engine import Engine
 from bridle.model.verdict import Effect
 from engine import judging
@@ -95,3 +95,65 @@ def test_a_remedy_in_governance_meets_nothing():
 def test_a_shadow_policy_is_recorded_and_changes_nothing():
     verdict = decide(START + '@id("try") @enforce("shadow") forbid (principal, action, resource);')
     assert (verdict.effect, verdict.shadow) == (Effect.ALLOW, (ShadowHit("try"),))
+
+
+HAND = '@id("hand") permit (principal == Agent::"clerk", action == Action::"delegate", resource);\n'
+
+
+def hand_over(governance, **changes):
+    given = Handover(
+        agent="clerk",
+        to="loner",
+        depth=1,
+        tools=("mail.send",),
+        effects=("write",),
+        expires_ms=60_000,
+    )
+    case = msgspec.structs.replace(
+        governance_case("delegate"), handover=msgspec.structs.replace(given, **changes)
+    )
+    return Engine(judging.bundle(ANYTHING, governance)).governance(case)
+
+
+def test_nothing_permits_handing_on_by_itself():
+    assert codes(hand_over("")) == {"no_permit"}
+    assert codes(hand_over(START)) == {"no_permit"}
+    assert hand_over(HAND).effect is Effect.ALLOW
+    assert codes(hand_over(HAND, agent="boss")) == {"no_permit"}
+
+
+@pytest.mark.parametrize(
+    ("condition", "another"),
+    [
+        ('context.to == Agent::"loner"', {"to": "boss"}),
+        ("context.depth < 2", {"depth": 2}),
+        ('["mail.send"].containsAll(context.tools)', {"tools": ("mail.send", "desk.read")}),
+        ('context.effects == ["write"]', {"effects": ("write", "irreversible")}),
+        ("context.expires_ms <= 60000", {"expires_ms": 60_001}),
+        ("!context.task", {"task": True}),
+    ],
+)
+def test_what_is_handed_on_is_seen(condition, another):
+    permit = HAND.replace(";", f" when {{ {condition} }};")
+    assert hand_over(permit).effect is Effect.ALLOW
+    assert codes(hand_over(permit, **another)) == {"no_permit"}
+
+
+def test_what_an_ancestor_may_not_hand_on_nobody_below_it_may():
+    text = HAND + '@id("no-boss") forbid (principal == Agent::"boss", action, resource);'
+    assert hand_over(text).effect is Effect.ALLOW
+    assert ids(hand_over(text, chain=("boss",))) == ["no-boss"]
+
+
+@pytest.mark.parametrize("strange", [{"agent": "x"}, {"to": "x"}, {"chain": ("x",)}])
+def test_a_stranger_hands_on_and_takes_up_nothing(strange):
+    assert codes(hand_over('@id("g") permit (principal, action, resource);', **strange)) == {
+        "no_permit"
+    }
+
+
+def test_a_user_s_own_action_is_never_judged_as_a_handover():
+    case = governance_case("start_mission")
+    given = Handover(agent="clerk", to="loner", depth=1, tools=(), effects=(), expires_ms=1)
+    engine = Engine(judging.bundle(ANYTHING, START))
+    assert codes(engine.governance(msgspec.structs.replace(case, handover=given))) == {"no_permit"}

@@ -106,7 +106,7 @@ def test_the_chain_counts_for_results():
 
 
 def test_an_undeclared_identity_gets_no_result():
-    assert release(PERMIT, agent="triage", requester="stranger").effect is Effect.DENY
+    assert release(PERMIT, agent="triage", requesters=("stranger",)).effect is Effect.DENY
 
 
 def test_a_shadow_policy_on_results_is_recorded():

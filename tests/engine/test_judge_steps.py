@@ -330,7 +330,7 @@ def test_a_forbid_on_an_ancestor_binds_whoever_it_delegates_to():
 
 
 def test_a_forbid_on_the_requester_of_a_deputy_counts():
-    assert ids(judge(PERMIT + on("loner"), requester="loner")) == ["no-loner"]
+    assert ids(judge(PERMIT + on("loner"), requesters=("loner",))) == ["no-loner"]
 
 
 def test_a_forbid_on_an_ancestors_team_or_attribute_counts():
@@ -428,7 +428,7 @@ def test_a_shadow_policy_sees_what_was_asked_and_what_became_of_it():
         {"user": "stranger"},
         {"executor": "stranger"},
         {"chain": ("boss", "stranger")},
-        {"requester": "stranger"},
+        {"requesters": ("stranger",)},
         {"agent": ""},
         {"user": ""},
     ],

@@ -43,6 +43,8 @@ class MissionView(Struct, frozen=True):
 class Case(Struct, frozen=True, kw_only=True):
     """Everything one judgement depends on. `chain` are the actor's ancestors, root first.
 
+    `requesters` are the agents on whose behalf a deputy acts: the requester's chain, itself last.
+
     `now` is the governor's clock in milliseconds since the epoch. `waived` are `(policy id, text
     digest)` pairs of forbids that an approval lifts for this action only. `id` is the action's:
     history knows its events by it. Without a `history`, whatever looks back is denied.
@@ -56,7 +58,7 @@ class Case(Struct, frozen=True, kw_only=True):
     now: int
     executor: str = ""
     chain: tuple[str, ...] = ()
-    requester: str = ""
+    requesters: tuple[str, ...] = ()
     waived: frozenset[tuple[str, str]] = frozenset()
     id: str = ""
     history: History | None = None
@@ -72,13 +74,36 @@ class ClosingCase(Struct, frozen=True, kw_only=True):
     id: str = ""
 
 
+class Handover(Struct, frozen=True, kw_only=True):
+    """A grant that one agent hands to another: what `delegate` is judged by.
+
+    `agent` gives and `to` receives, who will stand `depth` grants below the root. `tools` are the
+    declared tools it names and `effects` their classes. It is to hold for `expires_ms`; `task` says
+    whether it is bound to one. `chain` are the giver's ancestors, root first.
+    """
+
+    agent: str
+    to: str
+    depth: int
+    tools: tuple[str, ...]
+    effects: tuple[str, ...]
+    expires_ms: int
+    task: bool = False
+    chain: tuple[str, ...] = ()
+
+
 class GovernanceCase(Struct, frozen=True, kw_only=True):
-    """A governance action: `start_mission` and `add_prompt` by a user on a mission."""
+    """A governance action on a mission.
+
+    `start_mission` and `add_prompt` are the user's own, `delegate` an agent's (see `handover`) in a
+    mission of that user.
+    """
 
     action: str
     user: str
     mission: MissionView
     now: int
+    handover: Handover | None = None
 
 
 class Cause(Struct, frozen=True):

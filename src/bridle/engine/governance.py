@@ -1,17 +1,21 @@
-"""Governance actions (`start_mission`, `add_prompt`), judged by `governance/` alone.
+"""Governance actions (`start_mission`, `add_prompt`, `delegate`), judged by `governance/` alone.
 
 A permit of `policies/` never reaches them. There are no remedies here: an objection denies.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 from bridle.bundle.bundle import Bundle
 from bridle.engine import verdicts
 from bridle.engine.case import GovernanceCase, Judgement
-from bridle.engine.cedar.answer import Request
+from bridle.engine.cedar.answer import Request, Uid
 from bridle.engine.cedar.entities import (
+    Kin,
     entities,
     kin_of_action,
+    kin_of_agent,
     kin_of_user,
     uid,
 )
@@ -24,6 +28,7 @@ from bridle.model.reason import ReasonCode
 from bridle.model.verdict import Effect
 
 ACTIONS = ("start_mission", "add_prompt")
+DELEGATE = "delegate"
 
 
 class Governance:
@@ -40,32 +45,51 @@ class Governance:
 
     def judge(self, case: GovernanceCase) -> Judgement:
         """Return allow or deny."""
-        if case.action not in ACTIONS or case.user not in self._bundle.users:
+        if not self._is_known(case):
             text = "this user may not, or this is no governance action"
             return verdicts.refused(ReasonCode.NO_PERMIT, text)
         try:
-            opinion = self._panel.ask(Question(self._party(case)), frozenset())
+            opinion = self._panel.ask(self._question(case), frozenset())
         except Exception:
             # INVARIANT: I2. No failure of ours reaches the caller as anything but a denial.
             return verdicts.refused(ReasonCode.INTERNAL, "judging failed")
         return _judgement(opinion)
 
-    def _party(self, case: GovernanceCase) -> Party:
-        request = Request(
-            uid("User", case.user),
-            uid("Action", case.action),
-            uid("Mission", case.mission.id),
-            governance_context(case),
-        )
-        return Party(self._slice(case), request)
+    def _is_known(self, case: GovernanceCase) -> bool:
+        """Whether this is a governance action, and everybody in it is declared."""
+        if case.user not in self._bundle.users:
+            return False
+        given = case.handover
+        if given is None:
+            return case.action in ACTIONS
+        agents = (given.agent, given.to, *given.chain)
+        return case.action == DELEGATE and all(a in self._bundle.agents for a in agents)
 
-    def _slice(self, case: GovernanceCase) -> Slice:
+    def _question(self, case: GovernanceCase) -> Question:
+        context = governance_context(case)
+        given = case.handover
+        if given is None:
+            who = uid("User", case.user)
+            return Question(self._party(case, who, kin_of_user(self._bundle, case.user), context))
+        # INVARIANT: I5 — what one of its ancestors may not hand on, an agent may not either.
+        actor, *others = (
+            self._party(case, uid("Agent", a), kin_of_agent(self._bundle, a), context)
+            for a in dict.fromkeys((given.agent, *given.chain))
+        )
+        return Question(actor, tuple(others))
+
+    def _party(
+        self, case: GovernanceCase, principal: Uid, kin: Kin, context: dict[str, Any]
+    ) -> Party:
+        request = Request(
+            principal, uid("Action", case.action), uid("Mission", case.mission.id), context
+        )
+        return Party(self._slice(case.action, principal["id"], kin), request)
+
+    def _slice(self, action: str, name: str, kin: Kin) -> Slice:
         # Missions come and go, so slices are not kept per mission: any resource may match.
         return self._slicer.slice(
-            (case.action, case.user),
-            lambda: Scope(
-                kin_of_user(self._bundle, case.user), kin_of_action(case.action, "governance"), None
-            ),
+            (action, name), lambda: Scope(kin, kin_of_action(action, "governance"), None)
         )
 
 

@@ -1,4 +1,4 @@
-"""Who is judged: the actor, the rest of its chain and a requester, each with its slice."""
+"""Who is judged: the actor, the rest of its chain and of a requester's, each with its slice."""
 
 from __future__ import annotations
 
@@ -140,6 +140,5 @@ def undeclared(bundle: Bundle, case: Case) -> Refusal | None:
 
 
 def _others(case: Case) -> Iterator[str]:
-    """Yield the ancestors and the requester, each once and without the actor."""
-    named = (*case.chain, case.requester) if case.requester else case.chain
-    return (a for a in dict.fromkeys(named) if a != case.agent)
+    """Yield the ancestors and the requesters, each once and without the actor."""
+    return (a for a in dict.fromkeys((*case.chain, *case.requesters)) if a != case.agent)

@@ -119,7 +119,22 @@ def action_context(case: Case, views: dict[str, Any], reads: Collection[str]) ->
 
 def governance_context(case: GovernanceCase) -> dict[str, Any]:
     """Return the context of a governance action."""
-    return {"mission": mission_view(case.mission), "system": {"now": case.now}}
+    context: dict[str, Any] = {
+        "mission": mission_view(case.mission),
+        "system": {"now": case.now},
+    }
+    given = case.handover
+    if given is not None:
+        context |= {
+            "user": uid("User", case.user),
+            "to": uid("Agent", given.to),
+            "depth": given.depth,
+            "tools": given.tools,
+            "effects": given.effects,
+            "expires_ms": given.expires_ms,
+            "task": given.task,
+        }
+    return context
 
 
 def mission_view(mission: MissionView) -> dict[str, Any]:

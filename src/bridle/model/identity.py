@@ -43,7 +43,9 @@ class User(Struct, frozen=True, forbid_unknown_fields=True):
 class Agent(Struct, frozen=True, forbid_unknown_fields=True):
     """An autonomous decider. `owner` is a user id, `team` a team id or empty.
 
-    `budgets` are shared by all missions it acts in.
+    `budgets` are shared by all missions it acts in. A `deputy` acts for other agents only:
+    with every action it names the grant of the one it serves. `key` is a public key (`ed25519:` and
+    base64): with one, each run of the agent is certified by it.
     """
 
     id: str
@@ -53,6 +55,8 @@ class Agent(Struct, frozen=True, forbid_unknown_fields=True):
     tags: dict[str, str] = field(default_factory=dict[str, str])
     attributes: dict[str, Any] = field(default_factory=dict[str, Any])
     budgets: tuple[Budget, ...] = ()
+    deputy: bool = False
+    key: str = ""
 
 
 class Workload(Struct, frozen=True, forbid_unknown_fields=True):

@@ -19,7 +19,10 @@ class MissionStatus(StrEnum):
 
 
 class MissionTemplate(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a mission of this kind may involve. `tools` are exact names, `prefix.*` or `*`."""
+    """What a mission of this kind may involve. `tools` are exact names, `prefix.*` or `*`.
+
+    `max_depth` is how often its task may be handed on, one agent to the next (0: never).
+    """
 
     id: str
     purpose: str = ""
@@ -32,6 +35,7 @@ class MissionTemplate(Struct, frozen=True, forbid_unknown_fields=True):
     budgets: tuple[Budget, ...] = ()
     success: str = ""
     failure: str = ""
+    max_depth: int = 8
 
     def reaches(self, tool: str, domain: str) -> bool:
         """Whether a mission of this kind can ever use a tool whose system lies in `domain`."""

@@ -81,6 +81,8 @@ def _agent(name: str, table: Table, paid: tuple[Budget, ...]) -> Agent:
         tags=_tags(table.table("tags")),
         attributes=attributes(table),
         budgets=paid,
+        deputy=table.flag("deputy"),
+        key=_key(table),
     )
     table.close()
     return agent
@@ -160,8 +162,9 @@ def _references(found: Identities, document: Document, findings: Findings) -> No
 
 def _own_keys(found: Identities, document: Document, findings: Findings) -> None:
     """Report keys that would prove two identities at once."""
-    proven: list[tuple[str, User | Workload]] = [
+    proven: list[tuple[str, User | Agent | Workload]] = [
         *(("users", user) for user in found.users.values()),
+        *(("agents", agent) for agent in found.agents.values()),
         *(("workloads", workload) for workload in found.workloads.values()),
     ]
     held: dict[str, str] = {}
@@ -173,7 +176,7 @@ def _own_keys(found: Identities, document: Document, findings: Findings) -> None
                 document.at((table, identity.id, "key")),
                 "shared_key",
                 f"this is the key of {held[identity.key]} already",
-                "make a key for each: `bridle operator new-key`",
+                "make a key for each: `bridle keys new`",
             )
         held[identity.key] = f"{table}.{identity.id}"
 

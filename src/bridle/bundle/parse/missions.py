@@ -35,6 +35,7 @@ def _mission(name: str, table: Table, land: Landscape, people: Identities) -> Mi
         budgets=budgets.read(table, land, people.approvers),
         success=table.text("success"),
         failure=table.text("failure"),
+        max_depth=table.integer("max_depth", 8, 0, 8),
     )
     _references(mission, table, land, people)
     table.close()

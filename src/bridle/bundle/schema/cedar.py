@@ -88,12 +88,16 @@ def logged_schema(tools: Iterable[Tool], extra: Extra) -> str:
 def governance_schema(extra: Extra) -> str:
     """Return the schema of the governance set."""
     context = f'{{"mission": {_MISSION}, "user": User, "system": {_SYSTEM}}}'
+    handover = (
+        f'{{"mission": {_MISSION}, "user": User, "system": {_SYSTEM}, "to": Agent, "depth": Long, '
+        '"tools": Set<String>, "effects": Set<String>, "expires_ms": Long, "task": Bool}'
+    )
     own = f'{{"mission": {_MISSION}, "system": {_SYSTEM}}}'
     lines = [_entities(extra), 'action "governance";']
     for name, principal, resource, shape in (
         ("start_mission", "User", "Mission", own),
         ("add_prompt", "User", "Mission", own),
-        ("delegate", "Agent", "Agent", context),
+        ("delegate", "Agent", "Mission", handover),
         ("vend_credential", "Agent", "System", context),
     ):
         lines.append(
