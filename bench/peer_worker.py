@@ -2,7 +2,8 @@
 
 It reads lines of `{"case", "rules", "times"}` and answers each with the microseconds of every
 call, as a JSON list. Imports nothing of Bridle; what each call does stands in bench/README.md.
-`rules` counts rules, or for `SEQUENCES` the tool calls that have happened.
+`rules` counts rules, for `SEQUENCES` the tool calls that have happened, and for `CHAINS` the
+handoffs below the root.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +147,68 @@ SEQUENCES: dict[str, Callable[[int, Path], Callable[[], object]]] = {
 }
 
 
+_TOOL, _USED = "web.get", {"url": "https://docs.example/page/7", "size": 12}
+
+
+def tenuo(depth: int, *, decode: bool) -> Callable[[], object]:
+    """Return the decoding of a stack of warrants, or the check of a decoded one with its proof."""
+    from tenuo import Authorizer, Pattern, Range, SigningKey, Warrant
+    from tenuo import decode_warrant_stack_base64 as read
+    from tenuo import encode_warrant_stack as write
+
+    caps = {_TOOL: {"url": Pattern("https://docs.example/*"), "size": Range(0, 100)}}
+    keys = [SigningKey.generate() for _ in range(depth + 2)]
+    stack = [Warrant.issue(keys[0], capabilities=caps, holder=keys[1].public_key)]
+    for signer, holder in pairwise(keys[1:]):
+        stack.append(stack[-1].attenuate(caps, signer, holder=holder.public_key))
+    text, authorizer = write(stack), Authorizer(trusted_roots=[keys[0].public_key])
+    signed: dict[int, bytes] = {}
+
+    def check() -> None:
+        now = int(time.time())
+        if now not in signed:
+            signed.clear()
+            signed[now] = stack[-1].sign(keys[-1], _TOOL, _USED, now)
+        authorizer.check_chain(stack, _TOOL, _USED, signature=signed[now])
+
+    check()
+    return (lambda: read(text)) if decode else check
+
+
+def biscuit(depth: int, *, parse: bool) -> Callable[[], object]:
+    """Return the parsing of a token of so many blocks more, or the authorising of a parsed one."""
+    from biscuit_auth import AuthorizerBuilder, Biscuit, BiscuitBuilder, BlockBuilder, KeyPair
+
+    checks = (
+        f'check if tool("{_TOOL}"); check if url($u), $u.starts_with("https://docs.example/"); '
+        "check if size($s), $s <= 100;"
+    )
+    root = KeyPair()
+    token = BiscuitBuilder(checks).build(root.private_key)
+    for _ in range(depth):
+        token = token.append(BlockBuilder(checks))
+    text, facts = token.to_base64(), {"tool": _TOOL, **_USED}
+
+    def authorise() -> None:
+        code = "tool({tool}); url({url}); size({size}); allow if true;"
+        builder = AuthorizerBuilder(code, facts)
+        limits = builder.limits()
+        limits.max_time = timedelta(seconds=10)  # its own millisecond fails now and then
+        builder.set_limits(limits)
+        builder.build(token).authorize()
+
+    authorise()
+    return (lambda: Biscuit.from_base64(text, root.public_key)) if parse else authorise
+
+
+CHAINS: dict[str, Callable[[int, Path], Callable[[], object]]] = {
+    "Tenuo, decode the stack": lambda n, _at: tenuo(n, decode=True),
+    "Tenuo, check with its proof, decoded": lambda n, _at: tenuo(n, decode=False),
+    "Biscuit, parse and verify": lambda n, _at: biscuit(n, parse=True),
+    "Biscuit, authorise, parsed": lambda n, _at: biscuit(n, parse=False),
+}
+
+
 def timed(call: Callable[[], object], times: int) -> list[float]:
     """Microseconds of each of so many calls."""
     taken: list[float] = []
@@ -163,9 +228,8 @@ def main() -> None:
             asked = json.loads(line)
             key = (asked["case"], asked["rules"])
             if key not in calls:
-                calls[key] = (CASES | LEDGERS | SEQUENCES)[asked["case"]](
-                    asked["rules"], Path(name)
-                )
+                made = CASES | LEDGERS | SEQUENCES | CHAINS
+                calls[key] = made[asked["case"]](asked["rules"], Path(name))
             print(json.dumps(timed(calls[key], asked["times"])), flush=True)
 
 
