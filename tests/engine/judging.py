@@ -98,6 +98,10 @@ GOVERNANCE_SCHEMA = (
         '"labels": Set<String>}, "system": {"now": Long} } };'
         for name in ("start_mission", "add_prompt")
     )
+    + '\naction "delegate" in ["governance"] appliesTo { principal: [Agent], resource: [Mission], '
+    'context: { "mission": {"id": String, "template": String, "purpose": String, '
+    '"labels": Set<String>}, "user": User, "system": {"now": Long}, "to": Agent, "depth": Long, '
+    '"tools": Set<String>, "effects": Set<String>, "expires_ms": Long, "task": Bool} };'
 )
 
 _STRING = {"type": "string"}
