@@ -154,7 +154,8 @@ class GrantRow(Row, frozen=True, kw_only=True):
 
     `sealed` holds the link itself, encrypted with the mission's payload key: its predicates may
     quote arguments. `key` is the fingerprint of the holder's key; `state` is `offered`, `active`,
-    or `ended`. `issued`, `expires` in milliseconds.
+    or `ended`. `issued`, `expires` in milliseconds. `certified` is the fingerprint of the agent's key
+    that certified the holder's (empty: the agent has none): what is done to that is done to this.
     """
 
     TABLE: ClassVar[str] = "grants"
@@ -175,6 +176,7 @@ class GrantRow(Row, frozen=True, kw_only=True):
     task: str = ""
     tools: list[str] = []
     accepted: int = 0
+    certified: str = ""
 
 
 class RevokedRow(Row, frozen=True, kw_only=True):

@@ -1,26 +1,29 @@
-"""What a connection proved, held against the bundle in force: at the login and in every turn after.
+"""What a connection proved, held against the keys in force: at the login and in every turn after.
 
-The proof itself is `bridle.trust.proof`'s; here is who may be proven where, and for how long.
+The proof itself is `bridle.trust.authenticator`'s, which keys count `delegation.identities`'; here
+is who may be proven where, and for how long.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from bridle.model import public_key
+from bridle.governor.delegation import identities
+from bridle.governor.delegation.identities import USER, WORKLOAD
 from bridle.model.calls import Caller, Login
 from bridle.model.errors import RefusedError
 from bridle.model.identity import Status
-from bridle.trust import proof
-from bridle.trust.proof import Challenge, Claim
+from bridle.trust.authenticator import Authenticator, OwnKey
+from bridle.trust.proof import Challenge
 
 if TYPE_CHECKING:
     from bridle.governor.ground.turn import Turn
 
-USER, WORKLOAD = "user", "workload"
 _SHOWN = 16
+_AUTHENTICATOR: Authenticator = OwnKey()
 
 
 def login(turn: Turn, caller: Caller, call: Login, challenge: Challenge) -> Caller:
@@ -29,22 +32,20 @@ def login(turn: Turn, caller: Caller, call: Login, challenge: Challenge) -> Call
         raise RefusedError(
             "users log in at the operator's socket, workloads at the agents'", code="login_role"
         )
-    key = _key(turn, call.kind, call.name)
-    # INVARIANT: I9 — the key that counts is the one of the bundle in force, never the caller's.
-    claim = Claim(call.kind, call.name, key)
-    if not key or key != call.key or not proof.holds(challenge, claim, call.signature):
+    counts = partial(identities.counts, turn, call.kind, call.name)
+    fingerprint = _AUTHENTICATOR.proven(challenge, call, counts)
+    if not fingerprint:
         raise RefusedError(
             f"this does not prove to be the {call.kind} {call.name[:128]!r}",
             code="not_proven",
-            hint="the bundle in force names the keys that count (agents.toml)",
+            hint="`bridle keys list` shows the keys that count",
         )
-    fingerprint = public_key.fingerprint(key)
     proved = structs.replace(
         caller,
         user=call.name if call.kind == USER else "",
         workload=call.name if call.kind == WORKLOAD else "",
         key=fingerprint,
-        method=f"key:{fingerprint[:_SHOWN]}",
+        method=f"{_AUTHENTICATOR.method}:{fingerprint[:_SHOWN]}",
     )
     require(turn, proved)
     return proved
@@ -68,20 +69,13 @@ def _problem(turn: Turn, caller: Caller) -> RefusedError | None:
     if not caller.key:
         return None
     kind, name = (USER, caller.user) if caller.user else (WORKLOAD, caller.workload)
-    key = _key(turn, kind, name)
-    if not key or public_key.fingerprint(key) != caller.key:
+    if not identities.counts(turn, kind, name, caller.key):
         return RefusedError(
-            f"the key that this connection proved is no longer that of {name!r}",
+            f"the key that this connection proved no longer counts for {name!r}",
             code="key_changed",
-            hint="log in again with the key that the bundle in force names",
+            hint="log in again with a key that is in force: `bridle keys list` shows them",
         )
     status = turn.status(kind, name)
     if status is not Status.ACTIVE:
         return RefusedError(f"{name!r} is {status}", code="suspended")
     return None
-
-
-def _key(turn: Turn, kind: str, name: str) -> str:
-    bundle = turn.bundle
-    declared = bundle.users.get(name) if kind == USER else bundle.workloads.get(name)
-    return declared.key if declared is not None else ""

@@ -1,0 +1,1 @@
+"""Grants, keys and revocations, as the governor keeps and enforces them."""
