@@ -36,6 +36,8 @@ STYLES = {
     "denied": "red",
     "expired": "red",
     "retired": "red",
+    "revoked": "red",
+    "offered": "yellow",
 }
 ICONS = {"allow": "✓", "modify": "✎", "hold": "⏸", "deny": "✗"}
 
