@@ -78,7 +78,7 @@ def test_a_key_file_says_no_other_name_kind_or_key_than_it_was_made_with() -> No
     [
         {"format": 2},
         {"format": True},
-        {"kind": "agent"},
+        {"kind": "robot"},
         {"name": ""},
         {"name": "x" * 129},
         {"public": "ed25519:AAAA"},

@@ -33,18 +33,18 @@ class Unlocking:
         if self._tried or not isinstance(reply, Failed) or not _asks_for_key(call, reply):
             return reply
         self._tried = True
-        self._log_in(reply.about["user"], reply.about["key"])
+        self._log_in(reply.about["user"], reply.about.get("keys", reply.about["key"]).split())
         return self._channel.send(call, timeout=timeout)
 
     def close(self) -> None:
         """Let go of the governor."""
         self._channel.close()
 
-    def _log_in(self, user: str, fingerprint: str) -> None:
+    def _log_in(self, user: str, fingerprints: list[str]) -> None:
         from bridle.trust import folder, keyfile
 
-        found = folder.by_fingerprint(fingerprint)
-        what = f"{user}'s key {fingerprint[:8]}"
+        found = folder.by_fingerprint(*fingerprints)
+        what = f"{user}'s key {found.fingerprint[:8]}"
         credential = passphrase.unlocked(what, lambda text: keyfile.unseal(found.file, text))
         self._channel.log_in(credential)
 

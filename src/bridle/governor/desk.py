@@ -10,6 +10,7 @@ from msgspec import Struct, structs
 
 from bridle.bundle.load import load
 from bridle.governor import refusals
+from bridle.governor.delegation import key_changes
 from bridle.governor.ground import proven
 from bridle.governor.ground.core import Core
 from bridle.governor.ground.opening import Ground
@@ -48,6 +49,7 @@ _ACTS: dict[type[calls.Call], Callable[..., Any]] = {
 _SHOWN: dict[type[calls.Call], Callable[..., list[dict[str, Any]]]] = {
     calls.Missions: showing.missions_of,
     calls.Agents: showing.identities,
+    calls.Keys: key_changes.listed,
     calls.Approvals: showing.approvals,
     calls.Exceptions: showing.excepted,
     calls.Attempts: showing.attempts,
@@ -95,6 +97,8 @@ class Desk:
                 reply = calls.Done(note=hold.status)
             case calls.Kill():
                 reply = Listing(rows=write(partial(operators.kill, caller=caller, call=call)))
+            case calls.KeyVerb():
+                reply = Listing(rows=write(partial(key_changes.change, caller=caller, call=call)))
             case calls.Activate():
                 reply = self._activate(caller, call)
             case calls.RotateLogKey():

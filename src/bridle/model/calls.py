@@ -480,8 +480,8 @@ class Listing(Reply, frozen=True, kw_only=True, tag="listing"):
 class Failed(Reply, frozen=True, kw_only=True, tag="failed"):
     """The operation did not happen. For an action this is never sent: a denial is a verdict.
 
-    `about` says for machines what the code needs: for `key_needed` the `user` and the `key`'s
-    fingerprint (SHA-256, hex; empty where the user has none).
+    `about` says for machines what the code needs: for `key_needed` the `user`, the fingerprint
+    (SHA-256, hex; empty where the user has none) of the newest `key`, and of all `keys` in force where there are several.
     """
 
     code: str

@@ -1,4 +1,7 @@
-"""An unlocked key: proves an identity on each new connection. It stays in this process."""
+"""An unlocked key: proves an identity on each new connection, or certifies an agent's runs.
+
+It stays in this process.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class Credential:
-    """The private key of a user or workload, in memory only: it does not pickle, copy or print.
+    """The private key of an identity, in memory only: it does not pickle, copy or print.
 
-    `kind` is `user` or `workload`, `name` its id in agents.toml, `public` the public key as it is
-    written there. `bridle.unlock` returns one.
+    `kind` is `user`, `workload` or `agent`, `name` its id in agents.toml, `public` the public key
+    as it is written there. `bridle.unlock` returns one.
     """
 
     __slots__ = ("_private", "kind", "name", "public")
@@ -40,6 +43,18 @@ class Credential:
         claim = Claim(self.kind, self.name, self.public)
         signature = proof.sign(self._private, challenge, claim)
         return Login(kind=self.kind, name=self.name, key=self.public, signature=signature)
+
+    def certify(self, store: str, holder: str) -> str:
+        """Return an agent's certificate of one of its runs: see `bridle.trust.certificate`.
+
+        `store` is the id of the governor's store, `holder` the run's public key as written. Raises
+        `UsageError` for the credential of anybody else.
+        """
+        from bridle.trust import certificate
+
+        if self.kind != "agent":
+            raise UsageError(f"{self.name!r} is a {self.kind}, and only agents have runs")
+        return certificate.sign(self._private, store, self.name, holder)
 
     def sealed_by(self, seal: Callable[[bytes], bytes]) -> bytes:
         """Return the private key as `seal` encrypts it."""

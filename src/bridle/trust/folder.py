@@ -97,13 +97,17 @@ def every(folder: Path | None = None) -> Iterator[Found]:
             yield read(path)
 
 
-def by_fingerprint(fingerprint: str, *, folder: Path | None = None) -> Found:
-    """Return the file of the key with this fingerprint (hex). Raises `KeyFileError`."""
-    for found in every(folder):
-        if found.fingerprint == fingerprint:
-            return found
+def by_fingerprint(*fingerprints: str, folder: Path | None = None) -> Found:
+    """Return the file of the first of these keys (fingerprints, hex) that there is one of.
+
+    Raises `KeyFileError` where there is none.
+    """
+    files = {found.fingerprint: found for found in every(folder)}
+    for fingerprint in fingerprints:
+        if fingerprint in files:
+            return files[fingerprint]
     raise KeyFileError(
-        f"the key {fingerprint[:16]} is not in {folder or place()}",
+        f"the key {' or '.join(each[:16] for each in fingerprints)} is not in {folder or place()}",
         code="key_missing",
         hint="it lies with the human it belongs to; BRIDLE_KEYS names another folder",
     )

@@ -35,6 +35,9 @@ _BLOCK, _LANES = 8, 1
 _SALT, _NONCE, _SEALED, _LONGEST_PASSPHRASE = 16, 12, 48, 1_024
 
 
+Kind = Literal["user", "workload", "agent"]
+
+
 class KeyFile(Struct, frozen=True, forbid_unknown_fields=True):
     """What a key file says. `kind` and `name` say whose key it is, `public` is the public half.
 
@@ -43,7 +46,7 @@ class KeyFile(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     format: Literal[1]
-    kind: Literal["user", "workload"]
+    kind: Kind
     name: Annotated[str, Meta(min_length=1, max_length=128)]
     public: str
     cost: Annotated[int, Meta(ge=_LEAST_COST, le=_MOST_COST)]
@@ -61,7 +64,7 @@ def seal(credential: Credential, passphrase: str, *, cost: int = _COST) -> bytes
     salt, nonce = os.urandom(_SALT), os.urandom(_NONCE)
     head = KeyFile(
         format=1,
-        kind="workload" if credential.kind == "workload" else "user",
+        kind=msgspec.convert(credential.kind, Kind),
         name=credential.name,
         public=credential.public,
         cost=cost,

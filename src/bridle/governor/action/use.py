@@ -16,6 +16,7 @@ from msgspec import structs
 
 from bridle.governor.action import attempts, budgets
 from bridle.governor.action.standing import Standing
+from bridle.governor.delegation import executors
 from bridle.governor.ground import clear
 from bridle.model.action import AttemptState
 from bridle.model.identity import Status
@@ -69,8 +70,7 @@ def _trusted(at: Standing) -> bool:
         return False
     if at.turn.status("workload", workload.id) is not Status.ACTIVE:
         return False
-    caller = at.turn.caller
-    return not workload.key or (caller is not None and caller.workload == workload.id)
+    return executors.proven(at.turn, workload.id)
 
 
 def _earlier(at: Standing, action: ActionRow, attempt: AttemptRow) -> bool:

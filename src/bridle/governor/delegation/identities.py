@@ -6,6 +6,7 @@ agents.toml declares a key; the registry adds others, and ends any of them. How 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -13,6 +14,7 @@ from msgspec import Struct
 from bridle.bundle.bundle import Bundle
 from bridle.model import public_key
 from bridle.model.errors import RefusedError
+from bridle.model.identity import Agent, User, Workload
 from bridle.store.rows import IdentityKeyRow, RevokedRow
 
 if TYPE_CHECKING:
@@ -72,7 +74,7 @@ def counts(turn: Turn, kind: str, name: str, fingerprint: str) -> bool:
     # caller's; and it is one identity's, whatever a bundle says of it later.
     row = turn.tx.get(IdentityKeyRow, fingerprint)
     if row is not None:
-        mine = row.kind == kind and row.name == name and _known(turn.bundle, kind, name)
+        mine = row.kind == kind and row.name == name and name in known(turn.bundle, kind)
         return mine and _of_row(turn, row).counts
     written = declared(turn.bundle, kind, name)
     if not written or public_key.fingerprint(written) != fingerprint:
@@ -91,9 +93,17 @@ def keyed(turn: Turn, kind: str, name: str) -> bool:
 
 def declared(bundle: Bundle, kind: str, name: str) -> str:
     """Return the key that agents.toml gives an identity (empty: none, or it knows no such one)."""
-    kinds = {USER: bundle.users, AGENT: bundle.agents, WORKLOAD: bundle.workloads}
-    found = kinds[kind].get(name) if kind in kinds else None
+    found = known(bundle, kind).get(name)
     return found.key if found is not None else ""
+
+
+def known(bundle: Bundle, kind: str) -> Mapping[str, User | Agent | Workload]:
+    """Return the identities of a kind that agents.toml declares; of another kind there are none."""
+    if kind == USER:
+        return bundle.users
+    if kind == AGENT:
+        return bundle.agents
+    return bundle.workloads if kind == WORKLOAD else {}
 
 
 def revoked(turn: Turn, fingerprint: str) -> bool:
@@ -152,8 +162,3 @@ def _declared(turn: Turn, kind: str, name: str, written: str) -> Key | None:
         return None
     state = "revoked" if revoked(turn, fingerprint) else "active"
     return Key(kind, name, fingerprint, written, "bundle", state)
-
-
-def _known(bundle: Bundle, kind: str, name: str) -> bool:
-    kinds = {USER: bundle.users, AGENT: bundle.agents, WORKLOAD: bundle.workloads}
-    return name in kinds.get(kind, {})

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from bridle.governor.delegation import identities
+from bridle.governor.delegation.identities import USER
 from bridle.governor.ground.turn import Turn
-from bridle.model import public_key
 from bridle.model.calls import Caller
 from bridle.model.errors import RefusedError
 from bridle.model.identity import Status
@@ -131,14 +132,13 @@ def _active(turn: Turn, user: str) -> str:
 
 def _needs_no_key(turn: Turn, user: str) -> None:
     # INVARIANT: I9 — who has a key is never taken at a connection's word.
-    key = turn.bundle.users[user].key
-    if key:
+    if identities.keyed(turn, USER, user):
         raise RefusedError(
             f"{user!r} acts with a key, and this connection has not proved it",
             code="key_needed",
             hint="in Python pass credential=bridle.unlock(…); the command line asks for the"
             " passphrase, or takes --passphrase-file",
-            about={"user": user, "key": public_key.fingerprint(key)},
+            about=needed(turn, user),
         )
     if turn.bundle.manifest.require_keys:
         raise RefusedError(
@@ -147,6 +147,13 @@ def _needs_no_key(turn: Turn, user: str) -> None:
             hint="add one to agents.toml: `bridle operator new-key` makes it",
             about={"user": user, "key": ""},
         )
+
+
+def needed(turn: Turn, user: str) -> dict[str, str]:
+    """Say for machines which key a user has to prove: `key`, the newest, or one of all `keys`."""
+    found = [each.fingerprint for each in identities.in_force(turn, USER, user)]
+    said = {"user": user, "key": found[0] if found else ""}
+    return {**said, "keys": " ".join(found)} if len(found) > 1 else said
 
 
 def _operator(caller: Caller) -> None:
