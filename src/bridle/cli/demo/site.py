@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 _RETURNS = ("help.shop.example", "/returns")
 _TEXT = "Broken goods are refunded in full within 30 days."
+_WARRANTY = ("help.shop.example", "/warranty")
+_YEARS = "Espresso machines have a warranty of two years."
 
 
 class Site:
@@ -22,7 +24,7 @@ class Site:
 
     def __init__(self) -> None:
         self.requests: list[str] = []
-        self.pages = {_RETURNS: _TEXT}
+        self.pages = {_RETURNS: _TEXT, _WARRANTY: _YEARS}
         self._draft = _TEXT
         handler = type("Handler", (_Handler,), {"log": self.requests, "pages": self.pages})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
