@@ -8,7 +8,7 @@ import bridle
 
 COMMANDS = [
     "demo", "init", "check", "test", "pin", "activate", "decide", "policy", "serve", "mcp",
-    "status", "missions", "approvals", "explain", "agents", "operator", "kill", "resume", "audit",
+    "status", "missions", "approvals", "explain", "agents", "operator", "keys", "kill", "resume", "audit",
 ]  # fmt: skip
 
 NEED_A_GOVERNOR = [
@@ -26,6 +26,9 @@ NEED_A_GOVERNOR = [
     ["approvals", "deny", "apr_x", "--as", "me"],
     ["agents"],
     ["agents", "suspend", "assistant"],
+    ["keys"],
+    ["keys", "retire", "00" * 32],
+    ["keys", "rotate-governor"],
     ["kill", "all"],
     ["kill", "list"],
     ["kill", "tool", "mail.send"],

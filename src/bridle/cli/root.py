@@ -33,6 +33,7 @@ _COMMANDS = {
     "explain": "explain",
     "agents": "agents",
     "operator": "operator",
+    "keys": "keys",
     "kill": "stops",
     "resume": "stops",
     "audit": "audit",
