@@ -97,6 +97,7 @@ class SessionRow(Row, frozen=True, kw_only=True):
     `holder` is the public key of this run of the agent and `grant` the digest of the last link of
     its chain, both empty where it was opened without a key. `line` names the agents that the task
     came through, the actor last (`a>b`), where it was handed on; empty for an agent of the mission.
+    `epoch` is the one it was opened in: what was revoked since covers it.
     """
 
     TABLE: ClassVar[str] = "sessions"
@@ -113,6 +114,7 @@ class SessionRow(Row, frozen=True, kw_only=True):
     grant: str = ""
     line: str = ""
     task: str = ""
+    epoch: int = 0
 
 
 class IdentityRow(Row, frozen=True, kw_only=True):
@@ -156,6 +158,8 @@ class GrantRow(Row, frozen=True, kw_only=True):
     quote arguments. `key` is the fingerprint of the holder's key; `state` is `offered`, `active`,
     or `ended`. `issued`, `expires` in milliseconds. `certified` is the fingerprint of the agent's key
     that certified the holder's (empty: the agent has none): what is done to that is done to this.
+    `epoch` is the one it was put on record in: unlike `issued`, which its signer chose, it says for
+    sure what was revoked before it.
     """
 
     TABLE: ClassVar[str] = "grants"
@@ -177,6 +181,7 @@ class GrantRow(Row, frozen=True, kw_only=True):
     tools: list[str] = []
     accepted: int = 0
     certified: str = ""
+    epoch: int = 0
 
 
 class RevokedRow(Row, frozen=True, kw_only=True):

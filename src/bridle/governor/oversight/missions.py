@@ -184,6 +184,7 @@ def open_session(turn: Turn, caller: Caller, call: OpenSession) -> str:
         executor=call.executor,
         opened=turn.now,
         method=opener.method,
+        epoch=turn.globals.epoch,
     )
     turn.tx.put(row)
     _record(turn, Act(mission, opener.user, opener.method), _of(row, "open_session"))
