@@ -105,45 +105,42 @@ def new(kind: str, name: str, as_json: bool) -> None:
     terminal.line(f'key = "{made.public}"')
 
 
-def _verb(verb: str, extra: Callable[[Function], Function], help_text: str) -> None:
-    @keys.command(verb, help=help_text)
-    @_of_identity
-    @click.argument("key", metavar="KEY")
-    @choice.governor
-    @extra
-    @choice.as_user()
-    @choice.passphrase
-    @choice.as_json
-    def change(  # noqa: PLR0913 - one for each option
-        kind: str, name: str, key: str, bundle: Path, as_user: str, as_json: bool, overlap: int = 0
-    ) -> None:
-        call = KeyVerb(
-            verb=verb,
-            kind=kind,
-            name=name,
-            key=_public(key),
-            overlap_ms=overlap,
-            as_user=as_user,
-        )
-        with connected(bundle) as governor:
-            _show(governor.rows(call), as_json=as_json)
+@keys.command("add")
+@_of_identity
+@click.argument("key", metavar="KEY")
+@choice.governor
+@choice.as_user()
+@choice.passphrase
+@choice.as_json
+def add(*, kind: str, name: str, key: str, bundle: Path, as_user: str, as_json: bool) -> None:
+    """Let one more KEY prove an identity.
+
+    KEY is the public key, or the file that `bridle keys new` made.
+    """
+    call = KeyVerb(verb="add", kind=kind, name=name, key=_public(key), as_user=as_user)
+    _send(bundle, call, as_json=as_json)
 
 
-def _nothing(function: Function) -> Function:
-    return function
+@keys.command("rotate")
+@_of_identity
+@click.argument("key", metavar="KEY")
+@choice.governor
+@_overlap
+@choice.as_user()
+@choice.passphrase
+@choice.as_json
+def rotate(
+    *, kind: str, name: str, key: str, bundle: Path, overlap: int, as_user: str, as_json: bool
+) -> None:
+    """Let KEY prove an identity from now on, and the keys there were for a while longer.
 
-
-_verb(
-    "add",
-    _nothing,
-    "Let one more KEY prove an identity: the public key, or the file that `bridle keys new` made.",
-)
-_verb(
-    "rotate",
-    _overlap,
-    "Let KEY prove an identity from now on, and those there were for a while longer.\n\n"
-    "KEY is the public key, or the file that `bridle keys new` made. Users rotate their own.",
-)
+    KEY is the public key, or the file that `bridle keys new` made. Users rotate their own.
+    """
+    public = _public(key)
+    call = KeyVerb(
+        verb="rotate", kind=kind, name=name, key=public, overlap_ms=overlap, as_user=as_user
+    )
+    _send(bundle, call, as_json=as_json)
 
 
 @keys.command("rotate-governor")
@@ -157,9 +154,8 @@ def rotate_governor(bundle: Path, overlap: int, as_user: str, as_json: bool) -> 
 
     Missions that are open then need new sessions: choose an overlap that is longer than they last.
     """
-    with connected(bundle) as governor:
-        call = KeyVerb(verb="rotate", kind="governor", overlap_ms=overlap, as_user=as_user)
-        _show(governor.rows(call), as_json=as_json)
+    call = KeyVerb(verb="rotate", kind="governor", overlap_ms=overlap, as_user=as_user)
+    _send(bundle, call, as_json=as_json)
 
 
 @keys.command("retire")
@@ -179,6 +175,11 @@ def retire(key: str, bundle: Path, as_user: str, as_json: bool) -> None:
         call = KeyVerb(
             verb="retire", kind=row["kind"], name=row["name"], key=row["key"], as_user=as_user
         )
+        _show(governor.rows(call), as_json=as_json)
+
+
+def _send(bundle: Path, call: KeyVerb, *, as_json: bool) -> None:
+    with connected(bundle) as governor:
         _show(governor.rows(call), as_json=as_json)
 
 

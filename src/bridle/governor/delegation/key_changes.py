@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from bridle.bundle.bundle import Bundle
-from bridle.governor.delegation import identities
+from bridle.governor.delegation import identities, roots
 from bridle.governor.delegation.identities import AGENT, GOVERNOR, KINDS, USER, Key
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
@@ -45,12 +45,13 @@ class Change(Struct, frozen=True):
 
 
 def listed(turn: Turn, call: Keys) -> list[dict[str, Any]]:
-    """Return the keys of identities, by kind and name, newest first."""
+    """Return the keys of identities, by kind and name, newest first; the governor's come first."""
     if call.kind not in ("", GOVERNOR, *KINDS):
         raise _no_kind(call.kind)
     if call.name and call.kind in KINDS:
         _require_declared(turn.bundle, call.kind, call.name)
-    return [
+    mine = not call.name and call.kind in ("", GOVERNOR)
+    return [row_of(key) for key in _governors(turn) if mine] + [
         row_of(key)
         for kind in KINDS
         if call.kind in ("", kind)
@@ -66,14 +67,16 @@ def row_of(key: Key) -> dict[str, Any]:
 
 
 def change(turn: Turn, caller: Caller, call: KeyVerb) -> list[dict[str, Any]]:
-    """Change the keys of a user, agent or workload; return all of them. Raises `RefusedError`."""
+    """Change the keys of an identity; return all of them. Raises `RefusedError`."""
     if call.verb not in VERBS:
         raise UsageError(f"unknown verb {call.verb!r}", hint="add, rotate or retire")
-    if call.kind not in KINDS:
+    if call.kind not in (GOVERNOR, *KINDS):
         raise _no_kind(call.kind)
     longest = LONGEST_OVERLAP_MS if call.verb == "rotate" else 0
     if not 0 <= call.overlap_ms <= longest:
         raise UsageError("only a rotation overlaps, and for at most 90 days")
+    if call.kind == GOVERNOR:
+        return _of_governor(turn, caller, call)
     _require_declared(turn.bundle, call.kind, call.name)
     who = _who(turn, caller, call)
     if call.verb == "retire":
@@ -81,6 +84,24 @@ def change(turn: Turn, caller: Caller, call: KeyVerb) -> list[dict[str, Any]]:
     else:
         _add(turn, call, who, caller.method)
     return [row_of(key) for key in identities.keys_of(turn, call.kind, call.name)]
+
+
+def _governors(turn: Turn) -> tuple[Key, ...]:
+    return identities.keys_of(turn, GOVERNOR, "")
+
+
+def _of_governor(turn: Turn, caller: Caller, call: KeyVerb) -> list[dict[str, Any]]:
+    """Change the key that grants begin with: it is made here, and nobody brings one."""
+    named_one = bool(call.key) == (call.verb == "retire")
+    if call.name or call.verb == "add" or not named_one:
+        raise UsageError("the governor's key is rotated, with no key given, or retired by its own")
+    who = humans.operator(turn, caller, call.as_user)
+    if call.verb == "retire":
+        key = named(identities.in_force(turn, GOVERNOR, ""), call.key)
+        roots.retire(turn, key.fingerprint, by=who, method=caller.method)
+    else:
+        roots.rotate(turn, overlap_ms=call.overlap_ms, by=who, method=caller.method)
+    return [row_of(key) for key in _governors(turn)]
 
 
 def _who(turn: Turn, caller: Caller, call: KeyVerb) -> str:
