@@ -18,7 +18,7 @@ from bridle.trust.grants.codes import GrantCode, GrantError
 from bridle.trust.grants.jws import Signs
 
 
-def issue_root(
+def issue_root(  # noqa: PLR0913 - claims by name
     private: Signs,
     *,
     issuer: str,
@@ -64,7 +64,7 @@ def issue_root(
     )
 
 
-def attenuate(
+def attenuate(  # noqa: PLR0913 - claims by name
     parent: Chain,
     private: Signs,
     *,

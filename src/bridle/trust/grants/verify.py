@@ -195,7 +195,7 @@ def allows(chain: Chain, request: Request) -> None:
             raise GrantError(GrantCode.NOT_GRANTED, why, link=index)
 
 
-def verify(
+def verify(  # noqa: PLR0913 - all but two by name
     texts: Sequence[str],
     request: Request,
     *,
@@ -223,7 +223,7 @@ def verify(
     return chain
 
 
-def _proven(
+def _proven(  # noqa: PLR0913, PLR0917 - called in one place
     chain: Chain,
     request: Request,
     statement: Statement,
