@@ -1,4 +1,4 @@
-"""Tells what a governor is asked and what it answers: one entry for each action.
+"""Tells what a governor is asked and what it answers: an entry for each action and each handover.
 
 It stands between the client and the governor as a channel of its own, so that the agents' code
 stays what a user would write.
@@ -14,10 +14,13 @@ from msgspec import Struct
 
 from bridle.client.transport.channel import Channel
 from bridle.model.calls import (
+    Begin,
     Call,
     Decide,
     Judged,
     Observe,
+    Offer,
+    Offered,
     Opened,
     OpenSession,
     Redeem,
@@ -26,10 +29,15 @@ from bridle.model.calls import (
 )
 from bridle.model.reason import Reason
 from bridle.model.verdict import Effect
+from bridle.trust.grants.chain import Link, link_of, split
+from bridle.trust.grants.wording import caveats
 
 
 class Told(Struct, kw_only=True):
-    """One judgement. `of` is `action` or `result`; `args` are the arguments that were asked for."""
+    """One judgement. `of` is `action`, `result` or `handover`; `args` are what was asked for.
+
+    Of a handover: `to` and `allows`. `notes` say what of it can have no effect.
+    """
 
     of: str
     action: str
@@ -41,6 +49,7 @@ class Told(Struct, kw_only=True):
     executed: dict[str, Any] | None = None
     approval: str = ""
     again: bool = False
+    notes: tuple[str, ...] = ()
 
 
 class Narrator:
@@ -51,14 +60,17 @@ class Narrator:
         self._listen = listen
         self._agents: dict[str, str] = {}
         self._held: dict[str, Told] = {}
+        self._decided: dict[str, Told] = {}
         self._running: dict[str, Told] = {}
 
     def send(self, call: Call, *, timeout: float | None = None) -> Reply:
         """Pass a call on, tell of its answer, return it unchanged."""
         reply = self._channel.send(call, timeout=timeout)
-        if isinstance(call, OpenSession) and isinstance(reply, Opened):
-            self._agents[reply.id] = call.agent
-        elif isinstance(call, Decide | Redeem) and isinstance(reply, Judged):
+        if isinstance(reply, Opened):
+            self._agents[reply.id] = call.agent if isinstance(call, OpenSession) else reply.agent
+        elif isinstance(call, Offer) and isinstance(reply, Offered):
+            self._offered(call, reply)
+        elif isinstance(call, Decide | Begin | Redeem) and isinstance(reply, Judged):
             self._judged(call, reply)
         elif isinstance(call, Observe) and isinstance(reply, Released):
             self._released(call, reply)
@@ -68,13 +80,14 @@ class Narrator:
         """Close the connection."""
         self._channel.close()
 
-    def _judged(self, call: Decide | Redeem, reply: Judged) -> None:
+    def _judged(self, call: Decide | Begin | Redeem, reply: Judged) -> None:
         verdict = reply.verdict
         if isinstance(call, Decide):
-            tool, args, again = call.tool, json.loads(call.args), False
+            tool, args = call.tool, json.loads(call.args)
         else:
-            held = self._held[call.approval]
-            tool, args, again = held.tool, held.args, True
+            known = self._decided if isinstance(call, Begin) else self._held
+            asked = known[call.action if isinstance(call, Begin) else call.approval]
+            tool, args = asked.tool, asked.args
         told = Told(
             of="action",
             action=verdict.action,
@@ -85,13 +98,29 @@ class Narrator:
             reasons=verdict.reasons,
             executed=json.loads(verdict.args) if verdict.effect.runs else None,
             approval=verdict.approval,
-            again=again,
+            again=not isinstance(call, Decide),
         )
+        self._decided[verdict.action] = told
         if verdict.approval:
             self._held[verdict.approval] = told
         if verdict.attempt:
             self._running[verdict.attempt] = told
         self._listen(told)
+
+    def _offered(self, call: Offer, reply: Offered) -> None:
+        link = _read(call.link)
+        self._listen(
+            Told(
+                of="handover",
+                action=reply.grant,
+                agent=self._agents.get(call.session, ""),
+                tool="delegate",
+                effect=Effect.ALLOW,
+                args={"to": link.claims.agent, "allows": list(caveats(link.claims))},
+                reasons=(),
+                notes=reply.notes,
+            )
+        )
 
     def _released(self, call: Observe, reply: Released) -> None:
         told, release = self._running.pop(call.attempt), reply.release
@@ -107,3 +136,7 @@ class Narrator:
                     reasons=release.reasons,
                 )
             )
+
+
+def _read(text: str) -> Link:
+    return link_of(text, split(text, 0), 0)

@@ -19,11 +19,14 @@ _ARGUMENT = 34
 
 def judgement(told: Told) -> None:
     """Print one judgement: verdict, agent, tool, short argument, reason and policy."""
+    if told.of == "handover":
+        _handover(told)
+        return
     effect = told.effect.value
     verdict = terminal.styled(f"{terminal.ICONS[effect]} {effect:<6}", effect, bold=True)
     tool = told.tool if told.of == "action" else f"{told.tool}:result"
     argument = short(told.args) if told.of == "action" else ""
-    where = f"{told.agent:<8} {tool:<22} {terminal.visible(argument):<{_ARGUMENT}}"
+    where = f"{told.agent:<10} {tool:<22} {terminal.visible(argument):<{_ARGUMENT}}"
     why = because(told)
     if not why:
         terminal.line(f"  {verdict}  {where}".rstrip())
@@ -32,6 +35,16 @@ def judgement(told: Told) -> None:
         terminal.line(f"            {why}")
     else:
         terminal.line(f"  {verdict}  {where}  {why}")
+
+
+def _handover(told: Told) -> None:
+    """Print what was handed to whom, each thing it allows, and what of it has no effect."""
+    verdict = terminal.styled(f"{terminal.ICONS['allow']} {'allow':<6}", "allow", bold=True)
+    terminal.line(f"  {verdict}  {told.agent:<10} {told.tool:<22} {told.args['to']}")
+    for text in told.args["allows"]:
+        terminal.line(f"              {terminal.styled(terminal.visible(text), dim=True)}")
+    for text in told.notes:
+        terminal.line(f"            {terminal.styled('!', 'warning')} {terminal.visible(text)}")
 
 
 def because(told: Told) -> str:
@@ -80,20 +93,25 @@ def seen(what: dict[str, Any]) -> None:
 
 
 def summary(told: Sequence[Told]) -> dict[str, int]:
-    """Count how actions and results were judged; `approved` are held ones that then ran."""
+    """Count how actions and results were judged.
+
+    `approved` are held ones that then ran, `overtaken` allowed ones that then could not start.
+    """
     counts = Counter(each.effect for each in told if each.of == "action" and not each.again)
     return {
         "actions": counts.total(),
         **{effect.value: counts[effect] for effect in Effect},
         "approved": sum(each.again and each.effect.runs for each in told),
+        "overtaken": sum(each.again and each.effect is Effect.DENY for each in told),
         "results_rewritten": sum(each.of == "result" for each in told),
     }
 
 
 def counted(counts: dict[str, int]) -> str:
     """Return the summary as a sentence."""
+    allowed = f"{counts['allow']} allowed ({counts['overtaken']} stopped before its start)"
     parts = [
-        f"{terminal.counted(counts['actions'], 'action')}: {counts['allow']} allowed",
+        f"{terminal.counted(counts['actions'], 'action')}: {allowed}",
         f"{counts['modify']} modified",
         f"{counts['hold']} held ({counts['approved']} approved and run)",
         f"{counts['deny']} denied",
