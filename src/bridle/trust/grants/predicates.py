@@ -1,26 +1,204 @@
-"""Says whether one link allows a request."""
+"""What one link allows: its predicates, checked once and then applied to each request.
+
+That every link of a chain must allow is `verify`'s job. Nothing here raises for any request, and
+what it costs grows with the request and the link, never with their product but for patterns, which
+are few and short and read short texts only.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from functools import lru_cache
+from threading import Lock
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from bridle.trust.grants.claims import Claims
-    from bridle.trust.grants.verify import Request
+from bridle.trust.grants import matchers
+from bridle.trust.grants.claims import DETAIL_TYPE, Claims, Detail, Predicate, ToolGrant
+from bridle.trust.grants.codes import GrantCode, GrantError
+
+LONGEST_TOOL = 256
+MOST_PATTERNS = 8
+"""Patterns (`re2`) in one link."""
+MOST_PATTERN_TEXT = 1_024
+"""Characters of all patterns of one link."""
+
+_CACHED = 2_048
+_LONGEST_SHOWN = 64
+
+
+class Asked(Protocol):
+    """What of a request predicates look at. `args` are the arguments as strict JSON was read.
+
+    Integers are `int`, fractions `Decimal`; a `float` satisfies nothing but `any`.
+    """
+
+    @property
+    def tool(self) -> str:
+        """Its exact name."""
+        ...
+
+    @property
+    def domain(self) -> str:
+        """The domain of the tool's system (empty: none)."""
+        ...
+
+    @property
+    def effect(self) -> str:
+        """`read`, `write` or `irreversible`."""
+        ...
+
+    @property
+    def labels(self) -> Any:
+        """The labels of the tool (texts)."""
+        ...
+
+    @property
+    def args(self) -> Mapping[str, Any]:
+        """By name."""
+        ...
+
+
+class _Tool:
+    """What the arguments must satisfy; `needed` are those that may not be absent."""
+
+    __slots__ = ("needed", "tests")
+
+    def __init__(self, args: Mapping[str, Predicate]) -> None:
+        self.tests = {name: matchers.compiled(each) for name, each in args.items()}
+        self.needed = frozenset(name for name, each in args.items() if each.any is None)
+
+    def refused(self, args: Mapping[str, Any]) -> str:
+        given = self.tests
+        for name, value in args.items():
+            test = given.get(name)
+            # INVARIANT: I4 a tool that is constrained takes no argument that its grant is silent on
+            if test is None:
+                return f"argument {shown(name)} is not granted"
+            if not test(value):
+                return f"argument {shown(name)} is not as the grant has it"
+        for name in self.needed:
+            if name not in args:
+                return f"argument {shown(name)} is missing"
+        return ""
+
+
+class _Entry:
+    __slots__ = ("domains", "effects", "tools")
+
+    def __init__(self, detail: Detail) -> None:
+        known = detail.type == DETAIL_TYPE
+        self.domains = None if detail.domains is None else frozenset(detail.domains)
+        self.effects = None if detail.effects is None else frozenset(detail.effects)
+        self.tools = {
+            name: None if each.args is None else _Tool(each.args)
+            for name, each in (detail.tools if known else {}).items()
+        }
+
+    def refused(self, asked: Asked, names: tuple[str, ...]) -> str:
+        """Return why this entry does not allow, empty if it does, `_ELSEWHERE` for other tools."""
+        tools = self.tools
+        matching = [tools[name] for name in names if name in tools]
+        if not matching:
+            return _ELSEWHERE
+        if self.domains is not None and asked.domain not in self.domains:
+            return f"the domain of tool {shown(asked.tool)} is not granted"
+        if self.effects is not None and asked.effect not in self.effects:
+            return f"what tool {shown(asked.tool)} does ({shown(asked.effect)}) is not granted"
+        for tool in matching:
+            if tool is not None and (why := tool.refused(asked.args)):
+                return f"tool {shown(asked.tool)}: {why}"
+        return ""
+
+
+class _Link:
+    __slots__ = ("claims", "entries", "labels")
+
+    def __init__(self, claims: Claims) -> None:
+        # Holding the claims keeps their identity from being given to others.
+        self.claims = claims
+        self.entries = tuple(map(_Entry, claims.authorization_details))
+        self.labels = None if claims.lbl is None else frozenset(claims.lbl)
+
+    def refused(self, asked: Asked) -> str:
+        if self.labels is not None and not self.labels.issuperset(asked.labels):
+            return f"tool {shown(asked.tool)} has a label that is not granted"
+        names = _names(asked.tool) if len(asked.tool) <= LONGEST_TOOL else ()
+        why = _ELSEWHERE
+        for entry in self.entries:
+            found = entry.refused(asked, names)
+            if not found:
+                return ""
+            # A tool that is granted with other arguments says more than one that is not.
+            why = found if found is not _ELSEWHERE else why
+        return why if why is not _ELSEWHERE else f"tool {shown(asked.tool)} is not granted"
+
+
+_ELSEWHERE = "elsewhere"
+_links: dict[int, _Link] = {}
+_lock = Lock()
+
+
+def allows(claims: Claims, request: Asked) -> str:
+    """Return nothing if this link allows the request, or why not: which place, never which value.
+
+    Any request gets an answer. A link that `check` refuses allows nothing where it is ill-formed.
+    """
+    link = _links.get(id(claims))
+    return (link or _compiled(claims)).refused(request)
 
 
 def check(claims: Claims) -> None:
-    """Raise `GrantError` (`link_malformed`) for predicates that are ill-formed."""
-    del claims
+    """Refuse a link with an ill-formed predicate, before anything is asked of it.
+
+    Raises `GrantError` (`link_malformed`): none or several members, a number that JSON cannot carry
+    exactly, an empty prefix, no host name, no absolute path, no network, no pattern of RE2, or more
+    patterns than may be.
+    """
+    patterns = 0
+    text = 0
+    for name, predicate in _predicates(claims):
+        if why := matchers.ill_formed(predicate):
+            raise GrantError(GrantCode.MALFORMED, f"predicate of argument {shown(name)}: {why}")
+        if predicate.re2 is not None:
+            patterns += 1
+            text += len(predicate.re2)
+    if patterns > MOST_PATTERNS or text > MOST_PATTERN_TEXT:
+        raise GrantError(
+            GrantCode.MALFORMED,
+            f"a link has {MOST_PATTERNS} patterns at most, {MOST_PATTERN_TEXT} characters in all",
+        )
+    for _, predicate in _predicates(claims):
+        if predicate.re2 is not None and matchers.pattern(predicate.re2) is None:
+            raise GrantError(GrantCode.MALFORMED, "a pattern is none of RE2, or too large")
 
 
-def allows(claims: Claims, request: Request) -> str:
-    """Return why a link does not allow a request; empty where it does."""
-    for detail in claims.authorization_details:
-        for name, tool in detail.tools.items():
-            named = name in ("*", request.tool) or (
-                name.endswith(".*") and request.tool.startswith(name[:-1])
-            )
-            if named and tool.args is None:
-                return ""
-    return f"the grant does not name {request.tool}"
+def shown(name: str) -> str:
+    """Return a name as it may stand in a reason: on one line, clipped, and no other text's part."""
+    clipped = name[:_LONGEST_SHOWN] + ("…" if len(name) > _LONGEST_SHOWN else "")
+    plain = clipped.isascii() and clipped.isprintable() and " " not in clipped and clipped
+    return clipped if plain else ascii(clipped)
+
+
+def _predicates(claims: Claims) -> list[tuple[str, Predicate]]:
+    granted: list[ToolGrant] = [
+        each for detail in claims.authorization_details for each in detail.tools.values()
+    ]
+    return [pair for tool in granted for pair in (tool.args or {}).items()]
+
+
+def _compiled(claims: Claims) -> _Link:
+    made = _Link(claims)
+    with _lock:
+        while len(_links) >= _CACHED:
+            del _links[next(iter(_links))]
+        _links[id(claims)] = made
+    return made
+
+
+@lru_cache(maxsize=4_096)
+def _names(tool: str) -> tuple[str, ...]:
+    """Return what a grant may call a tool: its name, `prefix.*` for each of its prefixes, `*`."""
+    parts = tool.split(".")
+    above = (".".join((*parts[:count], "*")) for count in range(len(parts)))
+    # A name with a star in it is no tool's, and would match what is meant for all below.
+    return () if "*" in tool or not tool else (tool, *above)
