@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,10 +13,12 @@ from bridle.cli.root import Group
 from bridle.model.calls import Agents, IdentityVerb
 
 _COLUMNS = {
-    "agent": ("id", "status", "owner", "team", "version", "budgets"),
-    "user": ("id", "status", "name", "teams", "budgets"),
-    "workload": ("id", "status", "tools", "may_assert_user"),
+    "agent": ("id", "status", "owner", "team", "version", "keys", "revoked", "budgets"),
+    "user": ("id", "status", "name", "teams", "keys", "revoked", "budgets"),
+    "workload": ("id", "status", "tools", "may_assert_user", "keys"),
 }
+_KEYS = ("fingerprint", "state", "source", "since", "until")
+_COUNTING = ("active", "ending")
 _kind = click.option(
     "--kind",
     type=click.Choice(list(_COLUMNS)),
@@ -44,7 +47,7 @@ def list_agents(bundle: Path, kind: str, as_json: bool) -> None:
     if as_json:
         terminal.document(rows)
     else:
-        shown = [{**row, "budgets": spending.brief(row.get("budgets", []))} for row in rows]
+        shown = [_brief(row) for row in rows]
         terminal.table(shown, _COLUMNS[kind], empty=f"no {kind}s")
 
 
@@ -60,11 +63,29 @@ def show_agent(identity: str, bundle: Path, kind: str, as_json: bool) -> None:
     if as_json:
         terminal.document(row)
         return
-    budgets = spending.shown(row.pop("budgets", []))
-    terminal.pairs(row)
+    budgets, keys = spending.shown(row.pop("budgets", [])), row.pop("keys")
+    terminal.pairs({**row, "revoked": terminal.time(row["revoked"])})
+    terminal.line()
+    terminal.line(terminal.styled("keys", bold=True))
+    terminal.table([_key(each) for each in keys], _KEYS, empty="none")
     terminal.line()
     terminal.line(terminal.styled("budgets", bold=True))
     terminal.table(budgets, tuple(budgets[0]) if budgets else (), empty="none")
+
+
+def _brief(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of the list: which keys count, since when it is revoked, what is spent."""
+    return {
+        **row,
+        "keys": [each["fingerprint"][:8] for each in row["keys"] if each["state"] in _COUNTING],
+        "revoked": terminal.time(row["revoked"]),
+        "budgets": spending.brief(row.get("budgets", [])),
+    }
+
+
+def _key(row: dict[str, Any]) -> dict[str, Any]:
+    times = {name: terminal.time(row[name]) for name in ("since", "until")}
+    return {**row, **times, "fingerprint": row["fingerprint"][:16]}
 
 
 def _verb(verb: str, help_text: str) -> None:

@@ -91,6 +91,18 @@ def keyed(turn: Turn, kind: str, name: str) -> bool:
     return turn.tx.count(IdentityKeyRow, owner=f"{kind}:{name}") > 0
 
 
+def owner_of(turn: Turn, fingerprint: str) -> tuple[str, str] | None:
+    """Return kind and name of whose key this is or was, as far as store and bundle know."""
+    row = turn.tx.get(IdentityKeyRow, fingerprint)
+    if row is not None:
+        return row.kind, row.name
+    for kind in KINDS:
+        for name, identity in known(turn.bundle, kind).items():
+            if identity.key and public_key.fingerprint(identity.key) == fingerprint:
+                return kind, name
+    return None
+
+
 def declared(bundle: Bundle, kind: str, name: str) -> str:
     """Return the key that agents.toml gives an identity (empty: none, or it knows no such one)."""
     found = known(bundle, kind).get(name)

@@ -11,6 +11,7 @@ from bridle.bundle.bundle import Bundle
 from bridle.governor.action import holds
 from bridle.governor.action.standing import Standing, in_scope
 from bridle.governor.approval import exceptions, quorum
+from bridle.governor.delegation import identities as identity_keys
 from bridle.governor.ground.turn import Turn
 from bridle.governor.oversight import missions, spending
 from bridle.governor.publishing import signed_log
@@ -26,6 +27,7 @@ from bridle.store.rows import (
     KillRow,
     MissionRow,
     PartitionRow,
+    RevokedRow,
     SessionRow,
 )
 
@@ -73,12 +75,23 @@ def identities(turn: Turn, call: Agents) -> list[dict[str, Any]]:
         known = {call.id: known[call.id]}
     spent = spending.of_identities(turn, known.values()) if call.kind != "workload" else {}
     rows = [
-        {**structs.asdict(item), "status": turn.status(call.kind, name).value}
+        {**structs.asdict(item), **_standing(turn, call.kind, name)}
         for name, item in sorted(known.items())
     ]
     return [
         {**row, "budgets": spent.get(row["id"], [])} if "budgets" in row else row for row in rows
     ]
+
+
+def _standing(turn: Turn, kind: str, name: str) -> dict[str, Any]:
+    """How an identity stands: status, revocation, every key it has or had."""
+    ended = turn.tx.get(RevokedRow, f"{kind}:{name}")
+    return {
+        "status": turn.status(kind, name).value,
+        "revoked": ended.time if ended is not None else 0,
+        "epoch": ended.epoch if ended is not None else 0,
+        "keys": [structs.asdict(key) for key in identity_keys.keys_of(turn, kind, name)],
+    }
 
 
 def declared(bundle: Bundle, kind: str) -> dict[str, Any]:
