@@ -13,14 +13,15 @@ from msgspec import Struct
 from bridle.bundle.bundle import Bundle
 from bridle.engine.case import Case, MissionView, Typed
 from bridle.engine.engine import Engine
+from bridle.governor.delegation import lineage
+from bridle.governor.delegation.halting import halted
 from bridle.governor.ground.turn import Turn
 from bridle.governor.history.asking import Asking
 from bridle.governor.history.whose import Whose
-from bridle.model.identity import Status
 from bridle.model.mission import MissionStatus, MissionTemplate, matches
 from bridle.model.reason import Reason, ReasonCode
 from bridle.model.tool import EffectClass, Tool
-from bridle.store.rows import GlobalRow, KillRow, MissionRow, SessionRow
+from bridle.store.rows import GlobalRow, MissionRow, SessionRow
 
 # Denials that say something about the moment, not about the action: asking again later is fine.
 PASSING = frozenset(
@@ -89,6 +90,11 @@ class Standing(Struct, frozen=True):
     def template(self) -> MissionTemplate | None:
         """The mission's template, if the bundle in force still has it."""
         return self.bundle.missions.get(self.mission.template)
+
+    @property
+    def party(self) -> lineage.Party:
+        """Who acts in this session, with everybody above."""
+        return lineage.of_session(self.session, self.mission)
 
     def owns(self, row: Owned) -> bool:
         """Whether a row belongs to this session's agent in its mission."""
@@ -174,7 +180,7 @@ def obstacle(at: Standing, tool: str) -> Reason | None:
     if at.turn.core.differs(at.globals.active):
         text = "the bundle on disk is not the one a human activated"
         return Reason(ReasonCode.BUNDLE_CHANGED, text)
-    return _mission_obstacle(at) or _killed(at, tool) or _suspended(at) or _out_of_scope(at, tool)
+    return _mission_obstacle(at) or halted(at.turn, at.party, tool) or _out_of_scope(at, tool)
 
 
 def redefined(tool: Tool, definition: str) -> Reason | None:
@@ -202,28 +208,6 @@ def _mission_obstacle(at: Standing) -> Reason | None:
     if mission.status in (MissionStatus.ACTIVE, MissionStatus.EXPIRED):
         return Reason(ReasonCode.EXPIRED, "the mission has expired")
     return Reason(ReasonCode.MISSION_NOT_ACTIVE, f"the mission is {mission.status}")
-
-
-def _killed(at: Standing, tool: str) -> Reason | None:
-    if not at.globals.kills:
-        return None
-    scopes = ("all:", f"tool:{tool}", f"agent:{at.session.agent}", f"mission:{at.mission.id}")
-    for scope in scopes:
-        if at.turn.tx.get(KillRow, scope) is not None:
-            what = scope.partition(":")[0]
-            return Reason(ReasonCode.KILLED, f"stopped by the kill switch ({what})")
-    return None
-
-
-def _suspended(at: Standing) -> Reason | None:
-    if not at.globals.suspended:
-        return None
-    parts = {"agent": at.session.agent, "user": at.mission.user, "workload": at.session.executor}
-    for kind, name in parts.items():
-        status = at.turn.status(kind, name) if name else Status.ACTIVE
-        if status is not Status.ACTIVE:
-            return Reason(ReasonCode.SUSPENDED, f"the {kind} is {status}")
-    return None
 
 
 def _out_of_scope(at: Standing, name: str) -> Reason | None:

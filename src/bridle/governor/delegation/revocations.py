@@ -1,0 +1,63 @@
+"""What a revocation ends: which party, action or attempt stands below it.
+
+Whether somebody who acts was revoked is asked the other way round, upwards (`authority`): grants
+carry their ancestry, so nothing below what is revoked has to be found. Here is looked at what runs,
+what waits and what is shown. Nothing is written.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridle.governor.delegation import lineage
+from bridle.governor.delegation.identities import GOVERNOR, WORKLOAD, declared
+from bridle.governor.delegation.lineage import Acted, Party
+from bridle.model import public_key
+from bridle.store.rows import GrantRow, IdentityKeyRow, RevokedRow
+
+if TYPE_CHECKING:
+    from bridle.governor.ground.turn import Turn
+
+GRANT, KEY, AGENT, MISSION, USER = "grant", "key", "agent", "mission", "user"
+KINDS = (GRANT, KEY, AGENT, MISSION, USER)
+
+
+def covers(turn: Turn, row: RevokedRow, acted: Acted) -> bool:
+    """Whether a revocation ends what an action or attempt stands on, or whom it serves.
+
+    Asked of what there was before the revocation: of names, times are not looked at.
+    """
+    if covers_party(turn, row, lineage.of_acted(turn, acted)):
+        return True
+    served = lineage.of_grant(turn, acted.requester) if acted.requester else None
+    return served is not None and covers_party(turn, row, served)
+
+
+def covers_party(turn: Turn, row: RevokedRow, party: Party) -> bool:
+    """Whether a revocation ends what a party acts under."""
+    if row.kind == MISSION:
+        return row.subject == party.mission
+    if row.kind == USER:
+        return row.subject == party.user
+    if row.kind == AGENT:
+        return row.subject in party.agents
+    if row.kind == KEY and _of_another(turn, row.subject, party):
+        return True
+    return any(_is_of(row, each) for each in lineage.chain(turn, party.grant))
+
+
+def _is_of(row: RevokedRow, grant: GrantRow) -> bool:
+    if row.kind == GRANT:
+        return row.subject == grant.id
+    return row.subject in (grant.key, grant.certified)
+
+
+def _of_another(turn: Turn, fingerprint: str, party: Party) -> bool:
+    """Whether a key that no link names stands behind a party: the governor's, its workload's."""
+    key = turn.tx.get(IdentityKeyRow, fingerprint)
+    if key is not None and key.kind == GOVERNOR:
+        return bool(party.grant)  # which of its keys signed the root stands in the link alone
+    if key is not None:
+        return key.kind == WORKLOAD and key.name == party.executor
+    written = declared(turn.bundle, WORKLOAD, party.executor)
+    return bool(written) and public_key.fingerprint(written) == fingerprint
