@@ -11,11 +11,19 @@ from typing import Any
 from bridle.bundle.bundle import Bundle
 from bridle.governor.action import holds
 from bridle.governor.approval import exceptions
+from bridle.governor.delegation import halting, lineage, revocations
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
 from bridle.governor.history import entries, whose
 from bridle.model.record import LeafKind
-from bridle.store.rows import ActionRow, ExceptionRow, HoldRow, KillRow, MissionRow
+from bridle.store.rows import (
+    ActionRow,
+    ExceptionRow,
+    HoldRow,
+    KillRow,
+    MissionRow,
+    RevokedRow,
+)
 
 _EVERY = 1_000_000
 
@@ -24,13 +32,28 @@ Covers = Callable[[HoldRow | ExceptionRow], bool]
 
 def by_kill(turn: Turn, kill: KillRow) -> int:
     """A kill voids what is pending in its scope; what was approved waits until it is lifted."""
-    by = {"tool": "tool", "agent": "agent", "mission": "mission"}
-    field = by.get(kill.scope)
 
     def covers(row: HoldRow | ExceptionRow) -> bool:
-        return field is None or getattr(row, field) == kill.subject
+        if kill.scope in ("all", "tool"):
+            return kill.scope == "all" or row.tool == kill.subject
+        action = _action_of(turn, row)
+        return action is None or halting.covers(turn, kill, action)
 
     return _void(turn, covers, "kill", holds.PENDING)
+
+
+def by_revocation(turn: Turn, revoked: RevokedRow, mission: str = "") -> int:
+    """What was asked for under a grant that is no more is nobody's to answer, or to use.
+
+    `mission` is the only one that can be concerned, where that is known.
+    """
+
+    def covers(row: HoldRow | ExceptionRow) -> bool:
+        action = _action_of(turn, row)
+        return action is None or revocations.covers(turn, revoked, action)
+
+    ended = _end_exceptions(turn, covers, mission=mission)
+    return ended + _void(turn, covers, "revocation", *holds.OPEN, mission=mission)
 
 
 def by_mission(turn: Turn, mission: str) -> int:
@@ -49,7 +72,7 @@ def by_retirement(turn: Turn, kind: str, name: str) -> int:
 
     def covers(row: HoldRow | ExceptionRow) -> bool:
         if kind == "agent":
-            return row.agent == name
+            return name in lineage.agents(row.line, row.agent)
         if kind == "user":
             return _user_of(turn, row.mission) == name
         return isinstance(row, HoldRow) and _executor_of(turn, row) == name
@@ -105,6 +128,12 @@ def _end_exceptions(turn: Turn, covers: Covers, mission: str = "") -> int:
 def _user_of(turn: Turn, mission: str) -> str:
     row = turn.tx.get(MissionRow, mission)
     return row.user if row is not None else ""
+
+
+def _action_of(turn: Turn, row: HoldRow | ExceptionRow) -> ActionRow | None:
+    """The action that humans were asked about."""
+    hold = row if isinstance(row, HoldRow) else turn.tx.get(HoldRow, row.approval)
+    return turn.tx.get(ActionRow, hold.action) if hold is not None else None
 
 
 def _executor_of(turn: Turn, row: HoldRow) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from bridle.governor.delegation import lineage
-from bridle.governor.delegation.lineage import Party
+from bridle.governor.delegation.lineage import Acted, Party
 from bridle.model.identity import Status
 from bridle.model.reason import Reason, ReasonCode
 from bridle.store.rows import KillRow
@@ -23,6 +23,15 @@ def halted(turn: Turn, party: Party, tool: str) -> Reason | None:
     """Return what humans did that stops a party from using a tool now, if anything."""
     # INVARIANT: I5 — no link of a chain goes on acting through those below it.
     return _killed(turn, party, tool) or _suspended(turn, party)
+
+
+def covers(turn: Turn, kill: KillRow, acted: Acted) -> bool:
+    """Whether a kill stops what an action or attempt is of, or whom it serves."""
+    if kill.scope == "all" or (kill.scope == "tool" and kill.subject == acted.tool):
+        return True
+    served = lineage.of_grant(turn, acted.requester) if acted.requester else None
+    parties = (lineage.of_acted(turn, acted), *((served,) if served is not None else ()))
+    return any(kill.id in _scopes(turn, party, acted.tool) for party in parties)
 
 
 def _killed(turn: Turn, party: Party, tool: str) -> Reason | None:

@@ -9,6 +9,7 @@ from msgspec import Struct, structs
 from bridle.bundle.bundle import Bundle
 from bridle.governor.action import outcomes
 from bridle.governor.approval import ending
+from bridle.governor.delegation import halting
 from bridle.governor.ground import clear
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
@@ -19,10 +20,10 @@ from bridle.model.errors import NotFoundError, RefusedError, UsageError
 from bridle.model.identity import Status
 from bridle.model.outcome import OutcomeKind
 from bridle.model.record import SYSTEM_CHAIN, LeafKind
-from bridle.store.rows import AttemptRow, IdentityRow, KillRow, MissionRow
+from bridle.store.rows import AttemptRow, GrantRow, IdentityRow, KillRow, MissionRow
 
 _LONGEST_REASON = 2_000
-_SCOPES = ("all", "tool", "agent", "mission")
+_SCOPES = ("all", "tool", "agent", "mission", "grant")
 _VERBS = {"suspend": Status.SUSPENDED, "resume": Status.ACTIVE, "retire": Status.RETIRED}
 
 
@@ -58,7 +59,7 @@ def kill(turn: Turn, caller: Caller, call: Kill) -> list[dict[str, Any]]:
     ending.by_kill(turn, row)
     body = {"what": "kill", "scope": key}
     _record(turn, Act(LeafKind.KILL, who, caller.method, body, call.reason))
-    return [structs.asdict(a) for a in showing.running(turn) if _covers(row, a)]
+    return [structs.asdict(a) for a in showing.running(turn) if halting.covers(turn, row, a)]
 
 
 def unkill(turn: Turn, caller: Caller, call: Unkill) -> None:
@@ -155,21 +156,17 @@ def _still_someone(turn: Turn, bundle: Bundle, leaving: str) -> None:
 
 def _check_scope(turn: Turn, scope: str, subject: str) -> None:
     if scope not in _SCOPES or bool(subject) == (scope == "all"):
-        raise UsageError("scope is all, tool, agent or mission; all but `all` need a subject")
+        raise UsageError(f"scope is one of {', '.join(_SCOPES)}; all but `all` need a subject")
     bundle = turn.bundle
     known = {
         "all": True,
         "tool": subject in bundle.tools,
         "agent": subject in bundle.agents,
         "mission": scope == "mission" and turn.tx.get(MissionRow, subject) is not None,
+        "grant": scope == "grant" and turn.tx.get(GrantRow, subject) is not None,
     }
     if not known[scope]:
         raise NotFoundError(f"no {scope} {subject!r}")
-
-
-def _covers(kill: KillRow, attempt: AttemptRow) -> bool:
-    by = {"tool": attempt.tool, "agent": attempt.agent, "mission": attempt.mission}
-    return kill.scope == "all" or by[kill.scope] == kill.subject
 
 
 def _record(turn: Turn, act: Act) -> None:
