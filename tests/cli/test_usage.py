@@ -8,7 +8,8 @@ import bridle
 
 COMMANDS = [
     "demo", "init", "check", "test", "pin", "activate", "decide", "policy", "serve", "mcp",
-    "status", "missions", "approvals", "explain", "agents", "operator", "keys", "kill", "resume", "audit",
+    "status", "missions", "approvals", "explain", "agents", "operator", "keys", "delegations",
+    "revoke", "grant", "kill", "resume", "audit",
 ]  # fmt: skip
 
 NEED_A_GOVERNOR = [
@@ -29,6 +30,8 @@ NEED_A_GOVERNOR = [
     ["keys"],
     ["keys", "retire", "00" * 32],
     ["keys", "rotate-governor"],
+    ["delegations"],
+    ["revoke", "agent", "assistant", "--yes"],
     ["kill", "all"],
     ["kill", "list"],
     ["kill", "tool", "mail.send"],
@@ -55,6 +58,8 @@ def test_the_version_is_the_packages(bridle_) -> None:
         ["check", "--nonsense"],
         ["kill"],
         ["kill", "tool"],
+        ["revoke", "tool", "mail.send", "--yes"],
+        ["revoke", "agent", "--yes"],
         ["approvals", "approve", "x"],
     ],
 )
