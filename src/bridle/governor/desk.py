@@ -10,6 +10,7 @@ from msgspec import Struct, structs
 
 from bridle.bundle.load import load
 from bridle.governor import refusals
+from bridle.governor.delegation import revoking
 from bridle.governor.delegation import key_changes
 from bridle.governor.ground import proven
 from bridle.governor.ground.core import Core
@@ -99,6 +100,8 @@ class Desk:
                 reply = Listing(rows=write(partial(operators.kill, caller=caller, call=call)))
             case calls.KeyVerb():
                 reply = Listing(rows=write(partial(key_changes.change, caller=caller, call=call)))
+            case calls.Revoke():
+                reply = self._revoke(caller, call)
             case calls.Activate():
                 reply = self._activate(caller, call)
             case calls.RotateLogKey():
@@ -134,6 +137,13 @@ class Desk:
         if show is not None:
             return Listing(rows=self._as(caller, partial(show, call=call)))
         raise refusals.unknown(call)
+
+    def _revoke(self, caller: Caller, call: calls.Revoke) -> calls.Fenced:
+        fenced: calls.Fenced = self._as(caller, partial(revoking.revoke, caller=caller, call=call))
+        if call.preview:
+            return fenced
+        # In a turn of its own: what is only shown keeps nobody waiting for the fence.
+        return structs.replace(fenced, stopped=self._as(caller, partial(revoking.ended, call=call)))
 
     def _status(self, caller: Caller) -> dict[str, Any]:
         row = self._as(caller, showing.overview)

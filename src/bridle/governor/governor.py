@@ -18,6 +18,7 @@ from bridle.governor import desk, refusals
 from bridle.governor.action import attempts, holds, outcomes, path, standing
 from bridle.governor.approval import answers, exceptions
 from bridle.governor.audit.opening import Left
+from bridle.governor.delegation import revoking
 from bridle.governor.ground import clear, proven
 from bridle.governor.ground.core import Core
 from bridle.governor.ground.opening import Ground, Site, prepare
@@ -200,6 +201,9 @@ class Governor:
                 reply = self._await(caller, call)
             case calls.Redeem():
                 reply = _either(write(partial(approvals.redeem, call=call)))
+            case calls.RevokeGrant():
+                reply = write(partial(revoking.revoke_grant, caller=caller, call=call))
+                self._tell()
             case calls.ToolsOf():
                 reply = Listing(rows=write(partial(_tools, session=call.session)))
             case _:
