@@ -169,8 +169,8 @@ def _one_of(values: Iterable[Scalar]) -> Test:
     for each in values:
         sets.setdefault(type(each), set()).add(each)
 
-    def test(value: Any) -> bool:
-        kind: type = type(value)
+    def test(value: object) -> bool:
+        kind = type(value)
         # Only what is in a set's type is looked up: an array has no hash.
         return kind in sets and value in sets[kind]
 
@@ -180,9 +180,8 @@ def _one_of(values: Iterable[Scalar]) -> Test:
 def _subset(values: Iterable[Scalar]) -> Test:
     one = _one_of(values)
 
-    def test(value: Any) -> bool:
-        items: list[Any] | None = value if type(value) is list else None
-        return items is not None and all(map(one, items))
+    def test(value: object) -> bool:
+        return type(value) is list and all(map(one, cast("list[object]", value)))
 
     return test
 
