@@ -171,6 +171,11 @@ OPERATOR_CALLS = [
     calls.Redact(record=1, basis="b"),
     calls.RotateLogKey(),
     calls.Status(),
+    calls.Revoke(kind="agent", subject="a"),
+    calls.Delegations(),
+    calls.Keys(),
+    calls.KeyVerb(verb="rotate", kind="governor"),
+    calls.StatusSnapshot(),
 ]
 
 

@@ -38,7 +38,7 @@ _BODIES: dict[LeafKind, tuple[str, ...]] = {
         *("tool", "policies", "count", "used", "expires", "users"),
     ),
     LeafKind.DELEGATION: ("what",),
-    LeafKind.REVOCATION: ("what",),
+    LeafKind.REVOCATION: ("what", "kind", "subject", "mission", "epoch", "running"),
     LeafKind.IDENTITY: ("what", "kind", "id"),
     LeafKind.MISSION: ("what", "template", "agent", "executor", "session"),
     LeafKind.POLICY: ("what", "digest", "before", "name", "version"),

@@ -10,8 +10,7 @@ from msgspec import Struct, structs
 
 from bridle.bundle.load import load
 from bridle.governor import refusals
-from bridle.governor.delegation import revoking
-from bridle.governor.delegation import key_changes
+from bridle.governor.delegation import key_changes, revoking
 from bridle.governor.ground import proven
 from bridle.governor.ground.core import Core
 from bridle.governor.ground.opening import Ground
@@ -100,8 +99,6 @@ class Desk:
                 reply = Listing(rows=write(partial(operators.kill, caller=caller, call=call)))
             case calls.KeyVerb():
                 reply = Listing(rows=write(partial(key_changes.change, caller=caller, call=call)))
-            case calls.Revoke():
-                reply = self._revoke(caller, call)
             case calls.Activate():
                 reply = self._activate(caller, call)
             case calls.RotateLogKey():
@@ -129,6 +126,8 @@ class Desk:
 
     def _plainly(self, caller: Caller, call: calls.Call) -> Reply:
         """Answer what needs nothing but a turn of its own."""
+        if isinstance(call, calls.Revoke):
+            return self._revoke(caller, call)
         act, show = _ACTS.get(type(call)), _SHOWN.get(type(call))
         if act is not None:
             self._as(caller, partial(act, caller=caller, call=call))
@@ -142,6 +141,7 @@ class Desk:
         fenced: calls.Fenced = self._as(caller, partial(revoking.revoke, caller=caller, call=call))
         if call.preview:
             return fenced
+        self._office.tell()
         # In a turn of its own: what is only shown keeps nobody waiting for the fence.
         return structs.replace(fenced, stopped=self._as(caller, partial(revoking.ended, call=call)))
 
