@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 
 import msgspec
+from msgspec import Struct
 
 from bridle.trust.grants import bounds, jws, predicates
 from bridle.trust.grants.claims import Claims
@@ -25,17 +25,20 @@ _DECODER = msgspec.json.Decoder(Claims)
 _ENCODER = msgspec.json.Encoder()
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """One grant. `digest` (SHA-256 of its signing input, hex) names it, whatever its signature.
 
     `key` is the raw public key it is bound to.
     """
 
-    text: str = field(repr=False)
+    text: str
     digest: str
     claims: Claims
     key: bytes
+
+    def __repr__(self) -> str:
+        """Name it: what it says, and its signature, are for no log."""
+        return f"<Link {self.digest[:16]}>"
 
     @property
     def fingerprint(self) -> str:
@@ -43,8 +46,7 @@ class Link:
         return hashlib.sha256(self.key).hexdigest()
 
 
-@dataclass(frozen=True)
-class Chain:
+class Chain(Struct, frozen=True, dict=True):
     """Grants from the root to the leaf; at least one.
 
     `root` is the pinned key that the root was verified with; empty while nothing is verified.
@@ -87,11 +89,6 @@ class Chain:
     def trail(self) -> str:
         """The first 16 hex digits of every digest, root first, joined by `>`."""
         return ">".join(digest[:16] for digest in self.digests)
-
-    @cached_property
-    def newest(self) -> int:
-        """The latest `iat` of its links: before it, the chain is not valid."""
-        return max(link.claims.iat for link in self.links)
 
 
 def capped(texts: Sequence[str], max_depth: int = MAX_DEPTH) -> tuple[str, ...]:

@@ -34,6 +34,10 @@ class Signed(NamedTuple):
     signature: bytes
 
 
+# Characters of the other alphabet, and padding, become one that is in neither.
+_STANDARD = bytes.maketrans(b"-_+/=", b"+/!!!")
+
+
 def encode(raw: bytes) -> str:
     """Return `raw` as base64url without padding."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
@@ -42,12 +46,13 @@ def encode(raw: bytes) -> str:
 def decode(text: str | bytes) -> bytes | None:
     """Return the bytes that base64url `text` stands for; None unless it is their one text."""
     given = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    standard = given.translate(_STANDARD)
     try:
-        raw = base64.urlsafe_b64decode(given + b"=" * (-len(given) % 4))
-    except (binascii.Error, ValueError):
+        raw = binascii.a2b_base64(standard + b"==")
+    except binascii.Error:
         return None
     # Decoders skip characters they do not know and drop bits that are left over.
-    return raw if base64.urlsafe_b64encode(raw).rstrip(b"=") == given else None
+    return raw if binascii.b2a_base64(raw, newline=False).rstrip(b"=") == standard else None
 
 
 _KNOWN = {header: encode(header.encode()).encode() + b"." for header in (HEADER, STATUS_HEADER)}

@@ -93,11 +93,13 @@ class Verifier:
         parts = [split(text, index) for index, text in enumerate(given) if index >= done]
         if found is None:
             found = self._root(given[0], parts.pop(0), now_s, pinned)
+            self._known.keep(given[:1], found)
             done = 1
         else:
             pinned.require(found.root, now_s, self._skew)
-        for text, signed in zip(given[done:], parts, strict=True):
-            found = self._child(found, text, signed)
+        for index, signed in enumerate(parts, done):
+            found = self._child(found, given[index], signed)
+            self._known.keep(given[: index + 1], found)
         return found
 
     def extend(self, chain: Chain, text: str, now_s: int, *, roots: Roots | None = None) -> Chain:
@@ -110,7 +112,8 @@ class Verifier:
         `root_unknown`, `root_key_expired`, `grant_expired`, `grant_not_yet_valid`.
         """
         (roots or self._roots).require(chain.root, now_s, self._skew)
-        # A link ends no later than its parent: the leaf is the first to expire.
+        # No link ends after its parent or begins before it: the leaf is the first to expire and
+        # the last to begin.
         if now_s >= chain.leaf.claims.exp:
             at = next(i for i, link in enumerate(chain.links) if now_s >= link.claims.exp)
             raise GrantError(
@@ -119,11 +122,12 @@ class Verifier:
                 link=at,
                 hint="ask whoever granted it for a new one",
             )
-        if chain.newest > now_s + self._skew:
+        latest = now_s + self._skew
+        if chain.leaf.claims.iat > latest:
             raise GrantError(
                 GrantCode.NOT_YET,
-                f"the grant is of later than {self._skew} s from now",
-                link=next(i for i, k in enumerate(chain.links) if k.claims.iat == chain.newest),
+                f"the grant begins more than {self._skew} s from now",
+                link=next(i for i, link in enumerate(chain.links) if link.claims.iat > latest),
                 hint="check the clocks of both sides",
             )
 
@@ -157,7 +161,7 @@ class Verifier:
             raise GrantError(GrantCode.PARENT, "a root has no parent", link=0)
         if claims.del_depth:
             raise GrantError(GrantCode.DEPTH, "a root has depth 0", link=0)
-        return self._known.keep(Chain((link,), key))
+        return Chain((link,), key)
 
     def _child(self, parent: Chain, text: str, signed: Signed) -> Chain:
         index = len(parent.links)
@@ -167,7 +171,7 @@ class Verifier:
             )
         link = link_of(text, signed, index)
         _follows(parent, link, index)
-        return self._known.keep(Chain((*parent.links, link), parent.root))
+        return Chain((*parent.links, link), parent.root)
 
 
 def meant_for(chain: Chain, request: Request) -> None:
@@ -293,13 +297,14 @@ class _Known:
                     return found
         return None
 
-    def keep(self, chain: Chain) -> Chain:
-        # Each entry shares its texts with its prefixes': what it adds is its leaf's.
+    def keep(self, texts: tuple[str, ...], chain: Chain) -> None:
+        if not self.most:
+            return
         with self.lock:
-            if self.most and chain.texts not in self.chains:
-                self.chains[chain.texts] = chain
-                self.size += len(chain.leaf.text)
+            if texts not in self.chains:
+                self.chains[texts] = chain
+                # It shares its texts with those of its prefixes: what it adds is its leaf's.
+                self.size += len(texts[-1])
             while len(self.chains) > self.most or self.size > MOST_CACHED_BYTES:
-                _, gone = self.chains.popitem(last=False)
-                self.size -= len(gone.leaf.text)
-        return chain
+                gone, _ = self.chains.popitem(last=False)
+                self.size -= len(gone[-1])
