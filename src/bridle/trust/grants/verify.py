@@ -10,7 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from bridle.trust.grants import predicates
 from bridle.trust.grants.chain import (
@@ -23,6 +23,7 @@ from bridle.trust.grants.chain import (
 )
 from bridle.trust.grants.codes import GrantCode, GrantError
 from bridle.trust.grants.roots import Roots, public, signed_by
+from bridle.trust.status import Status, StatusList
 
 if TYPE_CHECKING:
     from bridle.model.call import Proof
@@ -33,14 +34,6 @@ SKEW_S = 60
 """How far another clock may be ahead, seconds."""
 
 MOST_CACHED_BYTES = 64 * 1_024 * 1_024
-
-
-class Status(Protocol):
-    """Knows what is revoked (`bridle.trust.status`)."""
-
-    def revoked(self, link: Link, /) -> bool:
-        """Whether this link is dead, be it by its grant, key, agent, mission or user."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +135,12 @@ class Verifier:
     ) -> None:
         """Raise `GrantError` unless every link of a verified chain allows `request` now.
 
-        In this order: by the clock (`current`), `revoked`, `audience_mismatch`,
-        `mission_mismatch`, `task_mismatch`, `not_granted`.
+        In this order: by the clock (`current`), `status_stale` (a list that has expired),
+        `revoked`, `audience_mismatch`, `mission_mismatch`, `task_mismatch`, `not_granted`.
         """
         self.current(chain, now_s, roots=roots)
+        if isinstance(status, StatusList):
+            status.at(now_s)
         for index, link in enumerate(chain.links):
             if status.revoked(link):
                 raise GrantError(GrantCode.REVOKED, "the grant is revoked", link=index)
@@ -243,7 +238,7 @@ def _proven(  # noqa: PLR0913, PLR0917 - called in one place
         raise GrantError(GrantCode.PROOF_INVALID, "the proof is of another grant or tool")
     holder.check(chain.leaf.key, statement, proof, now_ms)
     if nonces is not None:
-        nonces.use(proof.nonce, now_ms)
+        nonces.use(proof.nonce, now_ms, proof.time)
 
 
 def _follows(parent: Chain, link: Link, index: int) -> None:
