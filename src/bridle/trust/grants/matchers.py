@@ -29,6 +29,8 @@ _UNICODE_CLASS = re.compile(r"\\[pPXC]")
 _MEMBERS = (
     "eq", "in_", "range", "prefix", "suffix", "path_under", "host", "cidr", "subset", "re2", "any",
 )  # fmt: skip
+_TEXTS = frozenset({"prefix", "suffix", "path_under", "re2"})
+_LISTS = frozenset({"in_", "host", "cidr", "subset"})
 
 Test = Callable[[Any], bool]
 
@@ -46,7 +48,20 @@ def ill_formed(predicate: Predicate) -> str:
     given = [name for name in _MEMBERS if getattr(predicate, name) is not None]
     if len(given) != 1:
         return "exactly one test is given"
-    return _CHECKS[given[0]](getattr(predicate, given[0]))
+    name, value = given[0], getattr(predicate, given[0])
+    # What was decoded has the types of its members; what a program made may have any.
+    if name in _TEXTS and type(value) is not str:
+        return "this test is for a text"
+    if name in _LISTS and type(value) is not tuple:
+        return "this test is for several values"
+    return _CHECKS[name](value)
+
+
+def empty(bounds: Range) -> bool:
+    """Whether no number is within well-formed bounds."""
+    if bounds.min is None or bounds.max is None:
+        return False
+    return Decimal(bounds.min) > Decimal(bounds.max)
 
 
 def compiled(predicate: Predicate) -> Test:
@@ -86,7 +101,9 @@ def _scalars_wrong(values: Iterable[Any]) -> str:
     return next((wrong for value in values if (wrong := _scalar_wrong(value))), "")
 
 
-def _range_wrong(bounds: Range) -> str:
+def _range_wrong(bounds: Any) -> str:
+    if type(bounds) is not Range:
+        return "a range has bounds"
     for bound in (bounds.min, bounds.max):
         if type(bound) is int and not _LEAST <= bound <= _MOST:
             return "integers have 64 bits"
@@ -105,8 +122,10 @@ def _base_wrong(text: str) -> str:
     return "" if readings.is_path(text) else "a path is absolute, without `.`, `..` and odd parts"
 
 
-def _hosts_wrong(names: Iterable[str]) -> str:
+def _hosts_wrong(names: Iterable[Any]) -> str:
     for name in names:
+        if type(name) is not str:
+            return "a host is a text"
         plain = name.removeprefix("*.")
         if not readings.is_host(plain):
             return "a host is a name in lower case, a dotted IPv4 address, or `*.` and a name"
@@ -115,8 +134,8 @@ def _hosts_wrong(names: Iterable[str]) -> str:
     return ""
 
 
-def _networks_wrong(texts: Iterable[str]) -> str:
-    good = all(readings.network_of(text) is not None for text in texts)
+def _networks_wrong(texts: Iterable[Any]) -> str:
+    good = all(type(text) is str and readings.network_of(text) is not None for text in texts)
     return "" if good else "a network is `address/length` in its one text, no bits of hosts set"
 
 
