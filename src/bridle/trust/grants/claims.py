@@ -9,7 +9,7 @@ nothing can be read in two ways.
 
 from __future__ import annotations
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 Scalar = str | int | bool
 """What a predicate compares to. Fractions appear in `range` only, as decimal text."""
@@ -111,5 +111,5 @@ class Claims(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     authorization_details: tuple[Detail, ...]
     par_hash: str = ""
     task: str = ""
-    bud: dict[str, str] = field(default_factory=dict[str, str])
+    bud: dict[str, str] = {}
     lbl: tuple[str, ...] | None = None
