@@ -25,11 +25,12 @@ class Texts:
     def __init__(self) -> None:
         self._taken = False
 
-    def read(self, path: Path) -> tuple[str, str]:
-        """Return name and text. Raises `LanguageError` where there is no text to be had."""
-        name, data = (STDIN, self._stdin()) if str(path) == "-" else (str(path), _file(path))
-        if len(data) > MAX_BYTES:
-            raise fault(Location(name), "too_large", f"this file exceeds {MAX_BYTES} bytes")
+    def read(self, path: Path, most: int = MAX_BYTES) -> tuple[str, str]:
+        """Return name and text, of `most` bytes. Raises `LanguageError` where there is none."""
+        given = str(path) == "-"
+        name, data = (STDIN, self._stdin(most)) if given else (str(path), _file(path, most))
+        if len(data) > most:
+            raise fault(Location(name), "too_large", f"this file exceeds {most} bytes")
         try:
             return name, data.decode("utf-8")
         except UnicodeDecodeError as error:
@@ -46,17 +47,17 @@ class Texts:
             found[name] = text
         return found
 
-    def _stdin(self) -> bytes:
+    def _stdin(self, most: int) -> bytes:
         if self._taken:
             raise UsageError("standard input is named twice", hint="only one file can be `-`")
         self._taken = True
-        return sys.stdin.buffer.read(MAX_BYTES + 1)
+        return sys.stdin.buffer.read(most + 1)
 
 
-def _file(path: Path) -> bytes:
+def _file(path: Path, most: int) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
+            return file.read(most + 1)
     except OSError as error:
         why = error.strerror or str(error)
         raise fault(Location(str(path)), "unreadable", f"cannot be read: {why}") from None

@@ -10,9 +10,28 @@ import click
 from bridle.cli import choice, terminal
 from bridle.cli.root import FINDINGS, Group
 from bridle.cli.texts import Texts
+from bridle.model.errors import UsageError
 from bridle.trust.grants.codes import GrantError
 
-_file = click.argument("file", type=click.Path(path_type=Path))
+_PATH = click.Path(path_type=Path)
+_EFFECTS = ("read", "write", "irreversible")
+_NOTHING = {"code": "", "message": "", "hint": "", "link": -1}
+_file = click.argument("file", type=_PATH)
+
+
+def _read(_: click.Context, param: click.Parameter, value: Any) -> Any:
+    """Read what an option has; what cannot be read is wrong usage, and no refusal of the chain."""
+    from bridle.cli import offline
+    from bridle.model import public_key
+
+    try:
+        if param.name == "args":
+            return offline.arguments(value)
+        for key in value:
+            public_key.parse(key)
+    except UsageError as error:
+        raise click.BadParameter(error.message) from None
+    return value
 
 
 @click.group(cls=Group)
@@ -38,7 +57,9 @@ def inspect_chain(ctx: click.Context, file: Path, as_json: bool) -> None:
     try:
         chain = read(links)
     except GrantError as error:
-        _refused(ctx, error, links, as_json=as_json)
+        if as_json:
+            terminal.document({"error": _why(error), "findings": []})
+        _refused(ctx, error, links)
     if as_json:
         rows = [chains.row(link) for link in chain.links]
         terminal.document({"verified": False, "links": rows})
@@ -49,14 +70,85 @@ def inspect_chain(ctx: click.Context, file: Path, as_json: bool) -> None:
     chains.show(chain)
 
 
-def _refused(ctx: click.Context, error: GrantError, links: list[str], *, as_json: bool) -> NoReturn:
+@grant.command("verify")
+@_file
+@click.option(
+    "--root", "roots", multiple=True, required=True, callback=_read, metavar="KEY", help="Pinned."
+)
+@click.option(
+    "--status", type=_PATH, metavar="FILE", help="The governor's list of what is revoked."
+)
+@click.option("--no-status", is_flag=True, help="Without one: what is revoked is not known.")
+@click.option("--keep", type=_PATH, metavar="FILE", help="Refuse lists older than those seen.")
+@click.option("--context", default="", metavar="TEXT", help="The Bridle-Context it came with.")
+@click.option("--mission", default="", metavar="ID", help="The mission it must be of.")
+@click.option("--task", default="", metavar="TASK", help="The task at hand.")
+@click.option("--audience", default="", metavar="GOVERNOR", help="The governor it must be for.")
+@click.option("--tool", required=True, metavar="TOOL", help="The tool to be used.")
+@click.option("--args", default="{}", callback=_read, metavar="JSON", help="Its arguments.")
+@click.option("--bundle", type=_PATH, metavar="DIR", help="The bundle that declares the tool.")
+@click.option("--domain", default="", metavar="NAME", help="Without it: the tool's domain,")
+@click.option("--effect", type=click.Choice(_EFFECTS), help="… its effect class,")
+@click.option("--label", "labels", multiple=True, metavar="LABEL", help="… each of its labels.")
+@choice.as_json
+@click.pass_context
+def verify_chain(
+    ctx: click.Context, /, *, file: Path, no_status: bool, as_json: bool, **how: Any
+) -> None:
+    """Say whether a chain allows an action now: exit code 0 if so, 1 with the reason if not.
+
+    Goes by the pinned keys alone, never by what the chain says of itself. Whoever acts must also
+    prove the key that the last link is bound to: a chain is no authority without it.
+    """
+    from bridle.cli import chains, offline
+
+    _complete(how, no_status=no_status)
+    texts = Texts()
+    links = chains.texts_of(file, texts)
+    try:
+        asked = offline.Asked(**how | {"effect": how["effect"] or ""})
+        held = offline.held(links, asked, texts)
+    except GrantError as error:
+        if as_json:
+            terminal.document({"allowed": False, **_why(error), "version": None, "links": []})
+        _refused(ctx, error, links)
+    if as_json:
+        rows = [chains.row(link) for link in held.chain.links]
+        version = held.status.version if held.status else None
+        terminal.document({"allowed": True, **_NOTHING, "version": version, "links": rows})
+        return
+    terminal.line(f"{terminal.styled('✓', 'ok')} allowed by every link")
+    if held.status is None:
+        terminal.line(f"{terminal.styled('!', 'warning')} what is revoked is not known")
+    terminal.line()
+    chains.show(held.chain)
+
+
+def _complete(how: dict[str, Any], *, no_status: bool) -> None:
+    """Refuse what leaves something out that would then silently count as harmless."""
+    if no_status == bool(how["status"]):
+        raise click.UsageError("Name a --status list, or say --no-status.")
+    if how["keep"] and not how["status"]:
+        raise click.UsageError("--keep belongs to --status.")
+    if not how["mission"] and not how["context"]:
+        raise click.UsageError("Name the --mission, or the --context that names it.")
+    if not how["audience"] and not how["status"]:
+        raise click.UsageError("Name the --audience, or a --status list, which names it.")
+    declared = bool(how["domain"] and how["effect"])
+    if declared == bool(how["bundle"]) or (how["bundle"] and how["labels"]):
+        raise click.UsageError("Say what the tool is: by --bundle, or by --domain and --effect.")
+
+
+def _refused(ctx: click.Context, error: GrantError, links: list[str]) -> NoReturn:
     from bridle.cli import chains
 
-    if as_json:
-        told: dict[str, Any] = {"code": error.code, "message": error.message, "hint": error.hint}
-        terminal.document({"error": told | {"link": error.link}, "findings": []})
     where = chains.fault(links, error.link)
     terminal.complain(
         f"{where}: {error.message}" if where else error.message, error.code, error.hint
     )
     ctx.exit(FINDINGS)
+
+
+def _why(error: GrantError) -> dict[str, Any]:
+    known = {"code": error.code, "message": error.message, "hint": error.hint}
+    return known | {"link": error.link}
