@@ -13,13 +13,26 @@ from bridle.governor.delegation import lineage
 from bridle.governor.delegation.identities import GOVERNOR, WORKLOAD, declared
 from bridle.governor.delegation.lineage import Acted, Party
 from bridle.model import public_key
-from bridle.store.rows import GrantRow, IdentityKeyRow, RevokedRow
+from bridle.store.rows import GrantRow, IdentityKeyRow, MissionRow, RevokedRow
 
 if TYPE_CHECKING:
     from bridle.governor.ground.turn import Turn
 
 GRANT, KEY, AGENT, MISSION, USER = "grant", "key", "agent", "mission", "user"
 KINDS = (GRANT, KEY, AGENT, MISSION, USER)
+
+
+def of_grant(turn: Turn, grant: GrantRow) -> bool:
+    """Whether a grant ended by revocation: its own, that of a link above, of whom it stands on.
+
+    For humans: what decides is `authority`, which asks the links themselves.
+    """
+    mission = turn.tx.get(MissionRow, grant.mission)
+    if mission is None or _is(turn, MISSION, mission.id):
+        return True
+    rows = lineage.chain(turn, grant.id)
+    since = rows[0].epoch if rows else -1
+    return _is(turn, USER, mission.user, since) or any(_is_link(turn, each) for each in rows)
 
 
 def covers(turn: Turn, row: RevokedRow, acted: Acted) -> bool:
@@ -44,6 +57,21 @@ def covers_party(turn: Turn, row: RevokedRow, party: Party) -> bool:
     if row.kind == KEY and _of_another(turn, row.subject, party):
         return True
     return any(_is_of(row, each) for each in lineage.chain(turn, party.grant))
+
+
+def _is_link(turn: Turn, link: GrantRow) -> bool:
+    keys = (key for key in (link.key, link.certified) if key)
+    return (
+        _is(turn, GRANT, link.id)
+        or any(_is(turn, KEY, key) for key in keys)
+        or _is(turn, AGENT, link.agent, link.epoch)
+    )
+
+
+def _is(turn: Turn, kind: str, subject: str, since: int = -1) -> bool:
+    """Whether something is revoked; of a name, what came in the epoch `since`."""
+    row = turn.tx.get(RevokedRow, f"{kind}:{subject}")
+    return row is not None and (kind not in (AGENT, USER) or since < row.epoch)
 
 
 def _is_of(row: RevokedRow, grant: GrantRow) -> bool:

@@ -30,7 +30,6 @@ from bridle.model.record import SYSTEM_CHAIN, LeafKind
 from bridle.store.rows import (
     AttemptRow,
     GrantRow,
-    IdentityKeyRow,
     MissionRow,
     RevokedRow,
     SessionRow,
@@ -213,25 +212,11 @@ def _owner(turn: Turn, kind: str, subject: str) -> str:
 
 
 def _owner_of_key(turn: Turn, fingerprint: str) -> str:
-    row = turn.tx.get(IdentityKeyRow, fingerprint)
-    if row is not None:
-        kind, name = row.kind, row.name
-    else:
-        kind, name = _declared_with(turn, fingerprint)
+    kind, name = identities.owner_of(turn, fingerprint) or ("", "")
     if kind == identities.USER:
         return name
     agent = turn.bundle.agents.get(name) if kind == identities.AGENT else None
     return agent.owner if agent is not None else ""
-
-
-def _declared_with(turn: Turn, fingerprint: str) -> tuple[str, str]:
-    """Whose key this is in agents.toml."""
-    for kind in identities.KINDS:
-        for name in identities.known(turn.bundle, kind):
-            key = identities.declared(turn.bundle, kind, name)
-            if key and public_key.fingerprint(key) == fingerprint:
-                return kind, name
-    return "", ""
 
 
 # --- what it ends, for humans --------------------------------------------------------------------
