@@ -26,7 +26,7 @@ _LEAST, _MOST = -(2**63), 2**63 - 1
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,18})(?:\.[0-9]{1,18})?")
 # Tables of Unicode classes are costly to compile, and differ between releases of the engine.
 _UNICODE_CLASS = re.compile(r"\\[pPXC]")
-_MEMBERS = (
+MEMBERS = (
     "eq", "in_", "range", "prefix", "suffix", "path_under", "host", "cidr", "subset", "re2", "any",
 )  # fmt: skip
 _TEXTS = frozenset({"prefix", "suffix", "path_under", "re2"})
@@ -45,7 +45,7 @@ class Pattern(Protocol):
 
 def ill_formed(predicate: Predicate) -> str:
     """Return what is wrong with a predicate, or nothing. Patterns are not compiled here."""
-    given = [name for name in _MEMBERS if getattr(predicate, name) is not None]
+    given = [name for name in MEMBERS if getattr(predicate, name) is not None]
     if len(given) != 1:
         return "exactly one test is given"
     name, value = given[0], getattr(predicate, given[0])

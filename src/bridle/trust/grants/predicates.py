@@ -122,7 +122,7 @@ class _Link:
     def refused(self, asked: Asked) -> str:
         if self.labels is not None and not self.labels.issuperset(asked.labels):
             return f"tool {shown(asked.tool)} has a label that is not granted"
-        names = _names(asked.tool) if len(asked.tool) <= LONGEST_TOOL else ()
+        names = named(asked.tool) if len(asked.tool) <= LONGEST_TOOL else ()
         why = _ELSEWHERE
         for entry in self.entries:
             found = entry.refused(asked, names)
@@ -196,7 +196,7 @@ def _compiled(claims: Claims) -> _Link:
 
 
 @lru_cache(maxsize=4_096)
-def _names(tool: str) -> tuple[str, ...]:
+def named(tool: str) -> tuple[str, ...]:
     """Return what a grant may call a tool: its name, `prefix.*` for each of its prefixes, `*`."""
     parts = tool.split(".")
     above = (".".join((*parts[:count], "*")) for count in range(len(parts)))
