@@ -11,7 +11,7 @@ from typing import Any
 from bridle.bundle.bundle import Bundle
 from bridle.governor.action import holds
 from bridle.governor.approval import exceptions
-from bridle.governor.delegation import halting, lineage, revocations
+from bridle.governor.delegation import halting, lapsing, lineage, revocations
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
 from bridle.governor.history import entries, whose
@@ -63,6 +63,7 @@ def by_mission(turn: Turn, mission: str) -> int:
         return row.mission == mission
 
     entries.drop(turn, whose.of_mission(mission), entries.SWEPT)
+    lapsing.by_mission(turn, mission)
     ended = _end_exceptions(turn, covers, mission=mission)
     return ended + _void(turn, covers, "mission", *holds.OPEN, mission=mission)
 
