@@ -264,3 +264,89 @@ def test_a_governor_that_asks_for_somebody_elses_key_gets_none() -> None:
 def test_json_of_keys_is_json(bridle_, words: Path) -> None:
     done = bridle_("operator", "new-key", "--user", "a", "--passphrase-file", words, "--json")
     assert json.loads(done.out).keys() == {"kind", "name", "fingerprint", "public", "file"}
+
+
+# --- changing them -------------------------------------------------------------------------------
+
+
+def made(shell: Any, kind: str, name: str, words: Path) -> dict[str, str]:
+    done = shell("keys", "new", kind, name, "--passphrase-file", words, "--json")
+    assert done.code == 0, done.err
+    return done.json
+
+
+def test_a_user_rotates_their_key_with_the_old_one_and_goes_on_with_the_new(
+    bridle_, desk: Path, words: Path
+) -> None:
+    (old,) = bridle_("keys", "list", desk, "--kind", "user", "--json").json
+    assert (old["name"], old["source"], old["state"]) == ("me", "bundle", "active")
+    new = made(bridle_, "user", "me", words)
+    assert new["public"] != old["key"]
+    rotate = ("keys", "rotate", "user", "me", new["file"], desk, "--overlap", "0s")
+    # Nobody takes over a name by knowing it.
+    refused = alone(bridle_.environ, *rotate)
+    assert (refused.returncode, code_of(refused)) == (3, "passphrase_needed")
+    done = bridle_(*rotate, "--passphrase-file", words, "--json")
+    assert {row["key"]: row["state"] for row in done.json} == {
+        new["public"]: "active",
+        old["key"]: "ended",
+    }
+    # What is asked for now is the new one: its file is the one that is opened.
+    Path(new["file"]).rename(Path(new["file"]).with_suffix(".away"))
+    late = ("missions", "start", "desk", desk, "--user", "me", "--passphrase-file", words)
+    refused = bridle_(*late)
+    assert (refused.code, code_of(refused)) == (3, "key_missing")
+    Path(new["file"]).with_suffix(".away").rename(new["file"])
+    assert bridle_(*late).code == 0
+
+
+def test_keys_of_workloads_and_agents_come_overlap_and_go(bridle_, desk: Path, words: Path) -> None:
+    by_me = ("--as", "me", "--passphrase-file", words)
+    first, second = (made(bridle_, "workload", "local", words) for _ in range(2))
+    refused = alone(bridle_.environ, "keys", "add", "workload", "local", first["public"], desk)
+    assert (refused.returncode, code_of(refused)) == (3, "passphrase_needed")
+    assert bridle_("keys", "add", "workload", "local", first["public"], desk, *by_me).code == 0
+    shown = bridle_("keys", "rotate", "workload", "local", second["file"], desk, *by_me).out
+    assert re.search(rf"workload +local +{second['fingerprint'][:16]} +active +registry", shown)
+    assert re.search(rf"workload +local +{first['fingerprint'][:16]} +ending +registry", shown)
+    retired = bridle_("keys", "retire", first["fingerprint"][:20], desk, *by_me, "--json")
+    assert {row["key"]: row["state"] for row in retired.json} == {
+        second["public"]: "active",
+        first["public"]: "ended",
+    }
+    again = bridle_("keys", "add", "workload", "local", first["public"], desk, *by_me)
+    assert (again.code, code_of(again)) == (3, "key_known")
+    agent = made(bridle_, "agent", "assistant", words)
+    assert bridle_("keys", "add", "agent", "assistant", agent["file"], desk, *by_me).code == 0
+    (row,) = bridle_("agents", desk, "--json").json
+    assert [key["key"] for key in row["keys"]] == [agent["public"]]
+    assert (row["revoked"], row["epoch"]) == (0, 0)
+    assert agent["fingerprint"][:8] in bridle_("agents", desk).out
+    assert agent["fingerprint"][:16] in bridle_("agents", "show", "assistant", desk).out
+
+
+def test_the_governors_key_is_made_where_it_is_kept_and_nobody_brings_one(
+    bridle_, desk: Path, words: Path
+) -> None:
+    rotate = ("keys", "rotate-governor", desk, "--as", "me", "--overlap", "1h", "--json")
+    (first,) = bridle_(*rotate, "--passphrase-file", words).json
+    assert (first["kind"], first["name"], first["state"]) == ("governor", "", "active")
+    rows = bridle_(*rotate, "--passphrase-file", words).json
+    assert [row["state"] for row in rows] == ["active", "ending"]
+    assert rows[1]["key"] == first["key"]
+    assert bridle_("keys", "list", desk, "--kind", "governor", "--json").json == rows
+    by_me = ("--as", "me", "--passphrase-file", words, "--json")
+    retired = bridle_("keys", "retire", first["key"], desk, *by_me).json
+    assert [row["state"] for row in retired] == ["active", "ended"]
+
+
+def test_a_word_that_is_no_key_is_told_so_before_anybody_is_asked(
+    bridle_, keyed: Path, tmp_path: Path
+) -> None:
+    add = ("keys", "add", "workload", "local")
+    assert bridle_(*add, "ed25519:AAAA", keyed).code == 2
+    missing = bridle_(*add, tmp_path / "nothing.json", keyed)
+    assert (missing.code, code_of(missing)) == (3, "key_missing")
+    assert bridle_("keys", "add", "group", "local", "ed25519:AAAA", keyed).code == 2
+    assert bridle_("keys", "new", "agent", "../assistant").code == 2
+    assert bridle_("keys", "rotate-governor", keyed, "--overlap", "soon").code == 2
