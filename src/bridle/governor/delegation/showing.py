@@ -36,11 +36,17 @@ class _Use(Struct, frozen=True):
 
 
 def delegations(turn: Turn, call: Delegations) -> list[dict[str, Any]]:
-    """Return grants, parents before children. Raises `NotFoundError`."""
+    """Return grants, parents before children. Raises `NotFoundError`.
+
+    One that was named has its `chain`, to verify it elsewhere; empty where it cannot be verified.
+    """
     limit = max(1, min(call.limit, _MOST))
     rows = [row for row in _asked(turn, call, limit) if call.all or _lives(turn, row)]
     rows.sort(key=lambda row: (row.mission, row.depth, row.issued, row.id))
-    return _shown(turn, rows[:limit])
+    shown = _shown(turn, rows[:limit])
+    if call.grant and shown and shown[0]["grant"] == call.grant:
+        shown[0]["chain"] = _chain(turn, call.grant)
+    return shown
 
 
 def row_of(turn: Turn, row: GrantRow) -> dict[str, Any]:
@@ -118,6 +124,13 @@ def _row(turn: Turn, row: GrantRow, use: _Use) -> dict[str, Any]:
         "actions": counted[row.id] if counted is not None else None,
         "revoked": revocations.of_grant(turn, row),
     }
+
+
+def _chain(turn: Turn, grant: str) -> list[str]:
+    try:
+        return list(grants.chain_of(turn, grant).texts)
+    except GrantError:
+        return []
 
 
 def _claims(turn: Turn, row: GrantRow) -> Claims | None:

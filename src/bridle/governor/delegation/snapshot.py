@@ -22,7 +22,7 @@ _EVERY = 1_000_000
 
 
 def snapshot(turn: Turn, call: StatusSnapshot) -> list[dict[str, Any]]:
-    """Return one row: the list, its version and end, the keys that sign it and grants.
+    """Return one row: the list, its governor, version and end, the keys that sign it and grants.
 
     Raises `UsageError` for a time it cannot be good for.
     """
@@ -40,7 +40,15 @@ def snapshot(turn: Turn, call: StatusSnapshot) -> list[dict[str, Any]]:
     text = status.sign(listed, roots.signer(turn))
     pinned = [key.key for key in roots.trusted(turn).keys]
     expires = listed.exp * 1_000
-    return [{"status": text, "version": listed.version, "expires": expires, "roots": pinned}]
+    return [
+        {
+            "status": text,
+            "issuer": listed.iss,
+            "version": listed.version,
+            "expires": expires,
+            "roots": pinned,
+        }
+    ]
 
 
 def _revoked(turn: Turn) -> dict[str, int]:
