@@ -32,6 +32,8 @@ NEED_A_GOVERNOR = [
     ["keys", "rotate-governor"],
     ["delegations"],
     ["revoke", "agent", "assistant", "--yes"],
+    ["grant", "export", "0" * 64],
+    ["grant", "status"],
     ["kill", "all"],
     ["kill", "list"],
     ["kill", "tool", "mail.send"],

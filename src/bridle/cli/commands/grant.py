@@ -10,7 +10,8 @@ import click
 from bridle.cli import choice, terminal
 from bridle.cli.root import FINDINGS, Group
 from bridle.cli.texts import Texts
-from bridle.model.errors import UsageError
+from bridle.model.calls import Delegations, StatusSnapshot
+from bridle.model.errors import RefusedError, UsageError
 from bridle.trust.grants.codes import GrantError
 
 _PATH = click.Path(path_type=Path)
@@ -152,3 +153,64 @@ def _refused(ctx: click.Context, error: GrantError, links: list[str]) -> NoRetur
 def _why(error: GrantError) -> dict[str, Any]:
     known = {"code": error.code, "message": error.message, "hint": error.hint}
     return known | {"link": error.link}
+
+
+@grant.command("export")
+@click.argument("name", metavar="GRANT")
+@choice.governor
+@choice.as_json
+def export_chain(name: str, bundle: Path, as_json: bool) -> None:
+    """Print the chain of a grant, as the governor has it: one link on each line, root first.
+
+    GRANT is a digest, or the first digits of it. What it allows stands in it, and nothing secret.
+    """
+    from bridle.cli import grants
+    from bridle.cli.operator import connected
+
+    with connected(bundle) as governor:
+        meant = grants.named(governor, name)
+        rows = governor.rows(Delegations(grant=meant, all=True))
+    chain = rows[0]["chain"]
+    if not chain:
+        raise RefusedError(
+            f"the chain of {meant} can no longer be read, or not with keys in force",
+            code="grant_invalid",
+        )
+    if as_json:
+        terminal.document({"grant": meant, "chain": chain})
+        return
+    for link in chain:
+        terminal.line(link)
+
+
+@grant.command("status")
+@choice.governor
+@click.option(
+    "--valid", default=300, show_default=True, metavar="SECONDS", help="Good for so long."
+)
+@click.option(
+    "--out", type=_PATH, metavar="FILE", help="Write the list there, and print no more of it."
+)
+@choice.as_json
+def status_list(bundle: Path, valid: int, out: Path | None, as_json: bool) -> None:
+    """Ask the governor for its signed list of what is revoked, and for the keys to pin.
+
+    For `bridle grant verify`, wherever there is no governor to ask. Whoever holds the list relies
+    on it until it expires: what is revoked meanwhile is not in it.
+    """
+    from bridle.cli.operator import connected, one
+
+    with connected(bundle) as governor:
+        row = one(governor, StatusSnapshot(valid_ms=valid * 1_000), "status list")
+    if out is not None:
+        out.write_text(f"{row['status']}\n", "utf-8")
+    if as_json:
+        terminal.document(row)
+        return
+    shown = {name: row[name] for name in ("issuer", "version")}
+    terminal.pairs(shown | {"expires": terminal.time(row["expires"])})
+    for key in row["roots"]:
+        terminal.line(f"{terminal.styled('root   ', dim=True)}  {terminal.visible(key)}")
+    if out is None:
+        terminal.line()
+        terminal.line(row["status"])
