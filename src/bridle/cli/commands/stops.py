@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bridle.cli import choice, terminal
+from bridle.cli import choice, grants, terminal
 from bridle.cli.operator import connected
 from bridle.cli.root import Group
 
@@ -14,6 +14,7 @@ _SCOPES = {
     "tool": "everything that uses one tool",
     "agent": "everything one agent does",
     "mission": "everything in one mission",
+    "grant": "everything under one grant",
 }
 
 
@@ -58,7 +59,7 @@ def kill_all(bundle: Path, reason: str, as_user: str, as_json: bool) -> None:
 @choice.passphrase
 @choice.as_json
 def resume_all(bundle: Path, as_user: str, as_json: bool) -> None:
-    """Lift the kill on everything; kills on one tool, agent or mission stay."""
+    """Lift the kill on everything; kills on one tool, agent, mission or grant stay."""
     _resume(bundle, "all", "", as_user, as_json=as_json)
 
 
@@ -90,6 +91,7 @@ def _kill(
     bundle: Path, scope: str, subject: str, reason: str, as_user: str, *, as_json: bool
 ) -> None:
     with connected(bundle) as governor:
+        subject = grants.named(governor, subject) if scope == "grant" else subject
         running = governor.kill(scope, subject, reason=reason, as_user=as_user)
     if as_json:
         terminal.document({"scope": scope, "subject": subject, "running": running})
@@ -102,6 +104,7 @@ def _kill(
 
 def _resume(bundle: Path, scope: str, subject: str, as_user: str, *, as_json: bool) -> None:
     with connected(bundle) as governor:
+        subject = grants.named(governor, subject) if scope == "grant" else subject
         governor.resume(scope, subject, as_user=as_user)
     if as_json:
         terminal.document({"scope": scope, "subject": subject})
