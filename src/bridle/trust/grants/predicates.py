@@ -23,6 +23,7 @@ MOST_PATTERN_TEXT = 1_024
 """Characters of all patterns of one link."""
 
 _CACHED = 2_048
+_TOOLS_KEPT = 64
 _LONGEST_SHOWN = 64
 
 
@@ -76,10 +77,9 @@ class _Tool:
                 return f"argument {shown(name)} is not granted"
             if not test(value):
                 return f"argument {shown(name)} is not as the grant has it"
-        for name in self.needed:
-            if name not in args:
-                return f"argument {shown(name)} is missing"
-        return ""
+        if self.needed.issubset(args):
+            return ""
+        return f"argument {shown(min(self.needed.difference(args)))} is missing"
 
 
 class _Entry:
@@ -94,46 +94,56 @@ class _Entry:
             for name, each in (detail.tools if known else {}).items()
         }
 
-    def refused(self, asked: Asked, names: tuple[str, ...]) -> str:
-        """Return why this entry does not allow, empty if it does, `_ELSEWHERE` for other tools."""
-        tools = self.tools
-        matching = [tools[name] for name in names if name in tools]
-        if not matching:
-            return _ELSEWHERE
+    def granted(self, names: tuple[str, ...]) -> tuple[_Tool | None, ...]:
+        """Return what the entry says of a tool, under each of the names it may have there."""
+        return tuple(self.tools[name] for name in names if name in self.tools)
+
+    def refused(self, asked: Asked, granted: tuple[_Tool | None, ...]) -> str:
         if self.domains is not None and asked.domain not in self.domains:
             return f"the domain of tool {shown(asked.tool)} is not granted"
         if self.effects is not None and asked.effect not in self.effects:
             return f"what tool {shown(asked.tool)} does ({shown(asked.effect)}) is not granted"
-        for tool in matching:
-            if tool is not None and (why := tool.refused(asked.args)):
+        args = asked.args
+        for tool in granted:
+            if tool is not None and (why := tool.refused(args)):
                 return f"tool {shown(asked.tool)}: {why}"
         return ""
 
 
+_Granted = tuple[tuple[_Entry, tuple[_Tool | None, ...]], ...]
+
+
 class _Link:
-    __slots__ = ("claims", "entries", "labels")
+    __slots__ = ("_granted", "claims", "entries", "labels")
 
     def __init__(self, claims: Claims) -> None:
         # Holding the claims keeps their identity from being given to others.
         self.claims = claims
         self.entries = tuple(map(_Entry, claims.authorization_details))
         self.labels = None if claims.lbl is None else frozenset(claims.lbl)
+        self._granted: dict[str, _Granted] = {}
 
     def refused(self, asked: Asked) -> str:
         if self.labels is not None and not self.labels.issuperset(asked.labels):
             return f"tool {shown(asked.tool)} has a label that is not granted"
-        names = named(asked.tool) if len(asked.tool) <= LONGEST_TOOL else ()
-        why = _ELSEWHERE
-        for entry in self.entries:
-            found = entry.refused(asked, names)
-            if not found:
+        granted = self._granted.get(asked.tool)
+        why = f"tool {shown(asked.tool)} is not granted" if not granted else ""
+        for entry, tools in self._found(asked.tool) if granted is None else granted:
+            why = entry.refused(asked, tools)
+            if not why:
                 return ""
-            # A tool that is granted with other arguments says more than one that is not.
-            why = found if found is not _ELSEWHERE else why
-        return why if why is not _ELSEWHERE else f"tool {shown(asked.tool)} is not granted"
+        return why
+
+    def _found(self, tool: str) -> _Granted:
+        """Return the entries that grant a tool, with what they say of it. Remembered."""
+        names = named(tool) if len(tool) <= LONGEST_TOOL else ()
+        found = [(entry, entry.granted(names)) for entry in self.entries]
+        granted = tuple(each for each in found if each[1])
+        if len(self._granted) < _TOOLS_KEPT:
+            self._granted[tool] = granted
+        return granted
 
 
-_ELSEWHERE = "elsewhere"
 _links: dict[int, _Link] = {}
 _lock = Lock()
 
