@@ -40,7 +40,13 @@ def list_approvals(bundle: Path, every: bool, as_json: bool) -> None:
         terminal.document(rows)
         return
     shown = [
-        {**row, "expires": terminal.time(row["expires"]), "why": _why(row), "groups": _need(row)}
+        {
+            **row,
+            "agent": row.get("line") or row["agent"],
+            "expires": terminal.time(row["expires"]),
+            "why": _why(row),
+            "groups": _need(row),
+        }
         for row in rows
     ]
     terminal.table(shown, _COLUMNS, empty="nothing waits for a human")
@@ -208,6 +214,7 @@ def _show(row: dict[str, Any]) -> None:
     terminal.pairs(
         {
             **{name: row.get(name) for name in plain},
+            **({"came through": row["line"].replace(">", " → ")} if row.get("line") else {}),
             "created": terminal.time(row["created"]),
             "expires": terminal.time(row["expires"]),
             "why": _why(row),
