@@ -35,6 +35,23 @@ def unproven(turn: Turn, executor: str) -> Reason | None:
     )
 
 
+def unproven_by_receiver(turn: Turn, executor: str, given: str) -> Reason | None:
+    """Say why whoever takes up an offer may not name this workload, if they may not.
+
+    `given` is the workload of the session that the offer came from.
+    """
+    # INVARIANT: I9 — humans say which workload carries out an agent's actions. An agent names none
+    # but that which they gave to whoever handed on, or one that is there and proves it.
+    caller = turn.caller
+    there = caller is not None and caller.workload == executor
+    if not executor or there or executor == given or within(turn):
+        return unproven(turn, executor)
+    return Reason(
+        ReasonCode.EXECUTOR_NOT_PROVEN,
+        "this is another workload than that of who handed on, and this connection has not proved it",
+    )
+
+
 def proven(turn: Turn, executor: str) -> bool:
     """Whether the caller proved to be this workload, or it has no keys to prove it with."""
     caller = turn.caller
