@@ -156,9 +156,9 @@ class GrantRow(Row, frozen=True, kw_only=True):
 
     `sealed` holds the link itself, encrypted with the mission's payload key: its predicates may
     quote arguments. `key` is the fingerprint of the holder's key; `state` is `offered`, `active`,
-    or `ended`. `issued`, `expires` in milliseconds. `certified` is the fingerprint of the agent's key
-    that certified the holder's (empty: the agent has none): what is done to that is done to this.
-    `executor` is the workload of the session that offered it.
+    or `ended`. `issued`, `expires` in milliseconds. `certified` is the fingerprint of the agent's
+    key that certified the holder's (empty: the agent has none): what is done to that is done to
+    this. `executor` is the workload of the session that offered it.
     `epoch` is the one it was put on record in: unlike `issued`, which its signer chose, it says for
     sure what was revoked before it.
     """

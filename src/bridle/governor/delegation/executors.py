@@ -48,7 +48,7 @@ def unproven_by_receiver(turn: Turn, executor: str, given: str) -> Reason | None
         return unproven(turn, executor)
     return Reason(
         ReasonCode.EXECUTOR_NOT_PROVEN,
-        "this is another workload than that of who handed on, and this connection has not proved it",
+        "this is not the workload of who handed on, and this connection has not proved it",
     )
 
 
