@@ -34,7 +34,7 @@ def test_inspect_says_what_each_link_allows_and_that_nothing_is_verified(
     for text in (
         f"mission   {MISSION}",
         "root: triage  expires in 59m",
-        "    web.*",
+        "    web.*, desk.read",
         "link 1: researcher  expires in 14m",
         '    web.get where url begins with "https://docs.example/"',
         "    at most 5 of budget calls",

@@ -71,6 +71,7 @@ def test_everything_that_narrows_a_link_is_said() -> None:
         {
             "web.get": ToolGrant({"url": Predicate(prefix="http://help.example/")}),
             "desk.read": ToolGrant(),
+            "desk.list": ToolGrant(),
             "desk.ping": ToolGrant({}),
         },
         last=2,
@@ -80,10 +81,10 @@ def test_everything_that_narrows_a_link_is_said() -> None:
         lbl=("personal",),
         task="ticket 41",
     )
-    inside = ', in domains "internet", effects "read"'
+    inside = '; in domains "internet"; effects "read"'
     assert caveats(link) == (
+        f"desk.read, desk.list{inside}",
         f'web.get where url begins with "http://help.example/"{inside}',
-        f"desk.read{inside}",
         f"desk.ping without arguments{inside}",
         'only tools without labels but "personal"',
         "at most 5 of budget calls",
@@ -94,7 +95,7 @@ def test_everything_that_narrows_a_link_is_said() -> None:
 
 def test_a_link_that_allows_nothing_is_not_told_to_allow_something() -> None:
     said = caveats(claims({"desk.read": ToolGrant()}, domains=(), effects=(), lbl=()))
-    assert said[0] == "desk.read, in domains none, effects none"
+    assert said[0] == "desk.read; in domains none; effects none"
     assert said[1:] == ("only tools without labels", "not to be handed on")
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from bridle.trust.grants.claims import Claims, Detail, Predicate, Range, Scalar, ToolGrant
+from bridle.trust.grants.claims import Claims, Detail, Predicate, Range, Scalar
 
 
 def caveats(claims: Claims) -> tuple[str, ...]:
@@ -37,20 +37,22 @@ def condition(predicate: Predicate) -> str:
 def _detail(detail: Detail) -> Iterable[str]:
     where = ""
     if detail.domains is not None:
-        where += f", in domains {_listed(detail.domains) or 'none'}"
+        where += f"; in domains {_listed(detail.domains) or 'none'}"
     if detail.effects is not None:
-        where += f", effects {_listed(detail.effects) or 'none'}"
+        where += f"; effects {_listed(detail.effects) or 'none'}"
+    free = [_name(name) for name, tool in detail.tools.items() if tool.args is None]
+    if free:
+        yield f"{', '.join(free)}{where}"
     for name, tool in detail.tools.items():
-        yield f"{_name(name)}{_arguments(tool)}{where}"
+        if tool.args is not None:
+            yield f"{_name(name)}{_arguments(tool.args)}{where}"
 
 
-def _arguments(tool: ToolGrant) -> str:
-    if tool.args is None:
-        return ""
-    if not tool.args:
+def _arguments(args: Mapping[str, Predicate]) -> str:
+    if not args:
         return " without arguments"
     return " where " + " and ".join(
-        f"{_name(name)} {condition(test)}" for name, test in tool.args.items()
+        f"{_name(name)} {condition(test)}" for name, test in args.items()
     )
 
 
