@@ -9,6 +9,7 @@ import msgspec
 from bridle.bundle.bundle import Bundle
 from bridle.bundle.load import load_files
 from bridle.governor.audit.reconcile import every_difference, live
+from bridle.governor.delegation import grants
 from bridle.governor.governor import Governor
 from bridle.governor.ground.clock import VirtualClock
 from bridle.governor.ground.core import Core
@@ -24,6 +25,11 @@ from bridle.model.record import Leaf
 from bridle.model.verdict import Release, Verdict
 from bridle.store.base import Store
 from bridle.store.rows import ActionRow, AttemptRow, BudgetRow, ExceptionRow, HoldRow
+from bridle.trust.grants import issue
+from bridle.trust.grants.claims import Detail, ToolGrant
+from bridle.trust.holder import Holder
+
+PROVED = calls.Decide | calls.Begin | calls.Redeem
 
 START = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
@@ -282,7 +288,57 @@ class Desk:
     # --- people ---------------------------------------------------------------------------------
 
     def ask(self, call: calls.Call, caller: Caller = ANYONE) -> Reply:
-        return self.governor.handle(caller, call)
+        return self.governor.handle(caller, self.proved(call))
+
+    @property
+    def runs(self) -> dict[str, tuple[Holder, str]]:
+        """Each session's key and grant, by its handle."""
+        return self.__dict__.setdefault("_runs", {})
+
+    def proved(self, call: calls.Call) -> calls.Call:
+        """The call with a fresh proof by its session's key, as every client sends it."""
+        if not isinstance(call, PROVED) or call.proof is not None or call.session not in self.runs:
+            return call
+        holder, grant = self.runs[call.session]
+        proof = holder.prove(call, self.core.instance, grant, time_ms=self.clock.now())
+        return msgspec.structs.replace(call, proof=proof)
+
+    def hand_on(self, to: str = "scout", session: str = "", **caveats: Any) -> tuple[str, Holder]:
+        """Offer part of a session's task. Returns the grant, and the key it is bound to."""
+        receiver = caveats.pop("holder", None) or Holder.generate()
+        reply = self.done(self.offer(to, receiver, session, **caveats), AGENT)
+        assert isinstance(reply, calls.Offered)
+        return reply.grant, receiver
+
+    def offer(self, to: str, receiver: Holder, session: str = "", **caveats: Any) -> calls.Offer:
+        session = session or self.session()
+        holder, leaf = self.runs[session]
+        above = self.core.write(lambda turn: grants.chain_of(turn, leaf))
+        now = self.clock.now() // 1_000
+        given: dict[str, Any] = {
+            "details": (Detail("bridle_action", {"note.*": ToolGrant()}),),
+            "issued": now,
+            "expires": now + 3_600,
+            **caveats,
+        }
+        link = issue.attenuate(above, holder.private, agent=to, holder=receiver.public, **given)
+        return calls.Offer(session=session, link=link)
+
+    def accepting(self, grant: str, receiver: Holder, executor: str = "worker") -> calls.Accept:
+        bare = calls.Accept(grant=grant, proof=calls.Proof(0, "", ""), executor=executor)
+        proof = receiver.prove(bare, self.core.instance, grant, time_ms=self.clock.now())
+        return msgspec.structs.replace(bare, proof=proof)
+
+    def taken_up(self, grant: str, receiver: Holder, executor: str = "worker") -> str:
+        """The session of whoever accepts an offer."""
+        reply = self.done(self.accepting(grant, receiver, executor), AGENT)
+        assert isinstance(reply, Opened)
+        self.runs[reply.id] = (receiver, reply.grant)
+        return reply.id
+
+    def delegated(self, to: str = "scout", session: str = "", **caveats: Any) -> str:
+        """The session of an agent that part of a session's task was handed to."""
+        return self.taken_up(*self.hand_on(to, session, **caveats))
 
     def done(self, call: calls.Call, caller: Caller = ANYONE) -> Reply:
         reply = self.ask(call, caller)
@@ -319,9 +375,13 @@ class Desk:
 
     def opened(self, agent: str = "clerk", executor: str = "worker", mission: str = "") -> str:
         """A session of its own."""
-        call = calls.OpenSession(mission=mission or self.mission, agent=agent, executor=executor)
+        holder = Holder.generate()
+        call = calls.OpenSession(
+            mission=mission or self.mission, agent=agent, executor=executor, holder=holder.public
+        )
         reply = self.done(call)
         assert isinstance(reply, Opened)
+        self.runs[reply.id] = (holder, reply.grant)
         return reply.id
 
     def answer(

@@ -11,6 +11,8 @@ from msgspec import Struct, structs
 from bridle.bundle.load import load
 from bridle.governor import refusals
 from bridle.governor.delegation import key_changes, revoking
+from bridle.governor.delegation import showing as grants_shown
+from bridle.governor.delegation.snapshot import snapshot
 from bridle.governor.ground import proven
 from bridle.governor.ground.core import Core
 from bridle.governor.ground.opening import Ground
@@ -54,6 +56,8 @@ _SHOWN: dict[type[calls.Call], Callable[..., list[dict[str, Any]]]] = {
     calls.Exceptions: showing.excepted,
     calls.Attempts: showing.attempts,
     calls.Explain: explaining.explain,
+    calls.Delegations: grants_shown.delegations,
+    calls.StatusSnapshot: snapshot,
 }
 
 
@@ -87,8 +91,7 @@ class Desk:
                 mission = write(partial(missions.start, caller=caller, call=call))
                 reply: Reply = Opened(id=mission.id)
             case calls.OpenSession():
-                handle = write(partial(missions.open_session, caller=caller, call=call))
-                reply = Opened(id=handle)
+                reply = write(partial(missions.open_session, caller=caller, call=call))
             case calls.MissionVerb():
                 changed = write(partial(missions.change, caller=caller, call=call))
                 reply = calls.Done(note=changed.status)

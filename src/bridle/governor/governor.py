@@ -18,7 +18,7 @@ from bridle.governor import desk, refusals
 from bridle.governor.action import attempts, holds, outcomes, path, standing
 from bridle.governor.approval import answers, exceptions
 from bridle.governor.audit.opening import Left
-from bridle.governor.delegation import revoking
+from bridle.governor.delegation import lapsing, offering, revoking
 from bridle.governor.ground import clear, proven
 from bridle.governor.ground.core import Core
 from bridle.governor.ground.opening import Ground, Site, prepare
@@ -139,7 +139,7 @@ class Governor:
 
     def handle(self, caller: Caller, call: calls.Call) -> Reply:
         """Answer one call of an authenticated caller."""
-        if caller.operator and isinstance(call, calls.AgentCall):
+        if caller.operator and isinstance(call, calls.AgentCall | calls.Accept):
             # INVARIANT: I9 — whoever acts as an agent is recorded by their uid, at every socket.
             caller = structs.replace(caller, operator=False)
         try:
@@ -153,10 +153,14 @@ class Governor:
         except Exception as problem:
             # INVARIANT: I2 — whatever goes wrong on the path, the answer is no.
             return self._broken(caller, call, problem)
+        finally:
+            self._core.proofs.done(call)
 
     def _answer(self, caller: Caller, call: calls.Call) -> Reply:
         if not _is_text(call):
             return refusals.no(call, Reason(ReasonCode.MALFORMED, "an id in this call is no text"))
+        if isinstance(call, calls.Accept):
+            return self._core.write(partial(offering.accept, call=call), caller=caller)
         if isinstance(call, calls.AgentCall):
             return self._agent(caller, call)
         return self._desk.answer(caller, call)
@@ -167,6 +171,7 @@ class Governor:
         def settle(turn: Turn) -> int:
             ended = answers.expire(turn) + exceptions.expire(turn) + missions.expire(turn)
             entries.sweep(turn)
+            ended += lapsing.expire(turn)
             return attempts.recover(turn) + ended
 
         done = self._core.write(settle)
@@ -201,6 +206,10 @@ class Governor:
                 reply = self._await(caller, call)
             case calls.Redeem():
                 reply = _either(write(partial(approvals.redeem, call=call)))
+            case calls.Offer():
+                reply = _offered(write(partial(offering.offer, call=call)))
+            case calls.GrantOf():
+                reply = Listing(rows=write(partial(offering.grant_of, call=call)))
             case calls.RevokeGrant():
                 reply = write(partial(revoking.revoke_grant, caller=caller, call=call))
                 self._tell()
@@ -284,6 +293,11 @@ def _tools(turn: Turn, session: str) -> list[dict[str, Any]]:
     if isinstance(at, Reason):
         raise RefusedError(at.text, code=at.code)
     return showing.tools(at)
+
+
+def _offered(found: calls.Offered | offering.Refusal) -> Reply:
+    """An offer that was turned down stands on record, so its turn is not undone."""
+    return refusals.failed(found.problem) if isinstance(found, offering.Refusal) else found
 
 
 def _either(found: Verdict | Release) -> Reply:

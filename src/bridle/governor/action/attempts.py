@@ -48,6 +48,9 @@ def start(at: Standing, action: ActionRow, tool: Tool) -> AttemptRow:
         lease=at.now + tool.timeout_ms if turn.core.leases else 0,
         epoch=at.globals.epoch,
         request=action.requests,
+        line=action.line,
+        grant=action.grant,
+        requester=action.requester,
     )
     turn.tx.put(attempt)
     number = action.attempts + 1
@@ -82,7 +85,7 @@ def renew(turn: Turn, call: Beat) -> Reason | None:
         return Reason(ReasonCode.UNKNOWN_TOOL, "the bundle in force does not know this tool")
     if turn.core.leases:
         turn.tx.renew(structs.replace(attempt, lease=at.now + tool.timeout_ms))
-    return obstacle(at, attempt.tool)
+    return obstacle(at.serving(attempt.requester), attempt.tool)
 
 
 def lapsed(turn: Turn, attempt: AttemptRow) -> bool:

@@ -10,13 +10,14 @@ take away `returned` of all leaves: what is left is what the row has to hold.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
 from msgspec import Struct
 
 from bridle.governor.action.standing import Standing
+from bridle.governor.delegation import shares
 from bridle.governor.ground.core import Core
 from bridle.model.budget import Budget
 from bridle.model.tool import Tool
@@ -34,7 +35,7 @@ _PSEUDONYM = 32
 
 
 class Account(Struct, frozen=True):
-    """Someone who pays: `of` is a mission, an agent or a user, `id` the beginning of its rows' ids.
+    """Someone who pays: `of` is a mission, agent, user or grant, `id` begins its rows' ids.
 
     `began` is the start of a mission (milliseconds), 0 for those whose windows follow the clock.
     """
@@ -140,7 +141,7 @@ def price(at: Standing, tool: Tool, value: dict[str, Any], paid: dict[str, int])
     amounts: dict[str, int] = {}
     before: dict[str, int] = {}
     overruns: list[Overrun] = []
-    for account in filter(None, (find(at) for find in ANCESTORS)):
+    for account in _payers(at, tool):
         for budget in account.budgets:
             cost = _cost(budget, tool, value) - _paid(paid, account, budget)
             if cost <= 0:
@@ -151,6 +152,13 @@ def price(at: Standing, tool: Tool, value: dict[str, Any], paid: dict[str, int])
             if overrun is not None:
                 overruns.append(overrun)
     return Charge(amounts, tuple(overruns), before)
+
+
+def _payers(at: Standing, tool: Tool) -> Iterator[Account]:
+    yield from filter(None, (find(at) for find in ANCESTORS))
+    # INVARIANT: I5 — what a grant caps is capped for all that was handed on below it, together.
+    for id_, caps in shares.caps(at, tool):
+        yield Account(shares.GRANT, id_, caps)
 
 
 def _overrun(account: Account, budget: Budget, used: int, cost: int) -> Overrun | None:

@@ -61,8 +61,9 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
 
 def bind(at: Standing, tool: str, requested: str) -> str:
-    """What makes two calls the same to a human: mission, agent, tool, arguments."""
-    return at.turn.core.keyed(f"{ACTION}|{at.mission.id}|{at.session.agent}|{tool}|{requested}")
+    """What makes two calls the same to a human: mission, agent (and line), tool, arguments."""
+    who = f"{at.actor}|for {at.requester}" if at.requester else at.actor
+    return at.turn.core.keyed(f"{ACTION}|{at.mission.id}|{who}|{tool}|{requested}")
 
 
 def shown_digest(core: Core, args: str, terms: Terms | None) -> str:
@@ -146,6 +147,7 @@ def open_hold(at: Standing, wanted: Wanted) -> HoldRow:
         shape=tool.shape if tool is not None else "",
         level=at.turn.level,
         edited=wanted.edited,
+        line=at.session.line,
     )
     at.turn.tx.put(row)
     return row

@@ -7,8 +7,9 @@ from msgspec import structs
 from bridle.engine.case import Cause, Judgement, Refusal, Typed
 from bridle.governor.action import attempts, budgets, holds, rulings
 from bridle.governor.action.rulings import Asked
-from bridle.governor.action.standing import PASSING, NotRelaxedError, obstacle
+from bridle.governor.action.standing import PASSING, NotRelaxedError, Standing, obstacle
 from bridle.governor.approval import exceptions
+from bridle.governor.delegation import authority, deputies
 from bridle.governor.history import telling
 from bridle.model.reason import Reason, ReasonCode
 from bridle.model.verdict import Effect, Verdict
@@ -25,6 +26,9 @@ def judge(asked: Asked) -> Verdict:
         # What stands in the way only for now (a kill, a suspension) does not use up an approval.
         kept = asked.approval is not None and stop.code in PASSING
         return rulings.deny(asked, (stop,), keep_row=kept)
+    outside = ungranted(asked.at, asked.call.tool, found)
+    if outside is not None:
+        return rulings.deny(asked, (outside,), keep_row=asked.approval is not None)
     void = _use_up(asked)
     if void is not None:
         return rulings.deny(asked, (void,))
@@ -32,6 +36,11 @@ def judge(asked: Asked) -> Verdict:
     if isinstance(form, Refusal):
         return rulings.deny(asked, (Reason(form.code, form.text),))
     return _by_policy(asked, form)
+
+
+def ungranted(at: Standing, tool: str, typed: Typed) -> Reason | None:
+    """Say why the grants of this session, or of whom it serves, do not allow an action."""
+    return authority.permits(at, tool, typed) or deputies.permits(at, tool, typed)
 
 
 def _form(asked: Asked, found: Typed) -> Typed | Refusal:
@@ -55,6 +64,10 @@ def _by_policy(asked: Asked, found: Typed) -> Verdict:
         return rulings.deny(asked, judged.reasons, judged=judged)
     if judged.typed is None:
         return rulings.deny(asked, (Reason(ReasonCode.INTERNAL, "nothing was judged"),))
+    # INVARIANT: I3, I5 — what would run is held against the grants, not only what was asked for.
+    outside = ungranted(asked.at, asked.call.tool, judged.typed)
+    if outside is not None:
+        return rulings.deny(asked, (outside,), judged=judged)
     if _differs_from_approved(asked, judged.typed):
         text = "what would run now is not what was approved"
         return rulings.deny(asked, (Reason(ReasonCode.APPROVAL_VOID, text),), judged=judged)

@@ -39,6 +39,7 @@ def observe(turn: Turn, call: Observe) -> Release:
         return releases.refused("", Reason(ReasonCode.NOT_DECIDED, text))
     if turn.durability == "relaxed" and not may_relax(at.bundle, attempt.tool):
         raise NotRelaxedError
+    at = at.serving(attempt.requester)
     outcome = _readable(at, call.outcome)
     if attempt.contradicted:
         return _contradicted(at, action, attempt, outcome)

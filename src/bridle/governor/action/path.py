@@ -9,7 +9,7 @@ from __future__ import annotations
 from msgspec import structs
 
 from bridle.engine.case import Refusal
-from bridle.governor.action import attempts, judging, overtaking, repeats, rulings
+from bridle.governor.action import attempts, entry, judging, overtaking, repeats, rulings
 from bridle.governor.action.repeats import Refused
 from bridle.governor.action.rulings import Asked
 from bridle.governor.action.standing import (
@@ -54,7 +54,13 @@ def decide(turn: Turn, call: Decide) -> Verdict:
         )
     found = at.engine.normalise(call.tool, call.args)
     row = turn.tx.get(ActionRow, action)
-    return _answer(Asked(at=at, call=call, id=action, found=found, relaxed=relaxed, row=row))
+    at = at.serving(call.requester)
+    at, stranger = entry.admitted(at, call, call.tool)
+    asked = Asked(at=at, call=call, id=action, found=found, relaxed=relaxed, row=row)
+    if stranger is not None:
+        # What whoever holds the handle alone asks for says nothing of the action.
+        return rulings.deny(asked, (stranger,), keep_row=True)
+    return _answer(asked)
 
 
 def judge_again(at: Standing, call: Decide, row: ActionRow, approval: HoldRow) -> Verdict:
@@ -78,7 +84,7 @@ def _action(at: Standing, call: Decide) -> str:
     for part in (call.key, call.adapter):
         if not part or len(part) > _MAX_KEY or not clear.is_text(part):
             return ""
-    return action_id(at.mission.id, at.session.agent, call.adapter, call.key)
+    return action_id(at.mission.id, at.actor, call.adapter, call.key)
 
 
 def begin(turn: Turn, call: Begin) -> Verdict:
@@ -87,9 +93,13 @@ def begin(turn: Turn, call: Begin) -> Verdict:
     if isinstance(at, Reason):
         return _bare(at)
     row = turn.tx.get(ActionRow, call.action) if clear.is_text(call.action) else None
-    if row is None or not at.executes(row):
+    # INVARIANT: I5 — what was decided under one grant does not start under another.
+    if row is None or not at.executes(row) or row.grant != at.session.grant:
         reason = Reason(ReasonCode.NOT_DECIDED, "this action was not decided for this session")
         return _gate_record(at, clear.token(call.action), reason)
+    at, stranger = entry.admitted(at.serving(row.requester), call, row.tool)
+    if stranger is not None:
+        return _gate_record(at, row.id, stranger)
     return _through(at, row, call.definition)
 
 

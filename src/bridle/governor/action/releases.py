@@ -10,6 +10,7 @@ from msgspec import Struct, structs
 from bridle.engine.case import Judgement, Refusal
 from bridle.governor.action import holds
 from bridle.governor.action.standing import Standing, obstacle
+from bridle.governor.delegation import authority, deputies
 from bridle.governor.ground import vault
 from bridle.governor.ground.records import Entry
 from bridle.model.action import ActionState
@@ -80,7 +81,7 @@ def of_failure(
 
 def redeem(at: Standing, action: ActionRow, hold: HoldRow) -> Release:
     """Release a stored result after its approval: judged again, now, with what that lifts."""
-    stop = obstacle(at, action.tool)
+    stop = obstacle(at, action.tool) or _ungranted(at, action)
     if stop is not None:
         return refused(action.id, stop)
     void = hold.status == holds.VOID or holds.void_reason(at.turn, hold) is not None
@@ -95,6 +96,17 @@ def redeem(at: Standing, action: ActionRow, hold: HoldRow) -> Release:
     _keep(result, release)
     receipt = _record(result, release, judged)
     return structs.replace(release, receipt=receipt)
+
+
+def _ungranted(at: Standing, action: ActionRow) -> Reason | None:
+    """Say why this session's grants do not reach what the result came of."""
+    if not (at.session.grant or at.requester):
+        return None
+    kept = at.turn.unseal(action.mission, action.id, action.sealed)
+    typed = at.engine.normalise(action.tool, kept.args)
+    if isinstance(typed, Refusal):
+        return Reason(typed.code, typed.text)
+    return authority.permits(at, action.tool, typed) or deputies.permits(at, action.tool, typed)
 
 
 def stored(at: Standing, action: ActionRow, outcome: Outcome) -> Release:

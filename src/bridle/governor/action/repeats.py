@@ -11,10 +11,12 @@ from collections.abc import Callable
 
 from msgspec import Struct, structs
 
+from bridle.engine.case import Typed
 from bridle.governor.action import attempts, holds
 from bridle.governor.action.releases import ERASED, is_erased
 from bridle.governor.action.rulings import Asked, as_written
-from bridle.governor.action.standing import PASSING, NotRelaxedError, obstacle
+from bridle.governor.action.standing import PASSING, NotRelaxedError, Standing, obstacle
+from bridle.governor.delegation import authority, deputies
 from bridle.governor.ground.turn import Turn
 from bridle.model.action import ActionState
 from bridle.model.outcome import Outcome, OutcomeKind
@@ -48,8 +50,43 @@ def standing_answer(asked: Asked, row: ActionRow) -> Answer:
     if not _same(asked, row):
         text = "this step was asked for before with other arguments"
         return Refused(Reason(ReasonCode.ARGS_CHANGED, text))
+    if row.requester != asked.at.requester and not _same_requester(asked, row):
+        text = "this step was asked for before on behalf of somebody else"
+        return Refused(Reason(ReasonCode.ARGS_CHANGED, text))
+    stop = withheld(asked.at, row.tool, asked.typed) if row.state in _KNOWING else None
+    if stop is not None:
+        return Refused(stop)
     answer = _ANSWERS.get(row.state)
     return answer(asked, row) if answer is not None else JudgeAgain(row)
+
+
+def withheld(at: Standing, tool: str, typed: Typed | None) -> Reason | None:
+    """Say why this session is not told what came of an action: its grants do not reach that far."""
+    # INVARIANT: I5 — what one run was given is not read out to another that holds less.
+    stop = authority.stopped(at) or deputies.refusal(at, tool)
+    if stop is not None and not (stop.code is ReasonCode.GRANT_EXPIRED and _of_the_mission(at)):
+        return stop
+    if tool not in at.bundle.tools or typed is None:
+        if _of_the_mission(at):
+            return None
+        return Reason(ReasonCode.NOT_GRANTED, "what this was done with cannot be read any more")
+    return authority.permits(at, tool, typed) or deputies.permits(at, tool, typed)
+
+
+def _of_the_mission(at: Standing) -> bool:
+    """Whether this is the mission's own agent: its grant ends with the mission, its results last."""
+    return not (at.session.line or at.requester)
+
+
+def _same_requester(asked: Asked, row: ActionRow) -> bool:
+    """Whether the same agent is served by the same line, be it under a newer grant."""
+    if row.state == ActionState.DENIED:
+        return True
+    before = deputies.served(asked.turn, row.requester) if row.requester else None
+    now = asked.at.served
+    if before is None or now is None:
+        return False
+    return (before.mission.id, before.party.agents) == (now.mission.id, now.party.agents)
 
 
 def _same(asked: Asked, row: ActionRow) -> bool:
@@ -106,7 +143,8 @@ def _held(asked: Asked, row: ActionRow) -> Answer:
 def _decided(asked: Asked, row: ActionRow) -> Answer:
     at, turn = asked.at, asked.turn
     fresh = not row.lapses or row.lapses > at.now
-    same_ground = row.bundle == at.globals.active and at.executes(row)
+    same_grants = (row.grant, row.requester) == (at.session.grant, at.requester)
+    same_ground = row.bundle == at.globals.active and at.executes(row) and same_grants
     if fresh and same_ground and obstacle(at, row.tool) is None and asked.redefined is None:
         kept = turn.unseal(row.mission, row.id, row.sealed)
         return structs.replace(_verdict(row, Effect(row.effect), reasons_of(row)), args=kept.args)
@@ -127,6 +165,9 @@ def _denied(asked: Asked, row: ActionRow) -> Answer:
         return JudgeAgain(row)
     return _verdict(row, Effect.DENY, reasons)
 
+
+# The states in which a repeat is told what it did not bring along itself.
+_KNOWING = (ActionState.OK, ActionState.HELD)
 
 _ANSWERS: dict[str, Callable[[Asked, ActionRow], Answer]] = {
     ActionState.OK: lambda asked, row: stored(asked.turn, row),

@@ -100,6 +100,8 @@ class Asked(Struct, frozen=True, kw_only=True):
             mission=at.mission,
             typed=typed,
             executor=at.session.executor,
+            line=at.session.line,
+            requesters=at.requesters,
         )
 
     def fingerprint(self) -> str:
@@ -280,6 +282,9 @@ def _row(asked: Asked, ruling: Ruling) -> ActionRow:
         reasons=[structs.asdict(r) for r in ruling.reasons[:_LISTED]],
         definition=asked.call.definition or (before.definition if before else ""),
         salt=salt,
+        line=at.session.line,
+        grant=at.session.grant,
+        requester=at.requester,
     )
 
 

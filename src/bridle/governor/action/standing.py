@@ -6,18 +6,22 @@ mission, registry, kill switch and scope. Everything is read inside the transact
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Protocol
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from bridle.bundle.bundle import Bundle
 from bridle.engine.case import Case, MissionView, Typed
 from bridle.engine.engine import Engine
-from bridle.governor.delegation import lineage
+from bridle.governor.delegation import authority, deputies, grants, lineage, proofs
+from bridle.governor.delegation.deputies import Served
 from bridle.governor.delegation.halting import halted
+from bridle.governor.ground import clear
 from bridle.governor.ground.turn import Turn
 from bridle.governor.history.asking import Asking
 from bridle.governor.history.whose import Whose
+from bridle.model import public_key
 from bridle.model.mission import MissionStatus, MissionTemplate, matches
 from bridle.model.reason import Reason, ReasonCode
 from bridle.model.tool import EffectClass, Tool
@@ -35,9 +39,24 @@ PASSING = frozenset(
         ReasonCode.HISTORY_INCOMPLETE,
         ReasonCode.TOOL_CHANGED,
         ReasonCode.APPROVAL_VOID,
+        ReasonCode.REVOKED,
+        ReasonCode.GRANT_INVALID,
+        ReasonCode.GRANT_EXPIRED,
+        ReasonCode.NOT_GRANTED,
+        ReasonCode.PROOF_MISSING,
+        ReasonCode.PROOF_INVALID,
+        ReasonCode.PROOF_REPLAYED,
+        ReasonCode.PROOF_STALE,
+        ReasonCode.EXECUTOR_NOT_PROVEN,
+        ReasonCode.REQUESTER_MISSING,
+        ReasonCode.REQUESTER_INVALID,
         ReasonCode.INTERNAL,
     }
 )
+
+
+# Every record of a session with a key names it.
+fingerprint = lru_cache(maxsize=1_024)(public_key.fingerprint)
 
 
 class NotRelaxedError(Exception):
@@ -57,6 +76,11 @@ class Owned(Protocol):
         """Return the deciding agent."""
         ...
 
+    @property
+    def line(self) -> str:
+        """Return the agents that its task came through, empty where it was not handed on."""
+        ...
+
 
 class Executed(Owned, Protocol):
     """A row that one workload was judged to carry out, or carries out."""
@@ -68,13 +92,20 @@ class Executed(Owned, Protocol):
 
 
 class Standing(Struct, frozen=True):
-    """A session that was found: its mission, and the bundle in force now."""
+    """A session that was found: its mission, and the bundle in force now.
+
+    `requester` is the grant that the request in hand names of whom it serves, `served` who that is
+    (None: nobody is known by it). `proof` says how it was shown to be the session's.
+    """
 
     turn: Turn
     session: SessionRow
     mission: MissionRow
     globals: GlobalRow
     engine: Engine
+    requester: str = ""
+    served: Served | None = None
+    proof: str = ""
 
     @property
     def now(self) -> int:
@@ -96,9 +127,38 @@ class Standing(Struct, frozen=True):
         """Who acts in this session, with everybody above."""
         return lineage.of_session(self.session, self.mission)
 
+    @property
+    def ancestors(self) -> tuple[str, ...]:
+        """The agents that the task was handed on by, the first of them first."""
+        return lineage.agents(self.session.line, self.session.agent)[:-1]
+
+    @property
+    def requesters(self) -> tuple[str, ...]:
+        """The agents on whose behalf a deputy acts: the requester's chain, itself last."""
+        return self.served.party.agents if self.served is not None else ()
+
+    @property
+    def actor(self) -> str:
+        """Whose plan an action is a step of: the agent, or the line that it was handed on by."""
+        return self.session.line or self.session.agent
+
+    @property
+    def whose(self) -> Whose:
+        """Whose history the events of this session enter."""
+        return Whose(self.mission.id, self.mission.user, (*self.ancestors, self.session.agent))
+
+    def serving(self, requester: str) -> Standing:
+        """Return the same on behalf of whoever holds this grant (empty: of nobody)."""
+        if not requester:
+            return self
+        who = deputies.served(self.turn, requester)
+        return structs.replace(self, requester=requester, served=who)
+
     def owns(self, row: Owned) -> bool:
-        """Whether a row belongs to this session's agent in its mission."""
-        return row.mission == self.mission.id and row.agent == self.session.agent
+        """Whether a row belongs to this session's agent in its mission, by the same line."""
+        # INVARIANT: I5 — an agent to whom two others handed work does not mix up the two.
+        mine = row.mission == self.mission.id and row.agent == self.session.agent
+        return mine and row.line == self.session.line
 
     def executes(self, row: Executed) -> bool:
         """Whether it also is for this session's workload: no other starts it or reports on it."""
@@ -129,6 +189,8 @@ class Standing(Struct, frozen=True):
             ),
             now=self.now,
             executor=self.session.executor,
+            chain=self.ancestors,
+            requesters=self.requesters,
             waived=waived,
             id=request,
             history=self._history() if request else None,
@@ -137,7 +199,7 @@ class Standing(Struct, frozen=True):
     def _history(self) -> Asking | None:
         if not self.engine.programs:
             return None
-        return Asking(self.turn, self.engine, Whose(self.mission.id, self.mission.user))
+        return Asking(self.turn, self.engine, self.whose)
 
     def ids(self, **more: str) -> dict[str, str]:
         """The identities on every record of an action: who decided, who executes, for whom.
@@ -159,8 +221,25 @@ class Standing(Struct, frozen=True):
             "epoch": str(self.globals.epoch),
             "bundle": self.globals.active,
             "level": self.turn.level,
+            **self._granted(),
             **more,
         }
+
+    def _granted(self) -> dict[str, str]:
+        """Name the grants on a record: by 16 digits of each, and of the key that proves them."""
+        who, found = self.session, {"proof": self.proof or proofs.method(self.turn)}
+        if who.grant:
+            found["grants"] = grants.trail(self.turn, who.grant)
+            found["key"] = fingerprint(who.holder)[:16]
+        if who.line:
+            found["line"] = who.line
+        if self.requester:
+            known = self.served is not None
+            found["requester"] = (
+                grants.trail(self.turn, self.requester) if known else clear.token(self.requester)
+            )
+            found["serves"] = lineage.ARROW.join(self.requesters)
+        return found
 
 
 def find(turn: Turn, handle: str) -> Standing | Reason:
@@ -178,9 +257,30 @@ def find(turn: Turn, handle: str) -> Standing | Reason:
 def obstacle(at: Standing, tool: str) -> Reason | None:
     """Return what forbids this session to act with this tool now, whatever policies say."""
     if at.turn.core.differs(at.globals.active):
-        text = "the bundle on disk is not the one a human activated"
-        return Reason(ReasonCode.BUNDLE_CHANGED, text)
-    return _mission_obstacle(at) or halted(at.turn, at.party, tool) or _out_of_scope(at, tool)
+        return _differs()
+    return standstill(at, tool) or _out_of_scope(at, tool)
+
+
+def hindered(at: Standing) -> Reason | None:
+    """Return what stops this session from handing on anything now, whatever policies say."""
+    if at.turn.core.differs(at.globals.active):
+        return _differs()
+    return standstill(at)
+
+
+def _differs() -> Reason:
+    text = "the bundle on disk is not the one a human activated"
+    return Reason(ReasonCode.BUNDLE_CHANGED, text)
+
+
+def standstill(at: Standing, tool: str = "") -> Reason | None:
+    """Return what stops whatever this session, or whom it serves, would do (with this tool)."""
+    return (
+        _mission_obstacle(at)
+        or halted(at.turn, at.party, tool)
+        or authority.stopped(at)
+        or deputies.refusal(at, tool)
+    )
 
 
 def redefined(tool: Tool, definition: str) -> Reason | None:

@@ -80,6 +80,7 @@ def grant(turn: Turn, hold: HoldRow, terms: Terms, args: str) -> ExceptionRow | 
         expires=min(end, mission.expires),
         by=sorted(v["user"] for v in hold.votes if v["approve"] and quorum.counts(hold, v)),
         labels=list(terms.labels) if terms.labels is not None else None,
+        line=hold.line,
     )
     turn.tx.put(row)
     _record(turn, row, fields={"predicate": _encode(predicate).decode()})
@@ -169,7 +170,7 @@ def _in_force(at: Standing, tool: str) -> list[ExceptionRow]:
     rows = at.turn.tx.find(ExceptionRow, mission=at.mission.id, status=ACTIVE, limit=MOST)
     live: list[ExceptionRow] = []
     for row in rows:
-        if row.agent != at.session.agent or row.tool != tool:
+        if not at.owns(row) or row.tool != tool:
             continue
         if changed(at.turn, row):
             end(at.turn, row, VOID)

@@ -104,6 +104,12 @@ def of_acted(turn: Turn, acted: Acted) -> Party:
     )
 
 
+def served(turn: Turn, requester: str) -> tuple[str, ...]:
+    """Return the agents on whose behalf something is done: the requester's chain, itself last."""
+    party = of_grant(turn, requester) if requester else None
+    return party.agents if party is not None else ()
+
+
 def of_grant(turn: Turn, grant: str) -> Party | None:
     """Return the party that a grant was given to. None where the store does not know it."""
     row = turn.tx.get(GrantRow, grant)

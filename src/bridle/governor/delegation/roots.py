@@ -203,9 +203,7 @@ def _until_s(row: IdentityKeyRow) -> int:
 
 
 def _fingerprint(private: Ed25519PrivateKey) -> str:
-    return public_key.fingerprint(
-        public_key.written(private.public_key().public_bytes_raw())
-    )
+    return public_key.fingerprint(public_key.written(private.public_key().public_bytes_raw()))
 
 
 def _record(turn: Turn, what: str, fingerprint: str, by: str, method: str) -> None:

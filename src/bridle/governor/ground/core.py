@@ -6,6 +6,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from msgspec import Struct
@@ -15,6 +16,9 @@ from bridle.bundle.load import load_files
 from bridle.engine.engine import Engine
 from bridle.engine.temporal.atoms import Atomiser
 from bridle.governor.audit.witness import Marker
+from bridle.governor.delegation.grants import Chains, Cleared
+from bridle.governor.delegation.proofs import Proofs
+from bridle.governor.delegation.roots import GrantKeys
 from bridle.governor.ground.chance import Chance, new_id
 from bridle.governor.ground.clock import Clock
 from bridle.governor.ground.records import Entry, Recorder
@@ -51,12 +55,16 @@ class Setting(Struct, frozen=True):
     `level` says how far the separation of agent and governor goes (`embedded`, `same-uid`,
     `separate`, `offline`): that of records nobody asked for; see `Core.level_of` for all others.
     `leases` is false only offline, where an action without an outcome counts as started for ever.
-    `operators` are the uids that the operator's socket is for, beside the governor's own.
+    `operators` are the uids that the operator's socket is for, beside the governor's own. `store` is
+    the store's id, by which grants name this governor, and `grant_keys` the folder of the keys that
+    sign them (None: they live in memory).
     """
 
     level: str
     leases: bool = True
     operators: tuple[int, ...] = ()
+    store: str = "memory"
+    grant_keys: Path | None = None
 
 
 class Lost(Struct, frozen=True):
@@ -95,6 +103,12 @@ class Core:
         # Whoever acts under one of these could be the governor, or the operator, as far as we know.
         self.own_uids = frozenset({-1, 0, os.geteuid(), *setting.operators})
         self.differs: Callable[[str], bool] = lambda _active: False
+        self.store_id = setting.store
+        # The audience of proofs: each start of a governor is another, so none survives a restart.
+        self.instance = os.urandom(32).hex()
+        self.grant_keys = GrantKeys(setting.grant_keys)
+        self.chains = Chains()
+        self.proofs = Proofs()
         self._chance = chance
         self._mac = Mac(keys.digest)
         self.marker = Marker(keys.digest)
@@ -206,9 +220,10 @@ class Core:
         with self._lock:
             lost, self._lost = self._lost, Lost()
         grown = False
+        cleared: dict[str, Cleared] = {}
 
         def turn(tx: Tx) -> T:
-            nonlocal grown
+            nonlocal grown, cleared
             if self._ended:
                 raise failure("store_closed", "this governor has ended")
             turn = Turn(self, tx, caller, relaxed=relaxed and not lost.count, at_once=at_once)
@@ -216,7 +231,7 @@ class Core:
                 _own_up(turn, lost)
             result = job(turn)
             turn.finish()
-            grown = turn.tx.appended
+            grown, cleared = turn.tx.appended, turn.cleared
             return result
 
         try:
@@ -226,6 +241,8 @@ class Core:
                 with self._lock:
                     self._lost = lost.and_then(self._lost)
             raise
+        if cleared:
+            self.chains.settle(cleared)
         if grown:
             self.appended()
         return result

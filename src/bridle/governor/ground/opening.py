@@ -177,7 +177,12 @@ def _core(place: Place, store: Store, site: Site, *, embedded: bool) -> Core:
     return Core(
         store,
         held,
-        Setting("embedded" if embedded else site.level, operators=site.operators),
+        Setting(
+            "embedded" if embedded else site.level,
+            operators=site.operators,
+            store=place.id,
+            grant_keys=place.keys,
+        ),
         clock=WallClock(store.write(_latest_time)),
         chance=SystemChance(),
     )

@@ -22,6 +22,7 @@ from bridle.store.base import Tx
 from bridle.store.rows import GlobalRow, IdentityRow
 
 if TYPE_CHECKING:
+    from bridle.governor.delegation.grants import Cleared
     from bridle.governor.ground.core import Core
 
 
@@ -32,6 +33,7 @@ class Turn:
         "_caller",
         "_held",
         "at_once",
+        "cleared",
         "core",
         "durability",
         "now",
@@ -61,6 +63,8 @@ class Turn:
         self.vault = core.vault(self.tx, self.now)
         # What policies were told of history: the truths of conditions, by partition.
         self.recalled: dict[str, dict[str, bool]] = {}
+        # Chains of grants that were found in order here: remembered once this is committed.
+        self.cleared: dict[str, Cleared] = {}
 
     @property
     def caller(self) -> Caller | None:

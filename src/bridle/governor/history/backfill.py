@@ -14,6 +14,7 @@ from msgspec import Struct, structs
 from bridle.engine.case import Case, MissionView, Typed
 from bridle.engine.temporal.event import Atom, Event
 from bridle.engine.temporal.occurrence import NAMESPACE
+from bridle.governor.delegation import lineage
 from bridle.governor.ground.turn import Turn
 from bridle.governor.ground.vault import opener
 from bridle.governor.history import telling
@@ -182,7 +183,10 @@ class Past:
         if not user:
             mission = self._turn.tx.get(MissionRow, record.chain)
             user = mission.user if mission is not None else ""
-        return Whose(record.chain, user, (record.ids.get("agent", ""),))
+        serves = record.ids.get("serves", "")
+        agents = lineage.agents(record.ids.get("line", ""), record.ids.get("agent", ""))
+        requesters = lineage.agents(serves, "") if serves else ()
+        return Whose(record.chain, user, (*requesters, *agents))
 
 
 def _number(record: Leaf) -> int:

@@ -16,6 +16,7 @@ from bridle.bundle.sentences import sentence
 from bridle.engine.case import Case, MissionView, Typed
 from bridle.engine.engine import Engine
 from bridle.engine.temporal.specification import witnesses
+from bridle.governor.delegation import lineage
 from bridle.governor.ground.turn import Turn
 from bridle.governor.ground.vault import opener
 from bridle.governor.history import chain, telling, whose
@@ -122,6 +123,7 @@ def _case(engine: Engine, record: Leaf, name: str, fields: dict[str, str]) -> Ca
         mission=MissionView(record.chain, ""),
         now=record.time,
         executor=record.ids.get("executor", ""),
+        chain=lineage.agents(record.ids.get("line", ""), record.ids["agent"])[:-1],
         id=name,
     )
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 from bridle.engine.case import Case, MissionView, Typed
 from bridle.engine.temporal.event import Event
 from bridle.engine.temporal.occurrence import NAMESPACE
+from bridle.governor.delegation import lineage
 from bridle.governor.ground.turn import Turn
 from bridle.governor.history import asking, entries
 from bridle.governor.history.whose import Whose
@@ -29,7 +30,10 @@ NOTHING = Typed(text="{}", value={}, digest="")
 
 
 class Deed(Struct, frozen=True, kw_only=True):
-    """One request of an action: which, by whom, with which final arguments."""
+    """One request of an action: which, by whom, with which final arguments.
+
+    `line` are the agents that the task came through, `requesters` those on whose behalf it is done.
+    """
 
     action: str
     request: int
@@ -38,6 +42,8 @@ class Deed(Struct, frozen=True, kw_only=True):
     mission: MissionRow
     typed: Typed
     executor: str = ""
+    line: str = ""
+    requesters: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -47,7 +53,9 @@ class Deed(Struct, frozen=True, kw_only=True):
     @property
     def whose(self) -> Whose:
         """Whose history its events enter."""
-        return Whose(self.mission.id, self.mission.user, (self.agent,))
+        # INVARIANT: I5 — what an agent has others do for it counts as its own as well.
+        agents = lineage.agents(self.line, self.agent)
+        return Whose(self.mission.id, self.mission.user, (*self.requesters, *agents))
 
 
 def request_id(action: str, request: int) -> str:
@@ -165,6 +173,8 @@ def case_of(turn: Turn, deed: Deed) -> Case:
         mission=MissionView(deed.mission.id, deed.mission.template),
         now=turn.now,
         executor=deed.executor,
+        chain=lineage.agents(deed.line, deed.agent)[:-1],
+        requesters=deed.requesters,
         id=deed.id,
     )
 
@@ -208,6 +218,8 @@ def _of_row(turn: Turn, row: ActionRow | AttemptRow, action: str, request: int) 
         mission=mission,
         typed=_executed(turn, row, action),
         executor=row.executor,
+        line=row.line,
+        requesters=lineage.served(turn, row.requester),
     )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bridle.governor.action import holds, path, releases, repeats
+from bridle.engine.case import Typed
+from bridle.governor.action import entry, holds, path, releases, repeats
 from bridle.governor.action.standing import Standing, find
 from bridle.governor.approval import answers, exceptions
 from bridle.governor.approval.edits import Proposal
@@ -81,6 +82,11 @@ def redeem(turn: Turn, call: Redeem) -> Verdict | Release:
     if action is None or not at.executes(action) or not _concerns(turn, row, action):
         reason = Reason(ReasonCode.NOT_DECIDED, "this approval is not about that action")
         return Verdict(action=row.action, effect=Effect.DENY, reasons=(reason,))
+    at, stranger = entry.admitted(at.serving(action.requester), call, action.tool)
+    if stranger is not None:
+        if row.subject == holds.RESULT:
+            return releases.refused(action.id, stranger)
+        return Verdict(action=action.id, effect=Effect.DENY, reasons=(stranger,))
     if row.subject == holds.RESULT:
         return _redeem_result(at, row, action)
     return _redeem_action(at, row, action, call)
@@ -104,6 +110,9 @@ def _concerns(turn: Turn, row: HoldRow, action: ActionRow) -> bool:
 
 def _redeem_action(at: Standing, row: HoldRow, action: ActionRow, call: Redeem) -> Verdict:
     if action.state == ActionState.OK:
+        withheld = repeats.withheld(at, action.tool, _typed(at, row, action))
+        if withheld is not None:
+            return Verdict(action=action.id, effect=Effect.DENY, reasons=(withheld,))
         return repeats.stored(at.turn, action)
     over = holds.outcome_of(row, at.now)
     if over is None and (action.approval != row.id or action.state != ActionState.HELD):
@@ -125,6 +134,13 @@ def _redeem_action(at: Standing, row: HoldRow, action: ActionRow, call: Redeem) 
         definition=call.definition,
     )
     return path.judge_again(at, again, action, row)
+
+
+def _typed(at: Standing, row: HoldRow, action: ActionRow) -> Typed | None:
+    """What was asked for, as far as it can still be read."""
+    kept = at.turn.unseal(row.mission, row.action, row.sealed)
+    found = at.engine.normalise(action.tool, kept.requested) if kept.requested else None
+    return found if isinstance(found, Typed) else None
 
 
 def _redeem_result(at: Standing, row: HoldRow, action: ActionRow) -> Release:

@@ -8,6 +8,7 @@ from msgspec import Struct, structs
 
 from bridle.engine.case import GovernanceCase, MissionView
 from bridle.governor.approval import ending
+from bridle.governor.delegation import identities, offering
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
 from bridle.governor.history import closing
@@ -17,6 +18,7 @@ from bridle.model.calls import (
     Caller,
     CloseSession,
     MissionVerb,
+    Opened,
     OpenSession,
     StartMission,
 )
@@ -159,8 +161,11 @@ def expire(turn: Turn) -> int:
     return len(rows)
 
 
-def open_session(turn: Turn, caller: Caller, call: OpenSession) -> str:
-    """Bind an agent to a mission. Returns the random handle; the store keeps its hash only."""
+def open_session(turn: Turn, caller: Caller, call: OpenSession) -> Opened:
+    """Bind an agent to a mission. Answers the random handle; the store keeps its hash only.
+
+    A session with a key gets the mission's root grant. Raises `RefusedError`, `UsageError`.
+    """
     mission, bundle = get(turn, call.mission), turn.bundle
     opener = humans.opener(turn, caller, call.as_user, mission)
     template = _template(turn, mission.template)
@@ -176,6 +181,7 @@ def open_session(turn: Turn, caller: Caller, call: OpenSession) -> str:
     _assert_active(turn, "agent", call.agent)
     if call.executor:
         _assert_active(turn, "workload", call.executor)
+    certified = identities.certified(turn, call.agent, call.holder, call.certificate)
     handle = turn.core.handle()
     row = SessionRow(
         id=turn.core.handle_hash(handle),
@@ -184,11 +190,14 @@ def open_session(turn: Turn, caller: Caller, call: OpenSession) -> str:
         executor=call.executor,
         opened=turn.now,
         method=opener.method,
+        holder=call.holder,
         epoch=turn.globals.epoch,
     )
+    if call.holder:
+        row = offering.root(turn, row, certified)
     turn.tx.put(row)
     _record(turn, Act(mission, opener.user, opener.method), _of(row, "open_session"))
-    return handle
+    return offering.opened(handle, row, turn.core.chains.get(row.grant) if row.grant else None)
 
 
 def close_session(turn: Turn, caller: Caller, call: CloseSession) -> None:

@@ -1,0 +1,89 @@
+"""Deputies: agents that act for others, under their own grants and the requester's at once.
+
+Whoever is named as requester lends nothing by it: its grants, its agents and its user only take
+away from what the deputy may do, and both chains stand on the record.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from bridle.governor.delegation import authority, grants, lineage
+from bridle.governor.delegation.halting import halted
+from bridle.governor.delegation.lineage import Party
+from bridle.model.mission import MissionStatus
+from bridle.model.reason import Reason, ReasonCode
+from bridle.store.rows import GrantRow, MissionRow
+from bridle.trust.grants.codes import GrantError
+
+if TYPE_CHECKING:
+    from bridle.engine.case import Typed
+    from bridle.governor.action.standing import Standing
+    from bridle.governor.ground.turn import Turn
+
+
+class Served(Struct, frozen=True):
+    """Whom a deputy serves with an action: the grant it names, and all who stand behind that."""
+
+    grant: GrantRow
+    mission: MissionRow
+    party: Party
+
+
+def served(turn: Turn, grant: str) -> Served | None:
+    """Return who stands behind a requester's grant, whether it holds or not. None: not known."""
+    row = turn.tx.get(GrantRow, grant)
+    mission = turn.tx.get(MissionRow, row.mission) if row is not None else None
+    party = lineage.of_grant(turn, grant)
+    if row is None or mission is None or party is None:
+        return None
+    return Served(row, mission, party)
+
+
+def refusal(at: Standing, tool: str) -> Reason | None:
+    """Say why the requester that a request names (or lacks) stops it, if it does."""
+    # INVARIANT: I5 — no ambient authority: a deputy by declaration never acts on its own account.
+    agent = at.bundle.agents.get(at.session.agent)
+    if at.requester:
+        return _invalid(at, tool)
+    if agent is not None and agent.deputy:
+        text = "this agent acts for others only, and the request names no grant of one"
+        return Reason(ReasonCode.REQUESTER_MISSING, text)
+    return None
+
+
+def permits(at: Standing, tool: str, typed: Typed) -> Reason | None:
+    """Say why the requester's chain does not allow an action, if it does not."""
+    if at.served is None:
+        return None
+    try:
+        chain = grants.chain_of(at.turn, at.served.grant.id)
+        authority.allow(at, chain, tool, typed, chain.leaf.claims.task)
+    except GrantError as problem:
+        found = authority.reason_of(problem)
+        return Reason(found.code, f"for the requester: {found.text}")
+    return None
+
+
+def _invalid(at: Standing, tool: str) -> Reason | None:
+    who = at.served
+    if who is None:
+        return _refused("it is not known here")
+    if who.grant.state != grants.ACTIVE:
+        return _refused("nobody has taken it up, or it has ended")
+    if who.mission.status != MissionStatus.ACTIVE or who.mission.expires <= at.now:
+        return _refused("its mission is over or suspended")
+    stop = halted(at.turn, who.party, tool)
+    if stop is not None:
+        return Reason(stop.code, f"for the requester: {stop.text}")
+    try:
+        authority.in_force(at.turn, who.grant.id)
+    except GrantError as problem:
+        return _refused(problem.message)
+    return None
+
+
+def _refused(why: str) -> Reason:
+    return Reason(ReasonCode.REQUESTER_INVALID, f"the requester's grant does not count: {why}")
