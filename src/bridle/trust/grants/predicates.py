@@ -7,6 +7,7 @@ are few and short and read short texts only.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from threading import Lock
@@ -16,12 +17,13 @@ from bridle.trust.grants import matchers
 from bridle.trust.grants.claims import DETAIL_TYPE, Claims, Detail, Predicate, ToolGrant
 from bridle.trust.grants.codes import GrantCode, GrantError
 
-LONGEST_TOOL = 256
 MOST_PATTERNS = 8
 """Patterns (`re2`) in one link."""
 MOST_PATTERN_TEXT = 1_024
 """Characters of all patterns of one link."""
 
+_TOOL = re.compile(r"[A-Za-z0-9_.:@+-]{1,256}")
+_LONGEST_TOOL = 256
 _CACHED = 2_048
 _TOOLS_KEPT = 64
 _LONGEST_SHOWN = 64
@@ -126,20 +128,19 @@ class _Link:
     def refused(self, asked: Asked) -> str:
         if self.labels is not None and not self.labels.issuperset(asked.labels):
             return f"tool {shown(asked.tool)} has a label that is not granted"
-        granted = self._granted.get(asked.tool)
-        why = f"tool {shown(asked.tool)} is not granted" if not granted else ""
-        for entry, tools in self._found(asked.tool) if granted is None else granted:
+        why = ""
+        for entry, tools in self._granted.get(asked.tool) or self._found(asked.tool):
             why = entry.refused(asked, tools)
             if not why:
                 return ""
-        return why
+        return why or f"tool {shown(asked.tool)} is not granted"
 
     def _found(self, tool: str) -> _Granted:
         """Return the entries that grant a tool, with what they say of it. Remembered."""
-        names = named(tool) if len(tool) <= LONGEST_TOOL else ()
+        names = named(tool) if len(tool) <= _LONGEST_TOOL else ()
         found = [(entry, entry.granted(names)) for entry in self.entries]
         granted = tuple(each for each in found if each[1])
-        if len(self._granted) < _TOOLS_KEPT:
+        if granted and len(self._granted) < _TOOLS_KEPT:
             self._granted[tool] = granted
         return granted
 
@@ -210,5 +211,5 @@ def named(tool: str) -> tuple[str, ...]:
     """Return what a grant may call a tool: its name, `prefix.*` for each of its prefixes, `*`."""
     parts = tool.split(".")
     above = (".".join((*parts[:count], "*")) for count in range(len(parts)))
-    # A name with a star in it is no tool's, and would match what is meant for all below.
-    return () if "*" in tool or not tool else (tool, *above)
+    # What no tool is called is granted by no name, not even by one that is meant for all below.
+    return (tool, *above) if _TOOL.fullmatch(tool) else ()

@@ -91,9 +91,9 @@ def address_of(text: str) -> IPv4Address | IPv6Address | None:
 def network_of(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
     """Return the network that `address/length` is, in its one text without host bits, or nothing.
 
-    No network of mapped IPv4 addresses is one.
+    No network of mapped IPv4 addresses is one, and none in a zone.
     """
-    if len(text) > _LONGEST_ADDRESS + 4 or "/" not in text:
+    if len(text) > _LONGEST_ADDRESS + 4 or "/" not in text or "%" in text:
         return None
     try:
         found = ipaddress.ip_network(text)
