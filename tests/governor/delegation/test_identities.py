@@ -15,6 +15,7 @@ from bridle.model.reason import ReasonCode
 from bridle.store.rows import RevokedRow
 from bridle.trust import credential
 from bridle.trust.credential import Credential
+from bridle.trust.holder import Holder
 from governor.desk import AGENT, HOUR, MINUTE, Desk
 from governor.proving import ANA, BEN, HUMAN, PORTAL, SERVICE, answered, keyed, proved
 
@@ -25,6 +26,9 @@ BEN_2, BEN_3 = (credential.generate("user", "ben") for _ in range(2))
 
 ADDED = ("agents.toml", "[workloads.worker]\n", f'[workloads.worker]\nkey = "{WORKER.public}"\n')
 OF_CLERK = ("agents.toml", "[agents.clerk]\n", f'[agents.clerk]\nkey = "{CLERK.public}"\n')
+
+HANDING = ("governance/all.dw", "", '@id("all") permit (principal, action, resource);\n')
+OF_PORTAL = ("agents.toml", "may_assert_user = true\n", 'may_assert_user = true\ntools = ["*"]\n')
 
 
 @pytest.fixture
@@ -420,6 +424,95 @@ def test_an_agent_whose_last_key_was_revoked_runs_no_more_certified_or_not() -> 
 
 def test_an_agent_without_keys_needs_no_certificate(desk: Desk) -> None:
     assert certified(desk, "", "") == ""
+
+
+def begun(desk: Desk, agent: Credential, *, certificate: str | None = None) -> str:
+    """A run that its agent's key has certified: the handle, or the code of the refusal."""
+    run = Holder.generate()
+    vouched = agent.certify(desk.core.store_id, run.public) if certificate is None else certificate
+    call = calls.OpenSession(
+        mission=desk.mission,
+        agent=agent.name,
+        executor="worker",
+        holder=run.public,
+        certificate=vouched,
+    )
+    reply = desk.ask(call)
+    if isinstance(reply, Failed):
+        return reply.code
+    assert isinstance(reply, Opened)
+    desk.runs[reply.id] = (run, reply.grant)
+    return reply.id
+
+
+def denied(desk: Desk, session: str, key: str) -> list[str]:
+    """Why a read is denied, nothing if it may run."""
+    return [reason.code for reason in desk.decide("note.read", key, session=session, id=1).reasons]
+
+
+def test_a_certified_run_goes_on_while_its_agents_key_rotates_and_retires() -> None:
+    desk = Desk(keyed(OF_CLERK))
+    assert begun(desk, CLERK, certificate="") == "not_certified"
+    session = begun(desk, CLERK)
+    assert denied(desk, session, "before") == []
+    verb(desk, "rotate", CLERK_2, proved(desk, ANA), overlap_ms=MINUTE)
+    assert denied(desk, session, "within") == []
+    desk.later(MINUTE)
+    assert begun(desk, CLERK) == "not_certified"
+    assert denied(desk, session, "after") == []
+    assert denied(desk, begun(desk, CLERK_2), "new") == []
+
+
+def test_a_revoked_agents_key_ends_every_run_it_certified_and_all_they_handed_on() -> None:
+    """Whoever has an agent's key makes runs of it: revoking the key leaves them nothing."""
+    desk = Desk(keyed(OF_CLERK, HANDING))
+    verb(desk, "add", CLERK_2, proved(desk, ANA))
+    stolen, sound = begun(desk, CLERK), begun(desk, CLERK_2)
+    below = {each: desk.delegated(session=each) for each in (stolen, sound)}
+    for session in (stolen, sound, *below.values()):
+        assert denied(desk, session, f"before {session}") == []
+    reply = desk.done(calls.Revoke(kind="key", subject=CLERK.fingerprint, as_user="ana"), HUMAN)
+    assert isinstance(reply, calls.Fenced)
+    for session in (stolen, below[stolen]):
+        assert denied(desk, session, f"after {session}") == [ReasonCode.REVOKED]
+    for session in (sound, below[sound]):
+        assert denied(desk, session, f"after {session}") == []
+    assert begun(desk, CLERK) == "not_certified"
+
+
+def test_a_keyed_agent_takes_up_an_offer_with_a_certificate_only() -> None:
+    scout = credential.generate("agent", "scout")
+    key = ("agents.toml", "[agents.scout]\n", f'[agents.scout]\nkey = "{scout.public}"\n')
+    desk = Desk(keyed(key, HANDING))
+    grant, receiver = desk.hand_on("scout")
+    accept = desk.accepting(grant, receiver)
+    assert desk.refused(accept, AGENT) == "not_certified"
+    vouched = scout.certify(desk.core.store_id, receiver.public)
+    certified_one = structs.replace(desk.accepting(grant, receiver), certificate=vouched)
+    assert isinstance(desk.done(certified_one, AGENT), Opened)
+
+
+def test_a_receiver_names_no_workload_but_the_givers_or_one_that_is_there() -> None:
+    """Humans say which workload executes; an agent that could say it would be believed in reports
+    of use, and by every policy that looks at executors."""
+    desk = Desk(keyed(HANDING, OF_PORTAL))
+    grant, receiver = desk.hand_on("scout")
+    for executor in ("porter", "portal"):
+        accept = desk.accepting(grant, receiver, executor)
+        assert desk.refused(accept, AGENT) == ReasonCode.EXECUTOR_NOT_PROVEN
+    accept = desk.accepting(grant, receiver, "portal")
+    assert isinstance(desk.done(accept, proved(desk, PORTAL)), Opened)
+    for executor in ("worker", ""):
+        assert desk.taken_up(*desk.hand_on("scout"), executor)
+
+
+def test_the_givers_workload_has_to_prove_itself_again_where_it_has_a_key() -> None:
+    desk = Desk(keyed(ADDED, HANDING))
+    grant, receiver = desk.hand_on("scout")
+    accept = desk.accepting(grant, receiver, "worker")
+    assert desk.refused(accept, AGENT) == ReasonCode.EXECUTOR_NOT_PROVEN
+    again = desk.accepting(grant, receiver, "worker")
+    assert isinstance(desk.done(again, proved(desk, WORKER)), Opened)
 
 
 # --- what is shown and recorded ------------------------------------------------------------------
