@@ -32,7 +32,8 @@ def explain(action: str, bundle: Path, as_json: bool) -> None:
         terminal.document(row)
         return
     conditions: list[dict[str, Any]] = row.pop("conditions")
-    terminal.pairs({**row, "time": terminal.time(row["time"])})
+    shown = {name: value for name, value in row.items() if value != ""}
+    terminal.pairs({**shown, "time": terminal.time(row["time"])})
     if not conditions:
         terminal.line("\nno policy that could have spoken looks back on anything")
     for condition in conditions:

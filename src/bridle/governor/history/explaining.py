@@ -35,6 +35,9 @@ MOST = 2_000
 
 KEPT, GONE, MANY = "kept", "no longer kept", "too many to look at again"
 
+# Whom the action came through, under which grants, and for whom a deputy acted.
+_HANDED = ("line", "grants", "requester")
+
 
 class Decided(Struct, frozen=True):
     """A decision as its record has it. `at` says where its event stands in each partition."""
@@ -62,6 +65,7 @@ def explain(turn: Turn, call: Explain) -> list[dict[str, Any]]:
             "time": decided.record.time,
             "mission": decided.record.chain,
             "agent": decided.case.agent,
+            **{name: decided.record.ids.get(name, "") for name in _HANDED},
             "tool": decided.case.tool,
             "effect": body.get("effect", ""),
             "codes": body.get("codes", []),
