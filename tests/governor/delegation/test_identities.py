@@ -255,6 +255,24 @@ def test_a_user_who_rotated_and_was_dropped_from_the_bundles_keys_still_needs_on
     desk.done(calls.StartMission(template="office", user="ben"), proved(desk, BEN_2))
 
 
+def test_revoking_which_asks_for_no_key_does_not_lock_the_last_operator_out_for_good() -> None:
+    desk = Desk(keyed())
+
+    def revoke_key(whose: Credential) -> str:
+        call = calls.Revoke(kind="key", subject=whose.fingerprint, as_user="ana")
+        reply = desk.ask(call, HUMAN)
+        return reply.code if isinstance(reply, Failed) else ""
+
+    assert revoke_key(BEN) == ""
+    assert revoke_key(ANA) == "last_operator"
+    ana = proved(desk, ANA)
+    ana_2 = credential.generate("user", "ana")
+    verb(desk, "rotate", ana_2, ana)
+    assert revoke_key(ANA) == ""
+    assert revoke_key(ana_2) == "last_operator"
+    desk.done(calls.StartMission(template="office", user="ana"), proved(desk, ana_2))
+
+
 # --- who may change keys -------------------------------------------------------------------------
 
 

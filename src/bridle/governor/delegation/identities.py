@@ -14,7 +14,7 @@ from msgspec import Struct
 from bridle.bundle.bundle import Bundle
 from bridle.model import public_key
 from bridle.model.errors import RefusedError
-from bridle.model.identity import Agent, User, Workload
+from bridle.model.identity import Agent, Status, User, Workload
 from bridle.store.rows import IdentityKeyRow, RevokedRow
 
 if TYPE_CHECKING:
@@ -116,6 +116,18 @@ def known(bundle: Bundle, kind: str) -> Mapping[str, User | Agent | Workload]:
     if kind == AGENT:
         return bundle.agents
     return bundle.workloads if kind == WORKLOAD else {}
+
+
+def leaves_an_operator(turn: Turn, fingerprint: str) -> bool:
+    """Whether, without this key, some operator could still prove to be one, or needs no key."""
+    operators = turn.bundle.manifest.operators or tuple(turn.bundle.users)
+    for name in operators:
+        if turn.status(USER, name) is not Status.ACTIVE:
+            continue
+        left = [key for key in in_force(turn, USER, name) if key.fingerprint != fingerprint]
+        if left or not keyed(turn, USER, name):
+            return True
+    return False
 
 
 def revoked(turn: Turn, fingerprint: str) -> bool:

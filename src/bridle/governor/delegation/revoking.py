@@ -64,6 +64,8 @@ def revoke(turn: Turn, caller: Caller, call: Revoke) -> Fenced:
     subject = _subject(turn, call.kind, call.subject)
     mission = _mission_of(turn, call.kind, subject)
     who = _who(turn, caller, call, subject)
+    if call.kind == KEY:
+        _require_someone(turn, subject)
     act = _Act(call.kind, subject, who, caller.method, call.reason, mission)
     if call.preview:
         row = _row(turn, act, turn.globals.epoch)
@@ -197,6 +199,20 @@ def _who(turn: Turn, caller: Caller, call: Revoke, subject: str) -> str:
     who = call.as_user or caller.user
     allowed = humans.name if owner and who == owner else humans.operator
     return allowed(turn, caller, call.as_user, lowers=True)
+
+
+def _require_someone(turn: Turn, fingerprint: str) -> None:
+    """Refuse to lock all humans out for good: this needs no key, and is never undone."""
+    owner = identities.owner_of(turn, fingerprint)
+    if owner is None or owner[0] != identities.USER:
+        return
+    if identities.leaves_an_operator(turn, fingerprint):
+        return
+    raise RefusedError(
+        "this is the only key of the last operator: nobody could resume or activate anything",
+        code="last_operator",
+        hint="rotate it first, with the key itself: `bridle keys rotate user … --overlap 0s`",
+    )
 
 
 def _owner(turn: Turn, kind: str, subject: str) -> str:
