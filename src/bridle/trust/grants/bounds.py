@@ -13,6 +13,10 @@ from bridle.trust.grants.codes import GrantCode, GrantError
 MOST_DETAILS = 8
 MOST_TOOLS = 256
 MOST_ARGS = 64
+MOST_PREDICATES = 128
+MOST_HOSTS = 64
+MOST_NETWORKS = 16
+"""In one link, of all its tools: what is slowest to read is fewest, so that none is slow."""
 MOST_BUDGETS = 16
 MOST_LABELS = 64
 MOST_DOMAINS = 64
@@ -41,6 +45,7 @@ def check(claims: Claims) -> bytes:
         raise _bad(f"a link has {MOST_TOOLS} tools at most")
     for detail in claims.authorization_details:
         _detail(detail)
+    _predicates(claims)
     _count("bud", claims.bud, MOST_BUDGETS)
     for name, limit in claims.bud.items():
         _name("bud", name)
@@ -105,6 +110,20 @@ def _arguments(tool: ToolGrant) -> None:
     _count("args", tool.args, MOST_ARGS)
     if any(len(name) > LONGEST_NAME for name in tool.args):
         raise _bad(f"an argument's name has {LONGEST_NAME} characters at most")
+
+
+def _predicates(claims: Claims) -> None:
+    counted = hosts = networks = 0
+    for detail in claims.authorization_details:
+        for tool in detail.tools.values():
+            for predicate in (tool.args or {}).values():
+                counted += 1
+                hosts += len(predicate.host or ())
+                networks += len(predicate.cidr or ())
+    if counted > MOST_PREDICATES:
+        raise _bad(f"a link has {MOST_PREDICATES} predicates at most")
+    if hosts > MOST_HOSTS or networks > MOST_NETWORKS:
+        raise _bad(f"a link names {MOST_HOSTS} hosts and {MOST_NETWORKS} networks at most")
 
 
 def _names(claim: str, names: Collection[str], most: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
 LONGEST_HOST = 253
@@ -88,6 +89,7 @@ def address_of(text: str) -> IPv4Address | IPv6Address | None:
     return None if found.version == 6 and found in _MAPPED else found
 
 
+@lru_cache(maxsize=1_024)
 def network_of(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
     """Return the network that `address/length` is, in its one text without host bits, or nothing.
 
