@@ -15,8 +15,10 @@ from bridle.model import delegation
 from bridle.model.call import AgentCall, Call, OperatorCall, Proof
 from bridle.model.delegation import (
     Accept,
+    Agents,
     Delegations,
     GrantOf,
+    IdentityVerb,
     Keys,
     KeyVerb,
     Offer,
@@ -237,21 +239,6 @@ class Missions(OperatorCall, frozen=True, kw_only=True, tag="missions"):
     before: int = 0
 
 
-class Agents(OperatorCall, frozen=True, kw_only=True, tag="agents"):
-    """List identities of `kind` (`agent`, `user`, `workload`), or one, with status and spending."""
-
-    kind: str = "agent"
-    id: str = ""
-
-
-class IdentityVerb(OperatorCall, frozen=True, kw_only=True, tag="identity_verb"):
-    """`verb` is `suspend`, `resume` or `retire`."""
-
-    kind: str
-    id: str
-    verb: str
-
-
 class Approvals(OperatorCall, frozen=True, kw_only=True, tag="approvals"):
     """List holds (`pending` only unless `all`), or one with everything a human needs to decide."""
 
@@ -389,8 +376,6 @@ OPERATOR_CALLS = (
     | OpenSession
     | CloseSession
     | Missions
-    | Agents
-    | IdentityVerb
     | Approvals
     | Answer
     | Exceptions

@@ -1,4 +1,4 @@
-"""What may be asked about identities' keys, grants and revocations, and what is answered.
+"""What may be asked about identities, their keys, grants and revocations, and what is answered.
 
 Part of `bridle.model.calls`. A grant is named by its digest: the SHA-256 (hex) of its link's
 signing input.
@@ -78,6 +78,21 @@ class Delegations(OperatorCall, frozen=True, kw_only=True, tag="delegations"):
     limit: int = 1_000
 
 
+class Agents(OperatorCall, frozen=True, kw_only=True, tag="agents"):
+    """List identities of `kind` (`agent`, `user`, `workload`), or one, with status and spending."""
+
+    kind: str = "agent"
+    id: str = ""
+
+
+class IdentityVerb(OperatorCall, frozen=True, kw_only=True, tag="identity_verb"):
+    """`verb` is `suspend`, `resume` or `retire`."""
+
+    kind: str
+    id: str
+    verb: str
+
+
 class Keys(OperatorCall, frozen=True, kw_only=True, tag="keys"):
     """List public keys of identities (`governor`, `user`, `agent`, `workload`; empty: all)."""
 
@@ -111,4 +126,4 @@ class StatusSnapshot(OperatorCall, frozen=True, kw_only=True, tag="status_snapsh
 
 
 AGENT_CALLS = Offer | GrantOf | RevokeGrant
-OPERATOR_CALLS = Revoke | Delegations | Keys | KeyVerb | StatusSnapshot
+OPERATOR_CALLS = Agents | IdentityVerb | Revoke | Delegations | Keys | KeyVerb | StatusSnapshot
