@@ -466,7 +466,8 @@ class Failed(Reply, frozen=True, kw_only=True, tag="failed"):
     """The operation did not happen. For an action this is never sent: a denial is a verdict.
 
     `about` says for machines what the code needs: for `key_needed` the `user`, the fingerprint
-    (SHA-256, hex; empty where the user has none) of the newest `key`, and of all `keys` in force where there are several.
+    (SHA-256, hex; empty where the user has none) of the newest `key`, and of all `keys` in force
+    where there are several.
     """
 
     code: str
