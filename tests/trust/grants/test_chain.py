@@ -50,6 +50,14 @@ def arguments(count: int) -> dict[str, ToolGrant]:
     return {"t": ToolGrant({f"a{index}": Predicate(any=True) for index in range(count)})}
 
 
+def hosts(count: int) -> Predicate:
+    return Predicate(host=tuple(f"h{index}.example" for index in range(count)))
+
+
+def networks(count: int) -> Predicate:
+    return Predicate(cidr=tuple(f"10.{index}.0.0/16" for index in range(count)))
+
+
 ANY_TOOL = Detail(DETAIL_TYPE, {"*": ToolGrant()})
 
 WITHIN: dict[str, dict[str, object]] = {
@@ -57,6 +65,9 @@ WITHIN: dict[str, dict[str, object]] = {
     "eight details": {"authorization_details": (ANY_TOOL,) * 8},
     "256 tools": detail(tools=tools(256)),
     "64 arguments": detail(tools=arguments(64)),
+    "64 hosts": detail(tools={"t": ToolGrant({"a": hosts(64)})}),
+    "16 networks": detail(tools={"t": ToolGrant({"a": networks(16)})}),
+    "128 predicates": detail(tools=arguments(64) | {"u": arguments(64)["t"]}),
     "a tool without arguments": detail(tools={"t": ToolGrant({})}),
     "a longest argument's name": detail(tools={"t": ToolGrant({"a" * 256: Predicate(any=True)})}),
     "a prefix of tools": detail(tools={"desk.*": ToolGrant()}),
@@ -83,6 +94,15 @@ BEYOND: dict[str, dict[str, object]] = {
     },
     "another type": detail(type="payment"),
     "65 arguments": detail(tools=arguments(65)),
+    "65 hosts in two tools": detail(
+        tools={"t": ToolGrant({"a": hosts(64)}), "u": ToolGrant({"a": hosts(1)})}
+    ),
+    "17 networks in two arguments": detail(
+        tools={"t": ToolGrant({"a": networks(16), "b": networks(1)})}
+    ),
+    "129 predicates": detail(
+        tools=arguments(64) | {"u": arguments(64)["t"], "v": arguments(1)["t"]}
+    ),
     "an argument's name too long": detail(tools={"t": ToolGrant({"a" * 257: Predicate(any=True)})}),
     "a tool without name": detail(tools={"": ToolGrant()}),
     "a star within a name": detail(tools={"d*k": ToolGrant()}),

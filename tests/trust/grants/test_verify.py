@@ -392,3 +392,14 @@ def test_a_refusal_names_no_value_of_the_request() -> None:
     assert caught.value.code == GrantCode.NOT_GRANTED
     assert secret not in str(caught.value)
     assert jws.split(narrow.texts[0]).payload.decode() not in str(caught.value)
+
+
+@pytest.mark.parametrize(("each", "expected"), [(2, ""), (3, GrantCode.TOO_LARGE)])
+def test_predicate_denial_of_service_the_patterns_of_all_links_are_counted(each, expected) -> None:
+    """What a pattern costs is paid for every action: many links do not add up to many patterns."""
+    said = details(web_get={f"a{at}": Predicate(re2=f"a{{{at}}}") for at in range(each)})
+    line = Line(*[said] * (chain.MAX_PATTERNS // 2))
+    found = judged(
+        line.verifier(), line.texts, request(**{f"a{at}": "a" * at for at in range(each)})
+    )
+    assert found == (expected, -1 if not expected else chain.MAX_PATTERNS // each)

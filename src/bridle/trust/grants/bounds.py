@@ -66,6 +66,17 @@ def _holder(claims: Claims) -> bytes:
     return raw
 
 
+def patterns(claims: Claims) -> int:
+    """Return how many patterns (`re2`) a link has."""
+    return sum(
+        predicate.re2 is not None
+        for detail in claims.authorization_details
+        for tool in detail.tools.values()
+        if tool.args
+        for predicate in tool.args.values()
+    )
+
+
 def jwk_of(key: str) -> Jwk:
     """Return a public key (`ed25519:…`) as a JWK. Raises `UsageError` (`key_invalid`)."""
     return Jwk(kty="OKP", crv="Ed25519", x=jws.encode(public_key.parse(key)))

@@ -20,6 +20,8 @@ from bridle.trust.grants.jws import Signed
 MAX_DEPTH = 8
 MAX_LINK_BYTES = 16 * 1_024
 MAX_CHAIN_BYTES = 64 * 1_024
+MAX_PATTERNS = 16
+"""Patterns of a whole chain: each may be matched for every action."""
 
 _DECODER = msgspec.json.Decoder(Claims)
 _ENCODER = msgspec.json.Encoder()
@@ -28,13 +30,14 @@ _ENCODER = msgspec.json.Encoder()
 class Link(Struct, frozen=True):
     """One grant. `digest` (SHA-256 of its signing input, hex) names it, whatever its signature.
 
-    `key` is the raw public key it is bound to.
+    `key` is the raw public key it is bound to, `patterns` how many patterns it has.
     """
 
     text: str
     digest: str
     claims: Claims
     key: bytes
+    patterns: int = 0
 
     def __repr__(self) -> str:
         """Name it: what it says, and its signature, are for no log."""
@@ -140,7 +143,8 @@ def link_of(text: str, signed: Signed, index: int) -> Link:
         predicates.check(claims)
     except GrantError as error:
         raise located(error, index) from None
-    return Link(text, hashlib.sha256(signed.signing_input).hexdigest(), claims, key)
+    digest = hashlib.sha256(signed.signing_input).hexdigest()
+    return Link(text, digest, claims, key, bounds.patterns(claims))
 
 
 def claims_of(payload: bytes) -> Claims:

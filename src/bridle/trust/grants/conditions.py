@@ -63,7 +63,7 @@ def subset(*values: Scalar) -> Predicate:
 
 
 def matches(pattern: str) -> Predicate:
-    """All of the argument matches a pattern of RE2; texts of at most 4,096 characters do."""
+    """All of the argument matches a pattern of RE2; texts of at most 2,048 characters do."""
     made = _sound(Predicate(re2=pattern))
     if matchers.pattern(pattern) is None:
         raise UsageError("this is no pattern of RE2, or too large a one", code=_CODE)

@@ -13,12 +13,13 @@ from functools import lru_cache
 from typing import Any, Protocol, cast
 
 import re2 as _re2
+from msgspec import structs
 
 from bridle.trust.grants import readings
 from bridle.trust.grants.claims import Predicate, Range, Scalar
 
 LONGEST_PATTERN = 1_024
-LONGEST_MATCHED = 4_096
+LONGEST_MATCHED = 2_048
 """Characters of a text that a pattern is matched with; it holds for no longer one."""
 
 _PATTERN_MEMORY = 32 * 1_024
@@ -45,10 +46,11 @@ class Pattern(Protocol):
 
 def ill_formed(predicate: Predicate) -> str:
     """Return what is wrong with a predicate, or nothing. Patterns are not compiled here."""
-    given = [name for name in MEMBERS if getattr(predicate, name) is not None]
+    each = zip(MEMBERS, structs.astuple(predicate), strict=True)
+    given = [(name, value) for name, value in each if value is not None]
     if len(given) != 1:
         return "exactly one test is given"
-    name, value = given[0], getattr(predicate, given[0])
+    name, value = given[0]
     # What was decoded has the types of its members; what a program made may have any.
     if name in _TEXTS and type(value) is not str:
         return "this test is for a text"

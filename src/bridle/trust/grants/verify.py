@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from bridle.trust.grants import predicates
 from bridle.trust.grants.chain import (
     MAX_DEPTH,
+    MAX_PATTERNS,
     Chain,
     Link,
     capped,
@@ -264,7 +265,10 @@ def _follows(parent: Chain, link: Link, index: int) -> None:
         raise refused(GrantCode.CHANGED, "user, audience and mission stay as the root has them")
     if above.task and claims.task != above.task:
         raise refused(GrantCode.CHANGED, "the task stays as the link above has it")
-    if link.digest in parent.digests or any(each.claims.jti == claims.jti for each in parent.links):
+    if link.patterns and link.patterns + sum(each.patterns for each in parent.links) > MAX_PATTERNS:
+        raise refused(GrantCode.TOO_LARGE, f"a chain has {MAX_PATTERNS} patterns at most")
+    # Two links with one digest have one jti.
+    if claims.jti in [each.claims.jti for each in parent.links]:
         raise refused(GrantCode.DUPLICATE, "the chain has a link of this jti already")
 
 
