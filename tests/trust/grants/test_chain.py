@@ -65,7 +65,7 @@ WITHIN: dict[str, dict[str, object]] = {
     "eight details": {"authorization_details": (ANY_TOOL,) * 8},
     "256 tools": detail(tools=tools(256)),
     "64 arguments": detail(tools=arguments(64)),
-    "64 hosts": detail(tools={"t": ToolGrant({"a": hosts(64)})}),
+    "32 hosts": detail(tools={"t": ToolGrant({"a": hosts(32)})}),
     "16 networks": detail(tools={"t": ToolGrant({"a": networks(16)})}),
     "128 predicates": detail(tools=arguments(64) | {"u": arguments(64)["t"]}),
     "a tool without arguments": detail(tools={"t": ToolGrant({})}),
@@ -94,8 +94,8 @@ BEYOND: dict[str, dict[str, object]] = {
     },
     "another type": detail(type="payment"),
     "65 arguments": detail(tools=arguments(65)),
-    "65 hosts in two tools": detail(
-        tools={"t": ToolGrant({"a": hosts(64)}), "u": ToolGrant({"a": hosts(1)})}
+    "33 hosts in two tools": detail(
+        tools={"t": ToolGrant({"a": hosts(32)}), "u": ToolGrant({"a": hosts(1)})}
     ),
     "17 networks in two arguments": detail(
         tools={"t": ToolGrant({"a": networks(16), "b": networks(1)})}

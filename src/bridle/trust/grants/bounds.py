@@ -14,7 +14,7 @@ MOST_DETAILS = 8
 MOST_TOOLS = 256
 MOST_ARGS = 64
 MOST_PREDICATES = 128
-MOST_HOSTS = 64
+MOST_HOSTS = 32
 MOST_NETWORKS = 16
 """In one link, of all its tools: what is slowest to read is fewest, so that none is slow."""
 MOST_BUDGETS = 16
