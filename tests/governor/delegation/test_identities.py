@@ -192,6 +192,47 @@ def test_an_identity_that_the_bundle_drops_has_no_keys_at_all(desk: Desk) -> Non
     assert isinstance(answered(desk, PORTER, SERVICE), Failed)
 
 
+def test_a_name_that_comes_back_is_somebody_else_without_the_keys_of_the_first(
+    desk: Desk,
+) -> None:
+    verb(desk, "add", PORTER, proved(desk, ANA))
+    desk.activate(keyed(ADDED, ("agents.toml", '[workloads.porter]\ntools = ["note.*"]\n', "")))
+    desk.activate(keyed(ADDED))
+    assert isinstance(answered(desk, PORTER, SERVICE), Failed)
+    assert Traffic(desk, handle(desk, "porter")).code(AGENT) == ReasonCode.EXECUTOR_NOT_PROVEN
+    assert desk.leaves("identity")[-1].body["what"] == "key_end"
+
+
+def test_another_key_in_the_bundle_shuts_out_what_a_thief_of_the_old_one_added() -> None:
+    desk = Desk(keyed())
+    verb(desk, "rotate", BEN_2, proved(desk, BEN))
+    assert isinstance(answered(desk, BEN_2, HUMAN), Caller)
+    desk.activate(keyed(ana=ANA, ben=BEN_3))
+    for stolen in (BEN, BEN_2):
+        assert isinstance(answered(desk, stolen, HUMAN), Failed)
+    assert isinstance(answered(desk, BEN_3, HUMAN), Caller)
+
+
+def test_the_bundle_may_follow_a_rotation_without_ending_it() -> None:
+    desk = Desk(keyed())
+    verb(desk, "rotate", BEN_2, proved(desk, BEN), overlap_ms=HOUR)
+    desk.activate(keyed(ana=ANA, ben=BEN_2))
+    assert isinstance(answered(desk, BEN_2, HUMAN), Caller)
+    assert isinstance(answered(desk, BEN, HUMAN), Failed)
+
+
+def test_a_bundle_whose_operators_hold_dead_keys_alone_is_not_activated() -> None:
+    desk = Desk(keyed())
+    verb(desk, "add", BEN_2, proved(desk, BEN))
+    revoke(desk, ANA.fingerprint)
+    revoke(desk, BEN.fingerprint)
+    alone = ("bridle.toml", 'operators = ["ana", "ben"]', 'operators = ["ana"]')
+    with pytest.raises(RefusedError) as refused:
+        desk.activate(keyed(alone))
+    assert refused.value.code == "locks_out"
+    desk.activate(keyed(("bridle.toml", 'version = "1"', 'version = "2"')))
+
+
 # --- retiring and revoking -----------------------------------------------------------------------
 
 

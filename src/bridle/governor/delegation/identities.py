@@ -27,6 +27,9 @@ KINDS = (USER, AGENT, WORKLOAD)
 EVERY = 4_096
 
 
+COUNTING = ("active", "ending")
+
+
 class Key(Struct, frozen=True):
     """A public key of an identity, and how it stands.
 
@@ -48,7 +51,7 @@ class Key(Struct, frozen=True):
     @property
     def counts(self) -> bool:
         """Whether it proves its identity now."""
-        return self.state in ("active", "ending")
+        return self.state in COUNTING
 
 
 def keys_of(turn: Turn, kind: str, name: str) -> tuple[Key, ...]:
@@ -124,10 +127,22 @@ def leaves_an_operator(turn: Turn, fingerprint: str) -> bool:
     for name in operators:
         if turn.status(USER, name) is not Status.ACTIVE:
             continue
-        left = [key for key in in_force(turn, USER, name) if key.fingerprint != fingerprint]
-        if left or not keyed(turn, USER, name):
+        if can_prove(turn, turn.bundle, name, without=fingerprint):
             return True
     return False
+
+
+def can_prove(turn: Turn, bundle: Bundle, user: str, *, without: str = "") -> bool:
+    """Whether, under this bundle, a user could act: by a key (but for `without`), or needs none."""
+    rows = turn.tx.find(IdentityKeyRow, owner=f"{USER}:{user}", limit=EVERY)
+    written = declared(bundle, USER, user)
+    if not rows and not written:
+        return True
+    found = {row.id for row in rows if _state(turn, row) in COUNTING}
+    fingerprint = public_key.fingerprint(written) if written else ""
+    if written and turn.tx.get(IdentityKeyRow, fingerprint) is None:
+        found |= {fingerprint} if not revoked(turn, fingerprint) else set()
+    return bool(found - {without})
 
 
 def revoked(turn: Turn, fingerprint: str) -> bool:

@@ -28,6 +28,7 @@ VERBS = ("add", "rotate", "retire")
 MOST_KEYS = 8
 LONGEST_OVERLAP_MS = 90 * 24 * 3_600_000
 
+_EVERY = 1_000_000
 _FINGERPRINT = re.compile(r"[0-9a-f]{16,64}")
 
 
@@ -182,6 +183,31 @@ def _retire(turn: Turn, call: KeyVerb, who: str, method: str) -> None:
     state = turn.globals
     turn.tx.put(structs.replace(state, epoch=state.epoch + 1))
     _record(turn, Change("retire", call.kind, call.name, key.fingerprint, who, method))
+
+
+def settle(turn: Turn, before: Bundle | None, bundle: Bundle, by: str, method: str) -> None:
+    """End added keys that another bundle takes the ground from, as it comes into force.
+
+    Those of identities that it no longer declares: whoever bears the name next is somebody else.
+    And those of a user whom it gives another key, as is done when the old one is in other hands:
+    whoever had that could have added more.
+    """
+    for row in turn.tx.find(IdentityKeyRow, limit=_EVERY):
+        if row.kind in KINDS and _lasts(turn, row) and _groundless(row, before, bundle):
+            turn.tx.put(structs.replace(row, until=turn.now))
+            _record(turn, Change("end", row.kind, row.name, row.id, by, method))
+
+
+def _lasts(turn: Turn, row: IdentityKeyRow) -> bool:
+    return not row.until or row.until > turn.now
+
+
+def _groundless(row: IdentityKeyRow, before: Bundle | None, bundle: Bundle) -> bool:
+    if row.name not in identities.known(bundle, row.kind):
+        return True
+    new = identities.declared(bundle, row.kind, row.name)
+    old = identities.declared(before, row.kind, row.name) if before is not None else ""
+    return row.kind == USER and new not in ("", old, row.key)
 
 
 def named(keys: Iterable[Key], text: str) -> Key:

@@ -9,6 +9,7 @@ from msgspec import Struct, structs
 
 from bridle.bundle.bundle import Bundle
 from bridle.governor.approval import ending, quorum
+from bridle.governor.delegation import identities, key_changes
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
 from bridle.governor.history import scopes
@@ -28,9 +29,10 @@ class By(Struct, frozen=True):
 
 def activate(turn: Turn, bundle: Bundle, by: By) -> None:
     """Put a checked bundle in force, in this turn."""
+    state = turn.globals
+    key_changes.settle(turn, _before(turn), bundle, by.user, by.method)
     _keeps_humans_in(turn, bundle)
     _keeps_origin(turn, bundle)
-    state = turn.globals
     if turn.tx.get(BundleRow, bundle.digest) is None:
         turn.tx.put(
             BundleRow(
@@ -62,16 +64,27 @@ def activate(turn: Turn, bundle: Bundle, by: By) -> None:
     ending.by_activation(turn, bundle)
 
 
+def _before(turn: Turn) -> Bundle | None:
+    """The bundle in force until now, if there is one that can be read."""
+    try:
+        return turn.bundle if turn.globals.active else None
+    except BundleError:
+        return None
+
+
 def _keeps_humans_in(turn: Turn, bundle: Bundle) -> None:
     """Refuse a bundle under which nobody could approve, revoke or resume."""
     # INVARIANT: a bundle in force always leaves active humans enough for whatever one policy or
     # budget can ask for, each human in one seat.
     operators = bundle.manifest.operators or tuple(bundle.users)
-    if not any(turn.status("user", user) is Status.ACTIVE for user in operators):
+    if not any(
+        turn.status("user", user) is Status.ACTIVE and identities.can_prove(turn, bundle, user)
+        for user in operators
+    ):
         raise RefusedError(
             "no active human could operate under this bundle",
             code="locks_out",
-            hint="name an active user in `operators` of bridle.toml",
+            hint="name an active user in `operators` of bridle.toml, whose key was not revoked",
         )
     for what, needs in _asked(bundle):
         if not quorum.seated(turn, bundle, needs, bundle.users):
