@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bridle.trust.grants import conditions as c
-from bridle.trust.grants import matchers
+from bridle.trust.grants import matchers, overlap
 from bridle.trust.grants.claims import (
     DETAIL_TYPE,
     Claims,
@@ -179,8 +180,6 @@ def test_another_entry_that_allows_keeps_the_note_away() -> None:
     narrow = Detail(DETAIL_TYPE, {"web.get": ToolGrant({"url": c.eq("a")})})
     wide = Detail(DETAIL_TYPE, {"web.*": ToolGrant()})
     parent = claims({"desk.read": None})
-    from msgspec.structs import replace
-
     child = claims({"web.get": {"url": c.eq("b")}})
     assert notes(replace(parent, authorization_details=(narrow,)), child)
     assert not notes(replace(parent, authorization_details=(narrow, wide)), child)
@@ -194,6 +193,32 @@ def test_notes_are_few_and_nobody_elses_sentences() -> None:
     assert unreachable([], claims({"web.get": None}), []) == (
         "tool web.get: there is no such tool",
     )
+
+
+def test_a_grant_that_is_made_to_be_costly_is_looked_into_only_so_far(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = 0
+    real = overlap.disjoint
+
+    def counted(one: Predicate, other: Predicate) -> bool:
+        nonlocal seen
+        seen += 1
+        return real(one, other)
+
+    monkeypatch.setattr(overlap, "disjoint", counted)
+    args = {f"a{number}": c.one_of(*range(200)) for number in range(16)}
+    entries = tuple(Detail(DETAIL_TYPE, {"*": ToolGrant(args)}) for _ in range(8))
+    hostile = replace(ROOT, authorization_details=entries)
+    apart = {name: c.one_of(*range(200, 400)) if name == "a15" else test
+             for name, test in args.items()}  # fmt: skip
+    child = replace(ROOT, authorization_details=(Detail(DETAIL_TYPE, {"*": ToolGrant(apart)}),) * 8)
+    many = [f"tool{number}" for number in range(2_000)]
+    assert unreachable([hostile] * 8, child, many) == ()
+    assert 0 < seen < 100
+    # What is told at all is told of an honest one of the same kind.
+    honest = replace(ROOT, authorization_details=entries[:1])
+    assert unreachable([honest], child, ["tool1"])
 
 
 # --- pairs ---------------------------------------------------------------------------------------

@@ -38,6 +38,16 @@ def disjoint(one: Predicate, other: Predicate) -> bool:
     return False
 
 
+def cost(one: Predicate, other: Predicate) -> int:
+    """Return about how many values are compared, or characters matched, to tell."""
+    finite = [each for each in (_values(one), _values(other)) if each]
+    if finite and (one.re2 is not None or other.re2 is not None):
+        return 1 + sum(len(str(value)) for values in finite for value in values)
+    networks = len(one.cidr or ()) * len(other.cidr or ())
+    hosts = len(one.host or ()) * len(other.host or ())
+    return 4 + networks + hosts + sum(map(len, finite))
+
+
 def _values(predicate: Predicate) -> tuple[Scalar, ...] | None:
     return (predicate.eq,) if predicate.eq is not None else predicate.in_
 

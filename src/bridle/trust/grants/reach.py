@@ -19,9 +19,20 @@ from bridle.trust.grants.wording import condition
 MOST_NOTES = 32
 
 
-class _Bundle(Struct, frozen=True):
+_MOST_WORK = 20_000
+
+
+class _Bundle(Struct):
+    """The tools there are, and how much is still looked into: grants are made by anybody."""
+
     tools: tuple[str, ...]
     known: frozenset[str]
+    work: int = _MOST_WORK
+
+    def spend(self, amount: int) -> bool:
+        """Whether so much more is looked into."""
+        self.work -= amount
+        return self.work >= 0
 
     def covered(self, name: str) -> tuple[str, ...]:
         """Return the tools that a grant means by `name` (an exact one: as it is)."""
@@ -34,7 +45,8 @@ def unreachable(parents: Sequence[Claims], child: Claims, tools: Iterable[str]) 
     """Return notes, one sentence each: what of `child` can have no effect below `parents`, and why.
 
     `parents` are the claims of the links above, root first; `tools` are those of the bundle. No
-    note is no promise that all of it has: only what is easily told is. At most 32.
+    note is no promise that all of it has: only what is easily told is. At most 32, and of grants
+    that are made to be costly only what is found soon.
     """
     sorted_tools = tuple(sorted(tools))
     bundle = _Bundle(sorted_tools, frozenset(sorted_tools))
@@ -72,23 +84,36 @@ def _detail(parents: Sequence[Claims], detail: Detail, bundle: _Bundle) -> Itera
             continue
         yield from _narrowed(name, tool)
         for parent in parents:
-            found = [
-                each for one in covered if (each := _beyond(parent, detail, tool, one)) is not None
-            ]
+            found = list(_all_beyond(parent, detail, tool, covered, bundle))
             # Of a pattern, some of the tools may well be out of reach.
             if len(found) == len(covered) and found:
                 yield f"tool {shown(name)}: {found[0]} (grant of {shown(parent.agent)})"
-        yield from _outside(parents, detail, name, covered)
+        yield from _outside(parents, detail, name, covered, bundle)
 
 
-def _beyond(parent: Claims, detail: Detail, tool: ToolGrant, name: str) -> str | None:
+def _all_beyond(
+    parent: Claims, detail: Detail, tool: ToolGrant, covered: Sequence[str], bundle: _Bundle
+) -> Iterable[str]:
+    """Yield why for each of the tools, up to the first that `parent` may allow."""
+    for name in covered:
+        why = _beyond(parent, detail, tool, name, bundle)
+        if why is None:
+            return
+        yield why
+
+
+def _beyond(
+    parent: Claims, detail: Detail, tool: ToolGrant, name: str, bundle: _Bundle
+) -> str | None:
     """Return why `parent` never allows the tool under the child's conditions, None if it may."""
     why = "it is not granted"
     for entry in parent.authorization_details:
+        if not bundle.spend(1):
+            return None
         granted = _granted(entry, name)
         if not granted:
             continue
-        found = _kept_out(entry, detail) or _arguments(granted, tool)
+        found = _kept_out(entry, detail) or _arguments(granted, tool, bundle)
         if not found:
             return None
         why = found
@@ -110,10 +135,16 @@ def _kept_out(entry: Detail, detail: Detail) -> str:
 
 
 def _outside(
-    parents: Sequence[Claims], detail: Detail, name: str, covered: Sequence[str]
+    parents: Sequence[Claims],
+    detail: Detail,
+    name: str,
+    covered: Sequence[str],
+    bundle: _Bundle,
 ) -> Iterable[str]:
     """Tell of single domains and effects that no entry above has for any of the tools."""
     for parent in parents:
+        if not bundle.spend(len(covered) * len(parent.authorization_details)):
+            return
         entries = [
             entry
             for entry in parent.authorization_details
@@ -132,7 +163,7 @@ def _outside(
                     yield f"tool {shown(name)}: {what} {shown(each)} is not granted to {agent}"
 
 
-def _arguments(granted: Sequence[ToolGrant], tool: ToolGrant) -> str:
+def _arguments(granted: Sequence[ToolGrant], tool: ToolGrant, bundle: _Bundle) -> str:
     """Return why no arguments satisfy the child's conditions and all of an entry's, or nothing."""
     mine = tool.args
     for grant in granted:
@@ -142,7 +173,7 @@ def _arguments(granted: Sequence[ToolGrant], tool: ToolGrant) -> str:
             above = grant.args.get(name)
             if above is None and test.any is None:
                 return f"argument {shown(name)} is not granted"
-            if above is not None and _apart(test, above):
+            if above is not None and _apart(test, above, bundle):
                 return f"no argument {shown(name)} that {condition(test)} is granted"
         for name, test in grant.args.items():
             if test.any is None and name not in mine:
@@ -150,9 +181,11 @@ def _arguments(granted: Sequence[ToolGrant], tool: ToolGrant) -> str:
     return ""
 
 
-def _apart(test: Predicate, above: Predicate) -> bool:
+def _apart(test: Predicate, above: Predicate, bundle: _Bundle) -> bool:
     # Both hold for an argument that is absent.
-    return not (test.any and above.any) and overlap.disjoint(test, above)
+    if (test.any and above.any) or not bundle.spend(overlap.cost(test, above)):
+        return False
+    return overlap.disjoint(test, above)
 
 
 def _narrowed(name: str, tool: ToolGrant) -> Iterable[str]:
