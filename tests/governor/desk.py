@@ -300,7 +300,7 @@ class Desk:
         if not isinstance(call, PROVED) or call.proof is not None or call.session not in self.runs:
             return call
         holder, grant = self.runs[call.session]
-        proof = holder.prove(call, self.core.instance, grant, time_ms=self.clock.now())
+        proof = holder.prove(call, self.core.instance, grant, time_ms=self.core.clock.now())
         return msgspec.structs.replace(call, proof=proof)
 
     def hand_on(self, to: str = "scout", session: str = "", **caveats: Any) -> tuple[str, Holder]:
@@ -326,7 +326,7 @@ class Desk:
 
     def accepting(self, grant: str, receiver: Holder, executor: str = "worker") -> calls.Accept:
         bare = calls.Accept(grant=grant, proof=calls.Proof(0, "", ""), executor=executor)
-        proof = receiver.prove(bare, self.core.instance, grant, time_ms=self.clock.now())
+        proof = receiver.prove(bare, self.core.instance, grant, time_ms=self.core.clock.now())
         return msgspec.structs.replace(bare, proof=proof)
 
     def taken_up(self, grant: str, receiver: Holder, executor: str = "worker") -> str:
@@ -374,7 +374,7 @@ class Desk:
         return self._sessions[key]
 
     def opened(self, agent: str = "clerk", executor: str = "worker", mission: str = "") -> str:
-        """A session of its own."""
+        """A session of its own, with a key."""
         holder = Holder.generate()
         call = calls.OpenSession(
             mission=mission or self.mission, agent=agent, executor=executor, holder=holder.public
@@ -382,6 +382,13 @@ class Desk:
         reply = self.done(call)
         assert isinstance(reply, Opened)
         self.runs[reply.id] = (holder, reply.grant)
+        return reply.id
+
+    def keyless(self, agent: str = "clerk", executor: str = "worker", mission: str = "") -> str:
+        """A session of its own without a key, as earlier releases opened them."""
+        call = calls.OpenSession(mission=mission or self.mission, agent=agent, executor=executor)
+        reply = self.done(call)
+        assert isinstance(reply, Opened)
         return reply.id
 
     def answer(

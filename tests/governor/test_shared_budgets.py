@@ -215,6 +215,7 @@ def test_a_wall_clock_that_was_set_back_between_two_runs_opens_no_window(tmp_pat
     second = Desk(HOUSE, store=store)
     second.core.clock = WallClock(store.write(_latest_time))
     assert second.core.clock.now() >= ahead
+    second.runs.update(first.runs)
     refused = second.decide("bell.ring", "b", session=session, times=1)
     assert refused.reasons[0].text == "the budget 'bells' of this mission is exhausted"
     second.governor.close()

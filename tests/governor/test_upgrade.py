@@ -58,13 +58,16 @@ def test_nothing_in_it_is_taken_for_tampering(upgraded: Desk, tmp_path: Path) ->
 
 
 def test_what_was_open_goes_on(upgraded: Desk) -> None:
-    assert upgraded.redeem(KNOWN["held"]).attempt
+    # What cannot be undone takes a session with a key, which no earlier release opened.
+    assert said(upgraded.redeem(KNOWN["held"])) == ("deny", ["proof_missing"])
+    keyed = upgraded.opened()
+    assert upgraded.redeem(KNOWN["held"], session=keyed).attempt
     digest = upgraded.hold(KNOWN["pend"]).digest
     assert upgraded.answer(KNOWN["pend"], "cleo", digest=digest) == "approved"
-    assert upgraded.redeem(KNOWN["pend"]).attempt
+    assert upgraded.redeem(KNOWN["pend"], session=keyed).attempt
     assert upgraded.answer(KNOWN["res"]) == "approved"
     assert upgraded.redeem_result(KNOWN["res"]).output == '{"body":"sealed"}'
-    assert upgraded.begin(KNOWN["dec"]).attempt
+    assert said(upgraded.begin(KNOWN["dec"])) == ("deny", ["proof_missing"])
     upgraded.verified()
 
 

@@ -11,7 +11,7 @@ from bridle.model import calls
 from bridle.model.calls import Caller, Observe, Released
 from bridle.model.outcome import Outcome, OutcomeKind
 from bridle.store.rows import BudgetRow
-from governor.desk import AGENT, HOUR, SECOND, Desk, changed
+from governor.desk import AGENT, HOUR, SECOND, Desk, changed, judged
 
 TOKENS = """
 [users.ana.budgets.tokens]
@@ -152,7 +152,13 @@ def test_a_workload_with_a_key_is_believed_only_where_it_proved_it(caller: Calle
     keyed = type(bundle.workloads["worker"])("worker", ("*",), reports_use=True, key=KEY)
     bundle.workloads["worker"] = keyed
     try:
-        till.report(till.tip(), {"tokens": "1"}, caller=caller)
+        # Whoever has not proved to be the workload starts nothing: it did, and another reports.
+        started = calls.Decide(
+            session=till.session(), tool="bank.tip", args='{"amount":1}', key="a", start=True
+        )
+        worker = Caller(operator=False, method="key:x", workload="worker")
+        attempt = judged(till.ask(started, worker)).attempt
+        till.report(attempt, {"tokens": "1"}, caller=caller)
         assert till.tokens() == ((1, 1) if believed else (1000, 800))
     finally:
         bundle.workloads["worker"] = type(keyed)("worker", ("*",), reports_use=True)

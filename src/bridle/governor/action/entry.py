@@ -1,4 +1,4 @@
-"""Whether a request comes from whom its session is for: by its key, over its workload's connection."""
+"""Whether a request comes from whom its session is for: its key's holder, its workload."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from msgspec import structs
 
 from bridle.governor.action.standing import Standing
 from bridle.governor.delegation import executors, proofs
-from bridle.model.call import AgentCall
+from bridle.model.calls import Begin, Decide, Redeem
 from bridle.model.reason import Reason
 
 
-def admitted(at: Standing, call: AgentCall, tool: str) -> tuple[Standing, Reason | None]:
+def admitted(
+    at: Standing, call: Decide | Begin | Redeem, tool: str
+) -> tuple[Standing, Reason | None]:
     """Return the session as this request has shown it to be, and why it is turned away if it is.
 
     Uses up the proof that comes with the request.

@@ -74,7 +74,7 @@ def withheld(at: Standing, tool: str, typed: Typed | None) -> Reason | None:
 
 
 def _of_the_mission(at: Standing) -> bool:
-    """Whether this is the mission's own agent: its grant ends with the mission, its results last."""
+    """Whether this is the mission's own agent, whose results outlast the mission and its grant."""
     return not (at.session.line or at.requester)
 
 

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 
 from bridle.governor.delegation.executors import within
 from bridle.model import public_key
-from bridle.model.call import AgentCall, Call
-from bridle.model.delegation import Accept
+from bridle.model.call import Call
 from bridle.model.reason import Reason, ReasonCode
 from bridle.model.tool import EffectClass
 from bridle.trust import holder
 from bridle.trust.grants.codes import GrantCode, GrantError
-from bridle.trust.holder import Nonces
+from bridle.trust.holder import Nonces, Provable
 
 if TYPE_CHECKING:
     from bridle.governor.action.standing import Standing
@@ -35,7 +34,7 @@ _CODES = {
 class Proofs:
     """Nonces that were used, in memory: another governor takes none of their proofs.
 
-    A request that is judged twice, since its turn was undone, uses its nonce once. Safe for threads.
+    A request judged twice, since its turn was undone, uses its nonce once. Safe for threads.
     """
 
     def __init__(self, nonces: Nonces | None = None) -> None:
@@ -43,7 +42,7 @@ class Proofs:
         self._current: dict[str, Call] = {}
         self._lock = threading.Lock()
 
-    def use(self, call: AgentCall | Accept, now_ms: int) -> None:
+    def use(self, call: Provable, now_ms: int) -> None:
         """Use the nonce of a request whose proof holds. Raises `GrantError` (`proof_replayed`)."""
         proof = call.proof
         if proof is None:
@@ -82,7 +81,7 @@ def missing(at: Standing, tool: str) -> bool:
     return bool(at.session.holder) or lasting
 
 
-def refusal(at: Standing, call: AgentCall, tool: str) -> Reason | None:
+def refusal(at: Standing, call: Provable, tool: str) -> Reason | None:
     """Say why a request does not prove to be its session's, if it should and does not."""
     if call.proof is None:
         if not missing(at, tool):
@@ -98,7 +97,7 @@ def refusal(at: Standing, call: AgentCall, tool: str) -> Reason | None:
     return None
 
 
-def verify(turn: Turn, call: AgentCall | Accept, key: str, grant: str) -> None:
+def verify(turn: Turn, call: Provable, key: str, grant: str) -> None:
     """Check the proof of a request by this key, under this grant, and use it up.
 
     Raises `GrantError`.

@@ -67,6 +67,11 @@ class GrantKeys:
                 self._held[row.id] = known
         return known
 
+    def lasts(self, row: IdentityKeyRow) -> bool:
+        """Whether a row's key can be had at all: one in memory went with its process."""
+        with self._lock:
+            return self._folder is not None or row.id in self._held
+
     def forget(self, fingerprint: str) -> None:
         """Delete the file of a key that signs no more. Raises `OSError`."""
         with self._lock:
@@ -129,7 +134,8 @@ def counts(turn: Turn, fingerprint: str) -> bool:
 
 def signer(turn: Turn) -> Ed25519PrivateKey:
     """Return the newest key that counts, made now if there is none. Raises `StoreError`."""
-    found = [row for row in rows(turn) if not row.until and _in_force(turn, row)]
+    held = turn.core.grant_keys
+    found = [r for r in rows(turn) if not r.until and _in_force(turn, r) and held.lasts(r)]
     row = found[-1] if found else _added(turn, by="", method="first-grant")
     return turn.core.grant_keys.private(row)
 

@@ -55,9 +55,9 @@ class Setting(Struct, frozen=True):
     `level` says how far the separation of agent and governor goes (`embedded`, `same-uid`,
     `separate`, `offline`): that of records nobody asked for; see `Core.level_of` for all others.
     `leases` is false only offline, where an action without an outcome counts as started for ever.
-    `operators` are the uids that the operator's socket is for, beside the governor's own. `store` is
-    the store's id, by which grants name this governor, and `grant_keys` the folder of the keys that
-    sign them (None: they live in memory).
+    `operators` are the uids that the operator's socket is for, beside the governor's own. `store`
+    is the store's id, by which grants name this governor, and `grant_keys` the folder of the keys
+    that sign them (None: they live in memory).
     """
 
     level: str
