@@ -7,6 +7,7 @@ agents.toml declares a key; the registry adds others, and ends any of them. How 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 USER, AGENT, WORKLOAD, GOVERNOR = "user", "agent", "workload", "governor"
 KINDS = (USER, AGENT, WORKLOAD)
+
+# Each turn of a proved connection asks for that of the bundle's key.
+_fingerprint = lru_cache(maxsize=1_024)(public_key.fingerprint)
 
 # The rows of one identity that are looked at. Far more than anybody adds: see `key_changes`.
 EVERY = 4_096
@@ -60,7 +64,7 @@ def keys_of(turn: Turn, kind: str, name: str) -> tuple[Key, ...]:
     found = [_of_row(turn, row) for row in rows]
     found.sort(key=lambda each: (-each.since, each.fingerprint))
     written = declared(turn.bundle, kind, name)
-    if written and public_key.fingerprint(written) not in {each.fingerprint for each in found}:
+    if written and _fingerprint(written) not in {each.fingerprint for each in found}:
         mine = _declared(turn, kind, name, written)
         found += [mine] if mine is not None else []
     return tuple(found)
@@ -80,7 +84,7 @@ def counts(turn: Turn, kind: str, name: str, fingerprint: str) -> bool:
         mine = row.kind == kind and row.name == name and name in known(turn.bundle, kind)
         return mine and _of_row(turn, row).counts
     written = declared(turn.bundle, kind, name)
-    if not written or public_key.fingerprint(written) != fingerprint:
+    if not written or _fingerprint(written) != fingerprint:
         return False
     return not revoked(turn, fingerprint)
 
@@ -101,7 +105,7 @@ def owner_of(turn: Turn, fingerprint: str) -> tuple[str, str] | None:
         return row.kind, row.name
     for kind in KINDS:
         for name, identity in known(turn.bundle, kind).items():
-            if identity.key and public_key.fingerprint(identity.key) == fingerprint:
+            if identity.key and _fingerprint(identity.key) == fingerprint:
                 return kind, name
     return None
 
@@ -139,7 +143,7 @@ def can_prove(turn: Turn, bundle: Bundle, user: str, *, without: str = "") -> bo
     if not rows and not written:
         return True
     found = {row.id for row in rows if _state(turn, row) in COUNTING}
-    fingerprint = public_key.fingerprint(written) if written else ""
+    fingerprint = _fingerprint(written) if written else ""
     if written and turn.tx.get(IdentityKeyRow, fingerprint) is None:
         found |= {fingerprint} if not revoked(turn, fingerprint) else set()
     return bool(found - {without})
@@ -147,6 +151,9 @@ def can_prove(turn: Turn, bundle: Bundle, user: str, *, without: str = "") -> bo
 
 def revoked(turn: Turn, fingerprint: str) -> bool:
     """Whether a key was revoked."""
+    # The count moves in the very commit of a revocation: where it is 0, there is nothing to find.
+    if not turn.globals.revoked:
+        return False
     return turn.tx.get(RevokedRow, f"key:{fingerprint}") is not None
 
 
@@ -196,7 +203,7 @@ def _state(turn: Turn, row: IdentityKeyRow) -> str:
 
 def _declared(turn: Turn, kind: str, name: str, written: str) -> Key | None:
     """The key of agents.toml, unless the registry knows it as somebody else's."""
-    fingerprint = public_key.fingerprint(written)
+    fingerprint = _fingerprint(written)
     if turn.tx.get(IdentityKeyRow, fingerprint) is not None:
         return None
     state = "revoked" if revoked(turn, fingerprint) else "active"
