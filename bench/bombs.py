@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bench.calls import WorkloadError
 from bench.chains import HOUR, NOW, REQUEST, Handed, text_of
-from bridle.trust.grants import chain, issue, jws, matchers, predicates
-from bridle.trust.grants.bounds import MOST_TOOLS
+from bridle.trust.grants import chain, issue, jws, matchers, readings
+from bridle.trust.grants.bounds import MOST_NETWORKS, MOST_TOOLS
 from bridle.trust.grants.claims import DETAIL_TYPE, Detail, Predicate, ToolGrant
 from bridle.trust.grants.codes import GrantError
 from bridle.trust.grants.verify import Verifier
@@ -75,6 +75,7 @@ def _child(
 def _reading(handed: Handed, texts: list[str], *, refused: bool) -> Callable[[], object]:
     def read() -> None:
         matchers.pattern.cache_clear()
+        readings.network_of.cache_clear()
         verifier = Verifier(handed.roots)
         try:
             found = verifier.chain(texts, NOW)
@@ -121,6 +122,6 @@ def _patterns(count: int) -> Tools:
 _LARGE: dict[str, tuple[Sized, int]] = {
     "as many tools as may be": (_tools, MOST_TOOLS),
     "values without end": (_values, 4_000),
-    "networks without end": (_networks, 2_000),
-    "patterns that multiply": (_patterns, predicates.MOST_PATTERNS),
+    "as many networks as may be": (_networks, MOST_NETWORKS + 1),
+    "as many patterns as may be": (_patterns, chain.MAX_PATTERNS // chain.MAX_DEPTH),
 }
