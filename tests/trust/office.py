@@ -12,6 +12,7 @@ from bridle.model import calls
 from bridle.model.calls import Caller, Fenced, Listing, Offered, Opened, Reply
 from bridle.model.outcome import Outcome, OutcomeKind
 from bridle.model.verdict import Verdict
+from bridle.trust.credential import Credential
 from bridle.trust.grants import chain, issue
 from bridle.trust.grants.chain import Chain
 from bridle.trust.grants.claims import DETAIL_TYPE, Detail, Predicate, ToolGrant
@@ -64,17 +65,23 @@ class Office:
         """A key no action had before."""
         return f"n{next(self._numbers)}"
 
-    def run(self, agent: str = "clerk", mission: str = "", executor: str = "worker") -> Run:
+    def opening(self, agent: str, holder: Holder, by: Credential | None = None) -> Reply:
+        """What is answered to an opening of a session for this key, certified by the agent's."""
+        certificate = by.certify(self.desk.core.store_id, holder.public) if by else ""
+        call = calls.OpenSession(
+            mission=self.desk.mission,
+            agent=agent,
+            executor="worker",
+            holder=holder.public,
+            certificate=certificate,
+        )
+        return self.desk.ask(call, OPERATOR)
+
+    def run(self, agent: str = "clerk", by: Credential | None = None) -> Run:
         """A run of an agent of the mission, with a key of its own."""
         holder = Holder.generate()
-        opening = calls.OpenSession(
-            mission=mission or self.desk.mission,
-            agent=agent,
-            executor=executor,
-            holder=holder.public,
-        )
-        reply = self.desk.done(opening, OPERATOR)
-        assert isinstance(reply, Opened)
+        reply = self.opening(agent, holder, by)
+        assert isinstance(reply, Opened), reply
         return Run(self, agent, holder, reply)
 
     def revoke(self, kind: str, subject: str, as_user: str = "ana", *, preview: bool = False
@@ -120,9 +127,9 @@ class Run:
             start=start, requester=requester,
         )  # fmt: skip
 
-    def decide(self, tool: str, **given: Any) -> Verdict:
+    def decide(self, tool: str, *, caller: Caller = SOCKET, **given: Any) -> Verdict:
         """Ask for a decision, proved."""
-        return judged(self.ask(self.proved(self.decision(tool, **given))))
+        return judged(self.ask(self.proved(self.decision(tool, **given)), caller))
 
     def begin(self, action: str) -> Verdict:
         """Start what was decided, proved."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridle.model import calls
+from bridle.trust.holder import Holder
 from governor.desk import HOUR
 from trust.office import ANYTHING, NOTES, OPERATOR, Office, Run, edited
 
@@ -64,8 +65,6 @@ def test_a_requester_that_nobody_knows_is_none(deputy: Run, subject: str) -> Non
 
 
 def test_an_offer_that_nobody_took_up_is_no_requester(office: Office, deputy: Run) -> None:
-    from bridle.trust.holder import Holder
-
     giver = office.run()
     offered = giver.offer(giver.link("scout", Holder.generate(), ANYTHING))
     assert isinstance(offered, calls.Offered)
