@@ -60,4 +60,5 @@ def test_keys_under_which_anybody_could_sign_vouch_for_nothing_and_are_not_vouch
     with pytest.raises(UsageError):
         certificate.sign(AGENT, "store", "triage", weak)
     forged = base64.b64encode(b"\x01" + bytes(63)).decode()
-    assert not certificate.holds(b"\x01" + bytes(31), "store", "triage", RUN.public, forged)
+    for key in (b"\x01" + bytes(31), bytes(32), b"", b"short"):
+        assert not certificate.holds(key, "store", "triage", RUN.public, forged)

@@ -43,7 +43,7 @@ def holds(agent_public: bytes, store: str, agent: str, holder: str, certificate:
         if len(raw) != _SIGNATURE_BYTES or base64.b64encode(raw).decode() != certificate:
             return False
         public_key.parse(holder)
-        if public_key.is_weak(agent_public):
+        if len(agent_public) != public_key.KEY_BYTES or public_key.is_weak(agent_public):
             return False
         Ed25519PublicKey.from_public_bytes(agent_public).verify(raw, _message(store, agent, holder))
     except (InvalidSignature, binascii.Error, ValueError, UsageError):

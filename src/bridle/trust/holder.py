@@ -13,12 +13,13 @@ import heapq
 import os
 import re
 import time
+from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from bridle.model import public_key
 from bridle.model.calls import Accept, Begin, Decide, Proof, Redeem
@@ -129,12 +130,8 @@ def check(public: bytes, statement: Statement, proof: Proof, now_ms: int) -> Non
             hint="set the clocks of both machines by the same source",
         )
     raw = _signature(proof.signature)
-    if public_key.is_weak(public):
-        raise _invalid()
     try:
-        Ed25519PublicKey.from_public_bytes(public).verify(
-            raw, _message(statement, proof.time, proof.nonce)
-        )
+        _key(public).verify(raw, _message(statement, proof.time, proof.nonce))
     except (InvalidSignature, ValueError):
         raise _invalid() from None
 
@@ -252,15 +249,18 @@ class Holder:
         )
 
 
+@lru_cache(maxsize=1_024)
+def _key(public: bytes) -> Ed25519PublicKey:
+    if len(public) != public_key.KEY_BYTES or public_key.is_weak(public):
+        raise ValueError("anybody could sign under this key")
+    return Ed25519PublicKey.from_public_bytes(public)
+
+
 def _message(statement: Statement, time_ms: int, nonce: str) -> bytes:
     """Each part is preceded by its length in bytes, so that nothing can move between them."""
-    texts = (
-        *(getattr(statement, name) for name in statement.__struct_fields__),
-        str(time_ms),
-        nonce,
-    )
+    texts = (*structs.astuple(statement), str(time_ms), nonce)
     parts = [text.encode("utf-8", "surrogatepass") for text in texts]
-    return _DOMAIN + b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+    return _DOMAIN + b"".join([len(part).to_bytes(4, "big") + part for part in parts])
 
 
 def _signature(text: str) -> bytes:
