@@ -461,6 +461,14 @@ def test_a_run_of_a_keyed_agent_begins_with_a_certificate_of_its_own_alone() -> 
     assert certified(desk, "", good) == "not_certified"
 
 
+@pytest.mark.parametrize("taken", [CLERK, ANA, PORTAL, WORKER_2], ids=lambda each: each.name)
+def test_the_key_of_an_identity_is_never_that_of_a_run(taken: Credential) -> None:
+    desk = Desk(keyed(OF_CLERK))
+    verb(desk, "add", WORKER_2, proved(desk, ANA))
+    certificate = CLERK.certify(desk.core.store_id, taken.public)
+    assert certified(desk, taken.public, certificate) == "key_known"
+
+
 def test_an_agents_key_rotates_and_certificates_of_the_old_one_open_nothing_after_it() -> None:
     desk = Desk(keyed(OF_CLERK))
     run = credential.generate("agent", "run").public

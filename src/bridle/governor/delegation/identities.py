@@ -160,11 +160,18 @@ def revoked(turn: Turn, fingerprint: str) -> bool:
 def certified(turn: Turn, agent: str, holder: str, certificate: str) -> str:
     """Return the fingerprint of the agent's key that certifies a run's key, empty for none needed.
 
-    Raises `RefusedError` (`not_certified`) where the agent has keys and none of those in force
-    signed `certificate` over `holder`.
+    Raises `RefusedError`: `not_certified` where the agent has keys and none of those in force
+    signed `certificate` over `holder`, `key_known` where `holder` is an identity's own key.
     """
     from bridle.trust import certificate as certificates
 
+    # INVARIANT: I9 — the key of a run says that this run decided, and nothing else of anybody.
+    if holder and owner_of(turn, _fingerprint(holder)) is not None:
+        raise RefusedError(
+            "this is a key of an identity, and no run's",
+            code="key_known",
+            hint="each run makes a key of its own; the Python client does",
+        )
     if not keyed(turn, AGENT, agent):
         return ""
     for key in in_force(turn, AGENT, agent) if holder and certificate else ():
