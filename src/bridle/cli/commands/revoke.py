@@ -15,7 +15,7 @@ from bridle.cli.operator import connected
 from bridle.cli.root import FINDINGS, Command
 from bridle.client.bridle import Bridle
 from bridle.client.transport.channel import ask
-from bridle.model.calls import Attempts, Fenced, Revoke
+from bridle.model.calls import Fenced, Revoke
 from bridle.model.errors import UsageError
 
 _KINDS = ("grant", "key", "agent", "mission", "user")
@@ -72,7 +72,7 @@ def revoke(
         if not call.preview and not as_json:
             _tell(fenced, call)
         waits = wait is not None and not call.preview
-        left = _quiesced(governor, fenced.running, wait or 0) if waits else fenced.running
+        left = _quiesced(governor, call, fenced.running, wait or 0) if waits else fenced.running
     if as_json:
         terminal.document(_document(call, fenced, left if waits else None))
     elif waits:
@@ -127,30 +127,27 @@ def _short(row: dict[str, Any]) -> str:
 
 
 def _quiesced(
-    governor: Bridle, running: list[dict[str, Any]], seconds: float
+    governor: Bridle, call: Revoke, running: list[dict[str, Any]], seconds: float
 ) -> list[dict[str, Any]]:
     """Wait for attempts to end, at most so long; return those that have not."""
     end = time.monotonic() + seconds
     whole = len(running)
     with terminal.progress("have ended") as tell:
-        left = _left(governor, running)
+        left = _left(governor, call, running)
         while left and time.monotonic() < end:
             tell(whole - len(left), whole)
             time.sleep(min(_PAUSE, max(0.0, end - time.monotonic())))
-            left = _left(governor, left)
+            left = _left(governor, call, left)
     return left
 
 
-def _left(governor: Bridle, running: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _left(governor: Bridle, call: Revoke, running: list[dict[str, Any]]) -> list[dict[str, Any]]:
     if not running:
         return []
-    # Nobody knows how an `unknown` one ended: it may still take effect.
-    open_ = {
-        row["id"]
-        for state in ("started", "unknown")
-        for row in governor.rows(Attempts(state=state, limit=100_000))
-    }
-    return [row for row in running if row["id"] in open_]
+    # What a second revocation would find running is all of it, however much that is.
+    looked = ask(governor.operator, structs.replace(call, preview=True), Fenced)
+    known = {row["id"] for row in looked.running}
+    return [row for row in running if row["id"] in known]
 
 
 def _waited(left: list[dict[str, Any]]) -> None:
