@@ -157,7 +157,9 @@ def retire(turn: Turn, named: str, *, by: str, method: str) -> IdentityKeyRow:
     """
     found = [row for row in rows(turn) if named and _is_named(row, named)]
     if len(found) != 1:
-        raise NotFoundError("no such key of this governor", hint="`bridle keys list governor`")
+        raise NotFoundError(
+            "no such key of this governor", hint="`bridle keys list --kind governor`"
+        )
     row = found[0]
     if row.until and row.until <= turn.now:
         raise RefusedError("this key has ended already", code="key_ended")

@@ -56,7 +56,7 @@ class Roots:
                 GrantCode.ROOT_UNKNOWN,
                 "the root is signed with none of the pinned keys",
                 link=0,
-                hint="pin the governor's key: `bridle keys list governor` prints it",
+                hint="pin the governor's key: `bridle keys list --kind governor` prints it",
             )
         if not any(
             each.since_s <= now_s + skew_s and (not each.until_s or now_s < each.until_s)
