@@ -63,6 +63,11 @@ class Narrator:
         self._decided: dict[str, Told] = {}
         self._running: dict[str, Told] = {}
 
+    @property
+    def store(self) -> str:
+        """The id of the governor's store."""
+        return self._channel.store
+
     def send(self, call: Call, *, timeout: float | None = None) -> Reply:
         """Pass a call on, tell of its answer, return it unchanged."""
         reply = self._channel.send(call, timeout=timeout)
