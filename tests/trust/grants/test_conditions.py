@@ -32,6 +32,7 @@ def test_each_makes_the_one_member_it_is_named_for() -> None:
         lambda: c.eq(None),  # type: ignore[arg-type]
         lambda: c.eq(2**64),
         lambda: c.one_of(["a"]),  # type: ignore[arg-type]
+        c.between,
         lambda: c.between(2, 1),
         lambda: c.between(0.5, 1),  # type: ignore[arg-type]
         lambda: c.between("1e5"),

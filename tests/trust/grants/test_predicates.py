@@ -347,6 +347,7 @@ def test_threads_that_ask_many_links_get_the_answers_of_each() -> None:
         Predicate(eq=1.0),  # type: ignore[arg-type]
         Predicate(in_=(1, -(2**63) - 1)),
         Predicate(subset=(1.5,)),  # type: ignore[arg-type]
+        Predicate(range=Range()),
         Predicate(range=Range(min="1e3")),
         Predicate(range=Range(min="NaN")),
         Predicate(range=Range(min="0x1")),

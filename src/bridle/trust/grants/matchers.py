@@ -104,8 +104,8 @@ def _scalars_wrong(values: Iterable[Any]) -> str:
 
 
 def _range_wrong(bounds: Any) -> str:
-    if type(bounds) is not Range:
-        return "a range has bounds"
+    if type(bounds) is not Range or (bounds.min is None and bounds.max is None):
+        return "a range has one bound at least"
     for bound in (bounds.min, bounds.max):
         if type(bound) is int and not _LEAST <= bound <= _MOST:
             return "integers have 64 bits"
