@@ -10,17 +10,32 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bridle.client.agent import Agent, current
     from bridle.client.bridle import Bridle
+    from bridle.client.delegating import Invitation, Offer
     from bridle.client.errors import Denied, Held
     from bridle.client.govern import govern
     from bridle.client.mission import Mission
     from bridle.client.opening import connect, unlock
     from bridle.client.opening import open_bundle as open  # noqa: A004 - bridle.open, never bare
+    from bridle.client.revoking import Revocation
     from bridle.client.used import Used
     from bridle.model.calls import Terms
     from bridle.model.errors import BridleError
     from bridle.model.outcome import Outcome
     from bridle.model.verdict import Effect, Verdict
     from bridle.trust.credential import Credential
+    from bridle.trust.grants.conditions import (
+        anything,
+        between,
+        cidr,
+        eq,
+        host,
+        matches,
+        one_of,
+        path_under,
+        prefix,
+        subset,
+        suffix,
+    )
 
 __version__ = "0.1.0"
 
@@ -32,16 +47,30 @@ __all__ = [
     "Denied",
     "Effect",
     "Held",
+    "Invitation",
     "Mission",
+    "Offer",
     "Outcome",
+    "Revocation",
     "Terms",
     "Used",
     "Verdict",
     "__version__",
+    "anything",
+    "between",
+    "cidr",
     "connect",
     "current",
+    "eq",
     "govern",
+    "host",
+    "matches",
+    "one_of",
     "open",
+    "path_under",
+    "prefix",
+    "subset",
+    "suffix",
     "unlock",
 ]
 
@@ -53,15 +82,29 @@ _FROM = {
     "Denied": ("bridle.client.errors", "Denied"),
     "Effect": ("bridle.model.verdict", "Effect"),
     "Held": ("bridle.client.errors", "Held"),
+    "Invitation": ("bridle.client.delegating", "Invitation"),
     "Mission": ("bridle.client.mission", "Mission"),
+    "Offer": ("bridle.client.delegating", "Offer"),
     "Outcome": ("bridle.model.outcome", "Outcome"),
+    "Revocation": ("bridle.client.revoking", "Revocation"),
     "Terms": ("bridle.model.calls", "Terms"),
     "Used": ("bridle.client.used", "Used"),
     "Verdict": ("bridle.model.verdict", "Verdict"),
+    "anything": ("bridle.trust.grants.conditions", "anything"),
+    "between": ("bridle.trust.grants.conditions", "between"),
+    "cidr": ("bridle.trust.grants.conditions", "cidr"),
     "connect": ("bridle.client.opening", "connect"),
     "current": ("bridle.client.agent", "current"),
+    "eq": ("bridle.trust.grants.conditions", "eq"),
     "govern": ("bridle.client.govern", "govern"),
+    "host": ("bridle.trust.grants.conditions", "host"),
+    "matches": ("bridle.trust.grants.conditions", "matches"),
+    "one_of": ("bridle.trust.grants.conditions", "one_of"),
     "open": ("bridle.client.opening", "open_bundle"),
+    "path_under": ("bridle.trust.grants.conditions", "path_under"),
+    "prefix": ("bridle.trust.grants.conditions", "prefix"),
+    "subset": ("bridle.trust.grants.conditions", "subset"),
+    "suffix": ("bridle.trust.grants.conditions", "suffix"),
     "unlock": ("bridle.client.opening", "unlock"),
 }
 

@@ -27,6 +27,11 @@ class Unlocking:
         self._channel = channel
         self._tried = False
 
+    @property
+    def store(self) -> str:
+        """The id of the governor's store."""
+        return self._channel.store
+
     def send(self, call: Call, *, timeout: float | None = None) -> Reply:
         """Return the governor's answer, after a login if that is what it takes."""
         reply = self._channel.send(call, timeout=timeout)

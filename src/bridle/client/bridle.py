@@ -4,32 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from bridle.client import erasing
 from bridle.client.agent import Agent
 from bridle.client.attempt.arguments import to_text
 from bridle.client.mission import Mission, Session
+from bridle.client.transport import runs
 from bridle.client.transport.channel import Channel, ask
 from bridle.model.calls import (
     Activate,
     Answer,
     Approvals,
     Call,
+    Delegations,
     Done,
     EndException,
     Exceptions,
+    Fenced,
     Kill,
     Listing,
     Missions,
     Opened,
     Redact,
+    Revoke,
     StartMission,
     Status,
     Terms,
     Unkill,
 )
 from bridle.model.errors import NotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from bridle.client.delegating import Invitation
+    from bridle.client.revoking import Revocation
+    from bridle.trust.credential import Credential
 
 
 class Bridle:
@@ -65,7 +74,7 @@ class Bridle:
 
     def attach(self, handle: str, *, mission: str, agent: str) -> Agent:
         """Return the agent of a session that an operator opened and handed over."""
-        session = Session(self, mission, agent, handle=handle)
+        session = Session(self, mission, agent, run=runs.read(handle))
         return Agent(Mission(self, mission), agent, "", session)
 
     def approvals(self) -> list[dict[str, Any]]:
@@ -121,6 +130,45 @@ class Bridle:
         Returns the attempts that had already started: only they may still go on.
         """
         return self.rows(Kill(scope=scope, subject=subject, reason=reason, as_user=as_user))
+
+    def revoke(
+        self,
+        subject: str | Agent,
+        *,
+        kind: str = "grant",
+        reason: str = "",
+        as_user: str = "",
+        preview: bool = False,
+    ) -> Revocation:
+        """Take trust back for good: a grant (or the one an agent has) with everything below it.
+
+        Or, by `kind`, a `key` (its fingerprint), an `agent`, a `mission` or a `user`: what names
+        them and was granted so far. Nothing it covers starts once this has returned; the answer
+        lists what had started. With `preview` nothing is revoked.
+        """
+        from bridle.client import revoking
+
+        call = Revoke(
+            kind=kind,
+            subject=revoking.name_of(subject),
+            reason=reason,
+            preview=preview,
+            as_user=as_user,
+        )
+        return revoking.fenced(ask(self.operator, call, Fenced), self)
+
+    def delegations(self, mission: str = "", *, all: bool = False) -> list[dict[str, Any]]:  # noqa: A002
+        """Grants in force (with `all`, those that ended as well), parents before children."""
+        return self.rows(Delegations(mission=mission, all=all))
+
+    def invite(self, agent: str, *, credential: Credential | None = None) -> Invitation:
+        """Return a run of `agent` in this process that another agent can hand a task on to.
+
+        `credential` is the agent's, where it has keys.
+        """
+        from bridle.client.delegating import Invitation
+
+        return Invitation(self, agent, credential=credential)
 
     def resume(self, scope: str, subject: str = "", *, as_user: str = "") -> None:
         """Lift a kill."""

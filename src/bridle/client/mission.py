@@ -5,13 +5,28 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from bridle.client.agent import Agent
+from bridle.client.transport import runs
 from bridle.client.transport.channel import Channel, ask
-from bridle.model.calls import AddPrompt, CloseSession, Done, MissionVerb, Opened, OpenSession
+from bridle.model.calls import (
+    AddPrompt,
+    CloseSession,
+    Done,
+    GrantOf,
+    Listing,
+    MissionVerb,
+    Opened,
+    OpenSession,
+)
 from bridle.model.errors import UsageError
+from bridle.trust.holder import Holder
 
 if TYPE_CHECKING:
     from bridle.client.bridle import Bridle
+    from bridle.trust.credential import Credential
+    from bridle.trust.grants.chain import Chain
 
 
 class Mission:
@@ -21,23 +36,29 @@ class Mission:
         self.id = mission
         self.bridle = bridle
 
-    def agent(self, name: str, *, executor: str = "") -> Agent:
+    def agent(
+        self, name: str, *, executor: str = "", credential: Credential | None = None
+    ) -> Agent:
         """Return the agent `name` of this mission, carried out by workload `executor`.
 
-        Opens a session for it. Raises `NotFoundError` or `RefusedError` when the mission has no
-        such agent or workload.
+        Opens a session for it, which is a run of the agent with a key of its own. `credential` is
+        the agent's (`bridle.unlock`), where it has keys. Raises `NotFoundError` or `RefusedError`
+        when the mission has no such agent or workload, or the agent's key is needed.
         """
-        session = Session(self.bridle, self.id, name, executor)
+        session = Session(self.bridle, self.id, name, executor=executor, credential=credential)
         session.open()
         return Agent(self, name, executor, session)
 
-    def session(self, name: str, *, executor: str = "") -> str:
-        """Open a session and return its handle, for an agent's process that cannot open one itself.
+    def session(
+        self, name: str, *, executor: str = "", credential: Credential | None = None
+    ) -> str:
+        """Open a session for an agent's process that cannot open one itself; return its secret.
 
-        Whoever holds the handle acts as the agent: hand it over as the secret it is. The other
+        Whoever holds this text (the handle and the key of the run) acts as the agent. The other
         side passes it to `Bridle.attach`.
         """
-        return Session(self.bridle, self.id, name, executor).open()
+        session = Session(self.bridle, self.id, name, executor=executor, credential=credential)
+        return session.run.text()
 
     def suspend(self) -> None:
         """Stop the mission's actions until `resume`."""
@@ -70,15 +91,30 @@ class Mission:
 
 
 class Session:
-    """A session of an agent; the handle is got when it is first needed, or was handed over."""
+    """A session of an agent: it opens when it is first needed, or `run` says which one it is.
 
-    def __init__(
-        self, bridle: Bridle, mission: str, agent: str, executor: str = "", *, handle: str = ""
+    Each that is opened is a run of the agent with a key of its own, which this process keeps.
+    `credential` is the agent's, where it has keys: it certifies the run's.
+    """
+
+    def __init__(  # noqa: PLR0913 - all but three by name
+        self,
+        bridle: Bridle,
+        mission: str,
+        agent: str,
+        *,
+        executor: str = "",
+        run: runs.Run | None = None,
+        chain: Chain | None = None,
+        credential: Credential | None = None,
+        as_user: str = "",
     ) -> None:
         self._bridle = bridle
-        self._call = OpenSession(mission=mission, agent=agent, executor=executor)
+        self._call = OpenSession(mission=mission, agent=agent, executor=executor, as_user=as_user)
+        self._credential = credential
         self._lock = threading.Lock()
-        self._handle = handle
+        self._run = run
+        self._chain = chain
         self._closed = False
 
     @property
@@ -89,33 +125,74 @@ class Session:
     @property
     def handle(self) -> str:
         """The session's secret handle."""
-        return self._handle or self.open()
+        return self.run.handle
 
     @property
     def is_open(self) -> bool:
         """Whether the handle is there already."""
-        return bool(self._handle)
+        return self._run is not None
 
-    def open(self) -> str:
-        """Return the handle, asking the governor for one the first time."""
+    @property
+    def run(self) -> runs.Run:
+        """Handle, key and grant, asking the governor for them the first time."""
         with self._lock:
             if self._closed:
                 raise UsageError("this agent's session has been closed")
-            if not self._handle:
-                self._handle = ask(self._bridle.operator, self._call, Opened).id
-            return self._handle
+            if self._run is None:
+                self._run = self._opened()
+            return self._run
+
+    @property
+    def chain(self) -> Chain:
+        """The chain of its grant. Raises `UsageError` for a session without a key."""
+        from bridle.trust.grants.chain import read
+
+        if self._chain is None:
+            run = self.run
+            if run.holder is None or not run.grant:
+                raise UsageError("this session has no key, so it has no grant")
+            rows = ask(self.channel, GrantOf(session=run.handle), Listing).rows
+            self._chain = read(rows[0]["chain"])
+        return self._chain
+
+    def open(self) -> str:
+        """Return the handle, asking the governor for one the first time."""
+        return self.handle
 
     def close(self) -> None:
         """Make the handle worthless."""
         with self._lock:
-            handle, self._handle, self._closed = self._handle, "", True
-        if handle:
-            ask(self._bridle.operator, CloseSession(session=handle), Done)
+            run, self._run, self._closed = self._run, None, True
+        if run is not None:
+            ask(self._bridle.operator, CloseSession(session=run.handle), Done)
+
+    def _opened(self) -> runs.Run:
+        from bridle.trust.grants.chain import read
+
+        holder = Holder.generate()
+        call = structs.replace(
+            self._call,
+            holder=holder.public,
+            certificate=certificate_of(self._bridle, self._credential, holder),
+        )
+        opened = ask(self._bridle.operator, call, Opened)
+        if opened.chain:
+            self._chain = read(opened.chain)
+        return runs.Run(opened.id, holder, opened.grant)
+
+
+def certificate_of(bridle: Bridle, credential: Credential | None, holder: Holder) -> str:
+    """Return what the agent's credential says of a run's key; empty without one."""
+    if credential is None:
+        return ""
+    return credential.certify(bridle.agents.store, holder.public)
 
 
 def revive(mission: Mission, name: str, executor: str) -> Agent:
     """Return an agent that was loaded from a pickle: its session opens at its first use."""
-    return Agent(mission, name, executor, Session(mission.bridle, mission.id, name, executor))
+    return Agent(
+        mission, name, executor, Session(mission.bridle, mission.id, name, executor=executor)
+    )
 
 
 def _revive(reference: str, mission: str) -> Mission:

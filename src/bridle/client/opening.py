@@ -154,13 +154,20 @@ class _LaterChannel:
         self._name = name
         self._channel: UnixChannel | None = None
 
+    @property
+    def store(self) -> str:
+        return self._found().store
+
     def send(self, call: Call, *, timeout: float | None = None) -> Reply:
+        return self._found().send(call, timeout=timeout)
+
+    def _found(self) -> UnixChannel:
         if self._channel is None:
             folder = _sockets(Path(self._reference))
             role = "operator" if self._name == _OPERATOR else "agent"
             path = _operator_socket(folder) if role == "operator" else folder / _AGENTS
             self._channel = UnixChannel(path, role=role)
-        return self._channel.send(call, timeout=timeout)
+        return self._channel
 
     def close(self) -> None:
         if self._channel is not None:

@@ -12,10 +12,13 @@ from bridle.bundle.bundle import Defaults
 from bridle.bundle.parse import manifest, toml
 from bridle.bundle.parse.table import Findings
 from bridle.client.bridle import Bridle
+from bridle.client.mission import Session
 from bridle.client.opening import connect, open_bundle
+from bridle.client.transport import runs
 from bridle.client.transport.channel import Channel, ask
+from bridle.client.transport.runs import Run
 from bridle.language.errors import LanguageError
-from bridle.model.calls import CloseSession, Done, Listing, Opened, OpenSession, ToolsOf
+from bridle.model.calls import CloseSession, Done, Listing, ToolsOf
 from bridle.model.errors import BridleError, UsageError
 
 
@@ -33,8 +36,10 @@ class Wanted(Struct, frozen=True, kw_only=True):
 class Access:
     """A session of an agent, and the way to its governor."""
 
-    def __init__(self, bridle: Bridle, handle: str, *, mission: str, agent: str, own: bool) -> None:
-        self.session = handle
+    def __init__(self, bridle: Bridle, run: Run, *, mission: str, agent: str, own: bool) -> None:
+        self.session = run.handle
+        # Kept for as long as it acts: the channel proves its calls.
+        self._run = run
         self.mission = mission
         self.agent = agent
         self._bridle = bridle
@@ -81,12 +86,11 @@ def opened(
             wanted.mission_id
             or bridle.start_mission(wanted.mission, user=wanted.user, prompt=wanted.prompt).id
         )
-        call = OpenSession(mission=mission, agent=wanted.agent, executor=wanted.executor)
-        handle = ask(bridle.operator, call, Opened).id
+        run = Session(bridle, mission, wanted.agent, executor=wanted.executor).run
     except BaseException:
         bridle.close()
         raise
-    return Access(bridle, handle, mission=mission, agent=wanted.agent, own=True)
+    return Access(bridle, run, mission=mission, agent=wanted.agent, own=True)
 
 
 def attached(place: Path, handle: str, wanted: Wanted) -> Access:
@@ -97,8 +101,9 @@ def attached(place: Path, handle: str, wanted: Wanted) -> Access:
             code="no_defaults",
             hint="give --agent and --mission-id as the operator said them",
         )
+    run = runs.read(handle)
     bridle = connect(place, role="agent")
-    return Access(bridle, handle, mission=wanted.mission_id, agent=wanted.agent, own=False)
+    return Access(bridle, run, mission=wanted.mission_id, agent=wanted.agent, own=False)
 
 
 def defaults_of(bundle: Path) -> Defaults:

@@ -34,6 +34,7 @@ from bridle.model import calls
 from bridle.model.calls import Caller, Failed, Judged, Listing, Released, Reply
 from bridle.model.errors import BridleError, RefusedError, StoreError
 from bridle.model.reason import Reason, ReasonCode
+from bridle.model.tool import EffectClass
 from bridle.model.verdict import Release, Verdict
 from bridle.trust.proof import Challenge
 
@@ -136,6 +137,22 @@ class Governor:
     def distrust(self, caller: Caller, spoken_for: tuple[str, ...]) -> None:
         """Mark these missions' prompts as not their users' own: the caller acts as an agent too."""
         self._core.write(partial(missions.distrust, caller=caller, spoken_for=spoken_for))
+
+    @property
+    def instance(self) -> str:
+        """What proofs are made for: 32 random bytes of this start, in hex."""
+        return self._core.instance
+
+    @property
+    def store(self) -> str:
+        """The id of the store, by which grants and certificates name this governor."""
+        return self._core.store_id
+
+    def lasting(self, tool: str) -> bool:
+        """Whether what a tool does may be irreversible, by the bundle last seen in force."""
+        latest = self._core.latest()
+        known = latest.tools.get(tool) if latest is not None else None
+        return known is None or known.effect is EffectClass.IRREVERSIBLE
 
     def handle(self, caller: Caller, call: calls.Call) -> Reply:
         """Answer one call of an authenticated caller."""

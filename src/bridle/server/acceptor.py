@@ -46,7 +46,9 @@ class Server:
     ) -> None:
         self._handler = handler
         self._doors = doors
-        self._welcome = wire.Welcome(bridle=wire.VERSION, store=store, governor=version)
+        self._welcome = wire.Welcome(
+            bridle=wire.VERSION, store=store, governor=version, instance=handler.instance
+        )
         self._idle_exit = idle_exit
         self._patience = patience
         self._lock = threading.Lock()

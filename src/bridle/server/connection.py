@@ -20,6 +20,7 @@ from bridle.client.transport.embedded import Handler
 from bridle.client.transport.frames import Frames
 from bridle.client.transport.peer import folder_of
 from bridle.model.calls import (
+    Accept,
     AddPrompt,
     AgentCall,
     ApprovalOf,
@@ -134,7 +135,7 @@ class Connection:
         first, self._begun = not self._begun, True
         if isinstance(call, Login):
             return self._log_in(call, first=first)
-        if isinstance(call, AgentCall):
+        if isinstance(call, AgentCall | Accept):
             self._act()
         reply = self._handle(call)
         self._note(call, reply)

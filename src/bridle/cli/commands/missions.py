@@ -10,8 +10,8 @@ import click
 from bridle.cli import choice, spending, terminal
 from bridle.cli.operator import connected, one
 from bridle.cli.root import Group
-from bridle.client.transport.channel import ask
-from bridle.model.calls import Attempts, Missions, MissionVerb, Opened, OpenSession, Settle
+from bridle.client.mission import Session
+from bridle.model.calls import Attempts, Missions, MissionVerb, Settle
 from bridle.model.outcome import Outcome, OutcomeKind
 
 _COLUMNS = ("id", "template", "user", "status", "started", "expires")
@@ -100,9 +100,9 @@ def open_session(
     Whoever has the handle acts as that agent in that mission: treat it as a password. In Python:
     bridle.connect(SOCKETS, role="agent").attach(HANDLE, mission=MISSION, agent=AGENT).
     """
-    call = OpenSession(mission=mission, agent=agent, executor=executor, as_user=as_user)
     with connected(bundle) as governor:
-        handle = ask(governor.operator, call, Opened).id
+        session = Session(governor, mission, agent, executor=executor, as_user=as_user)
+        handle = session.run.text()
     if as_json:
         terminal.document(
             {"handle": handle, "mission": mission, "agent": agent, "executor": executor}

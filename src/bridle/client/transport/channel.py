@@ -34,6 +34,11 @@ _BY_CODE: dict[str, type[BridleError]] = {
 class Channel(Protocol):
     """A way to one governor, usable from any thread."""
 
+    @property
+    def store(self) -> str:
+        """The id of the governor's store. Raises `UnreachableError` when no governor answers."""
+        ...
+
     def send(self, call: Call, *, timeout: float | None = None) -> Reply:
         """Return the governor's answer to `call`.
 

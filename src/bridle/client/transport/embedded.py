@@ -6,9 +6,9 @@ import os
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from bridle.client.transport import wire
+from bridle.client.transport import runs, wire
 from bridle.client.transport.channel import error_of
-from bridle.model.calls import Call, Caller, Failed, Login, Reply
+from bridle.model.calls import Call, Caller, Decide, Failed, Login, Reply
 from bridle.model.errors import BridleError, UnreachableError, UsageError
 from bridle.trust.proof import NONCE_BYTES, Challenge
 
@@ -21,6 +21,20 @@ TICK_SECONDS = 0.5
 
 class Handler(Protocol):
     """What a transport needs of a governor."""
+
+    @property
+    def instance(self) -> str:
+        """What proofs are made for: 32 random bytes of this start of the governor, in hex."""
+        ...
+
+    @property
+    def store(self) -> str:
+        """The id of its store."""
+        ...
+
+    def lasting(self, tool: str) -> bool:
+        """Whether what a tool does may be irreversible, as far as is known. It decides nothing."""
+        ...
 
     def handle(self, caller: Caller, call: Call) -> Reply:
         """Answer one call. Never raises for a call."""
@@ -59,6 +73,11 @@ class EmbeddedChannel:
         if credential is not None:
             self.log_in(credential)
 
+    @property
+    def store(self) -> str:
+        """The id of the governor's store."""
+        return self._governor.store
+
     def log_in(self, credential: Credential) -> None:
         """From here on, act as the user whose credential this is."""
         challenge = Challenge("embedded", os.urandom(NONCE_BYTES).hex(), "operator")
@@ -81,7 +100,7 @@ class EmbeddedChannel:
         wire.encode(call)
         try:
             self._housekeeping()
-            return self._governor.handle(self._caller, call)
+            return self._governor.handle(self._caller, self._proved(call))
         except BridleError:
             raise
         except Exception as problem:
@@ -92,6 +111,12 @@ class EmbeddedChannel:
         if not self._closed and os.getpid() == self._pid:
             self._closed = True
             self._governor.close()
+
+    def _proved(self, call: Call) -> Call:
+        # Within one process the handle is enough for what can be undone.
+        if isinstance(call, Decide) and not self._governor.lasting(call.tool):
+            return call
+        return runs.proved(call, self._governor.instance)
 
     def _housekeeping(self) -> None:
         now = time.monotonic()

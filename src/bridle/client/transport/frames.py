@@ -30,6 +30,8 @@ class Frames:
         connection.settimeout(None)
         self._connection = connection
         self._ahead = b""
+        # The governor process at the other end, as it greeted.
+        self.instance = ""
 
     @property
     def ahead(self) -> bool:

@@ -15,6 +15,11 @@ _ASSERTIONS = StartMission | AddPrompt | OpenSession
 class NoOperator:
     """Stands where a connection of role `agent` has no operator's side."""
 
+    @property
+    def store(self) -> str:
+        """Nobody asks here."""
+        return ""
+
     def send(self, call: Call, *, timeout: float | None = None) -> Reply:
         """Refuse the call."""
         del call, timeout
@@ -37,6 +42,11 @@ class Asserting:
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
+
+    @property
+    def store(self) -> str:
+        """The id of the governor's store."""
+        return self._channel.store
 
     def send(self, call: Call, *, timeout: float | None = None) -> Reply:
         """Pass on what starts missions, adds prompts and opens sessions; refuse the rest."""

@@ -15,7 +15,7 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bridle.client.transport import wire
+from bridle.client.transport import runs, wire
 from bridle.client.transport.channel import error_of
 from bridle.client.transport.frames import Frames
 from bridle.client.transport.peer import folder_of, peer_of, short_path
@@ -103,6 +103,11 @@ class UnixChannel:
         assert self.welcome is not None
         return self.welcome
 
+    @property
+    def store(self) -> str:
+        """The id of the governor's store, as it greeted. Raises `UnreachableError`."""
+        return (self.welcome or self.connect()).store
+
     def log_in(self, credential: Credential) -> None:
         """From here on, prove this credential; what connected before is used no more."""
         with self._lock:
@@ -115,7 +120,8 @@ class UnixChannel:
 
     def send(self, call: Call, *, timeout: float | None = None) -> Reply:
         """See `Channel.send`. A long poll's own wait is added to the timeout."""
-        body = wire.encode(call)
+        # Refused before anything is sent, where it cannot be said at all.
+        wire.encode(call)
         seconds = self.timeout if timeout is None else timeout
         if isinstance(call, ApprovalOf):
             seconds += call.wait_ms / 1000
@@ -128,7 +134,7 @@ class UnixChannel:
             tries += 1
             in_time = patient and time.monotonic() + _PAUSE < deadline
             try:
-                return self._exchange(body, deadline)
+                return self._exchange(call, deadline)
             except _LostError as lost:
                 final = tries > 1 or (lost.sent and not isinstance(call, _REPEATABLE))
                 if final and not in_time:
@@ -151,10 +157,12 @@ class UnixChannel:
         for connection in self._open:
             connection.close()
 
-    def _exchange(self, body: bytes, deadline: float) -> Reply:
+    def _exchange(self, call: Call, deadline: float) -> Reply:
         connection = self._take(deadline)
         sent = False
         try:
+            # Each try has a proof of its own: the governor takes none twice.
+            body = wire.encode(runs.proved(call, connection.instance))
             connection.send(body, deadline)
             sent = True
             reply = _received(connection, deadline)
@@ -262,6 +270,7 @@ class UnixChannel:
                 hint="use the same release of Bridle on both sides",
             )
         self.welcome = greeting
+        connection.instance = greeting.instance
         return greeting
 
     def _prove(self, connection: Frames, welcome: wire.Welcome, deadline: float) -> None:

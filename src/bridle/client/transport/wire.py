@@ -17,6 +17,7 @@ from bridle.model.calls import (
     AGENT_CALLS,
     OPERATOR_CALLS,
     REPLIES,
+    Accept,
     AddPrompt,
     Call,
     Failed,
@@ -29,7 +30,7 @@ from bridle.model.errors import ProtocolError
 
 M = TypeVar("M")
 
-VERSION = 2
+VERSION = 3
 # Bytes of one frame's body. Arguments and results are bounded far below by the bundle's limits.
 MAX_FRAME = 4 * 1024 * 1024
 # Seconds within which a frame that has begun to arrive must be complete.
@@ -49,23 +50,27 @@ class Welcome(Struct, frozen=True, forbid_unknown_fields=True, tag_field="re", t
     """What the governor answers: protocol version, store id and its own version.
 
     `nonce` is 32 random bytes in hex, made for this connection: a login on it signs them.
+    `instance` names this start of the governor (32 random bytes, hex): proofs are made for it.
     """
 
     bridle: int
     store: str
     governor: str
     nonce: str = ""
+    instance: str = ""
 
 
 _encoder = msgspec.json.Encoder()
 _hello: msgspec.json.Decoder[Hello] = msgspec.json.Decoder(Hello)
 _greeting: msgspec.json.Decoder[Welcome | Failed] = msgspec.json.Decoder(Welcome | Failed)
 _replies: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(REPLIES)
-_agent_calls: msgspec.json.Decoder[Call] = msgspec.json.Decoder(AGENT_CALLS | Login)
+_agent_calls: msgspec.json.Decoder[Call] = msgspec.json.Decoder(AGENT_CALLS | Accept | Login)
 _asserting_calls: msgspec.json.Decoder[Call] = msgspec.json.Decoder(
-    AGENT_CALLS | Login | StartMission | AddPrompt | OpenSession
+    AGENT_CALLS | Accept | Login | StartMission | AddPrompt | OpenSession
 )
-_all_calls: msgspec.json.Decoder[Call] = msgspec.json.Decoder(AGENT_CALLS | OPERATOR_CALLS | Login)
+_all_calls: msgspec.json.Decoder[Call] = msgspec.json.Decoder(
+    AGENT_CALLS | Accept | OPERATOR_CALLS | Login
+)
 
 
 def encode(message: Struct) -> bytes:

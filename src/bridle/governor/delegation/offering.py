@@ -341,7 +341,7 @@ def grant_of(turn: Turn, call: GrantOf) -> list[dict[str, Any]]:
     row = turn.tx.get(GrantRow, call.grant or leaf)
     if row is None or not leaf or not _related(turn, leaf, row.id):
         raise NotFoundError("no such grant of this session", hint="`agent.grant` is its own")
-    return [showing.row_of(turn, row)]
+    return [{**showing.row_of(turn, row), "chain": showing.chain_of(turn, row.id)}]
 
 
 def _related(turn: Turn, one: str, other: str) -> bool:

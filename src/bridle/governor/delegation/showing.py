@@ -45,7 +45,7 @@ def delegations(turn: Turn, call: Delegations) -> list[dict[str, Any]]:
     rows.sort(key=lambda row: (row.mission, row.depth, row.issued, row.id))
     shown = _shown(turn, rows[:limit])
     if call.grant and shown and shown[0]["grant"] == call.grant:
-        shown[0]["chain"] = _chain(turn, call.grant)
+        shown[0]["chain"] = chain_of(turn, call.grant)
     return shown
 
 
@@ -126,7 +126,8 @@ def _row(turn: Turn, row: GrantRow, use: _Use) -> dict[str, Any]:
     }
 
 
-def _chain(turn: Turn, grant: str) -> list[str]:
+def chain_of(turn: Turn, grant: str) -> list[str]:
+    """Return the links of a grant, root first; none where they cannot be verified."""
     try:
         return list(grants.chain_of(turn, grant).texts)
     except GrantError:
