@@ -316,6 +316,7 @@ class SharedBudgets(RuleBasedStateMachine):
         before = self.desk
         before.governor.close()
         self.desk = Desk(BUNDLES[0], store=open_store(self.file), start=self.now)
+        self.desk.runs.update(before.runs)
         # Its ids go on where those of the run before ended.
         self.desk.core._chance._count = before.core._chance._count + 1_000
 

@@ -64,6 +64,14 @@ class Chains:
                 gone, _ = self._verified.popitem(last=False)
                 self._cleared.pop(gone, None)
 
+    def forget(self, grant: str) -> None:
+        """Forget a grant that was erased, and every chain that it is part of."""
+        with self._lock:
+            held = [leaf for leaf, chain in self._verified.items() if grant in chain.digests]
+            for leaf in held:
+                del self._verified[leaf]
+                self._cleared.pop(leaf, None)
+
     def cleared(self, leaf: str) -> Cleared | None:
         """Return when a chain was last found in order."""
         return self._cleared.get(leaf)

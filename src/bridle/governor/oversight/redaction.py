@@ -8,7 +8,7 @@ That no older copy is left in the store's files is for `Store.scrub`.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import Struct, structs
 
@@ -28,9 +28,20 @@ from bridle.model.errors import NotFoundError, RefusedError, UsageError
 from bridle.model.mission import MissionStatus
 from bridle.model.record import SYSTEM_CHAIN, Leaf, LeafKind
 from bridle.store.base import StoredLeaf
-from bridle.store.rows import ActionRow, AttemptRow, ExceptionRow, HoldRow, KillRow, MissionRow
+from bridle.store.rows import (
+    ActionRow,
+    AttemptRow,
+    ExceptionRow,
+    GrantRow,
+    HoldRow,
+    KillRow,
+    MissionRow,
+    SessionRow,
+)
 
 LONGEST_BASIS = 200
+
+R = TypeVar("R", ActionRow, ExceptionRow, GrantRow)
 
 _EVERY = 1_000_000
 _OVER = (MissionStatus.CLOSED, MissionStatus.EXPIRED)
@@ -79,10 +90,11 @@ def redact(turn: Turn, caller: Caller, call: Redact) -> Erasure:
 
 
 class _About(Struct, frozen=True):
-    """Actions and an exception, by their ids."""
+    """Actions, an exception and a grant, by their ids."""
 
     actions: frozenset[str]
     exception: str
+    grant: str = ""
 
 
 class _UndoneError(Exception):
@@ -216,7 +228,8 @@ def _about(turn: Turn, found: Leaf) -> _About:
     name = found.ids.get("action")
     rows = turn.tx.find(ActionRow, mission=found.chain, limit=_EVERY) if name else []
     actions = frozenset(row.id for row in rows if turn.pseudonym(row.id) == name)
-    return _About(actions, found.ids.get("exception", ""))
+    grant = found.body.get("grant") if found.kind is LeafKind.DELEGATION else ""
+    return _About(actions, found.ids.get("exception", ""), grant if isinstance(grant, str) else "")
 
 
 def _strip(turn: Turn, mission: str, about: _About | None = None) -> int:
@@ -231,7 +244,27 @@ def _strip(turn: Turn, mission: str, about: _About | None = None) -> int:
         excepted = [r for r in excepted if r.approval in approvals or r.id == about.exception]
     changed = sum(_put(turn, row, _bare_action(row)) for row in kept)
     changed += sum(_put_hold(turn, row) for row in asked)
-    return changed + sum(_put(turn, row, structs.replace(row, sealed=b"")) for row in excepted)
+    changed += sum(_put(turn, row, structs.replace(row, sealed=b"")) for row in excepted)
+    return changed + sum(_strip_grant(turn, row) for row in _given(turn, mission, about))
+
+
+def _given(turn: Turn, mission: str, about: _About | None) -> list[GrantRow]:
+    """The grants of a mission, or the one that a record tells of."""
+    if about is None:
+        return turn.tx.find(GrantRow, mission=mission, limit=_EVERY)
+    row = turn.tx.get(GrantRow, about.grant) if about.grant else None
+    return [row] if row is not None and row.mission == mission else []
+
+
+def _strip_grant(turn: Turn, row: GrantRow) -> bool:
+    """Have a grant keep neither its predicates nor its task, nor this governor remember them."""
+    turn.core.chains.forget(row.id)
+    changed = False
+    for session in turn.tx.find(SessionRow, mission=row.mission, limit=_EVERY):
+        if session.grant == row.id and session.task:
+            turn.tx.put(structs.replace(session, task=""))
+            changed = True
+    return _put(turn, row, structs.replace(row, sealed=b"", task="")) or changed
 
 
 def _strip_kill(turn: Turn, found: Leaf) -> int:
@@ -245,7 +278,7 @@ def _strip_kill(turn: Turn, found: Leaf) -> int:
     return 1
 
 
-def _put(turn: Turn, before: ActionRow | ExceptionRow, after: ActionRow | ExceptionRow) -> bool:
+def _put(turn: Turn, before: R, after: R) -> bool:
     if before == after:
         return False
     turn.tx.put(after)
