@@ -6,7 +6,8 @@ run. Measures, call by call in turn:
 - chains of 0, 1, 3 and 8 handoffs, verified and held against a request: cold (every signature),
   cached, cached with the proof of a new request; Tenuo and Biscuit on chains that say the same, in
   the peers' process (`make peers`);
-- a cached chain of eight handoffs against 0, 10,000 and a million revoked ids;
+- a cached chain of eight handoffs against a signed list of 0, 10,000 and a million revoked ids, and
+  a governor's decision right after a revocation with as many rows in its store;
 - the worst that a hostile holder sends, beside the cold verification of a valid chain;
 - from a revocation in one process to the first denial in another, beside C (`fencing.py`).
 """
@@ -23,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from bench import bombs, chains, harness, peer_worker, peers
 from bench.chains import Handed, Proved
 from bench.peers import Timed
+from bench.withdrawn import Withdrawn
 
 DEPTHS = (0, 1, 3, 8)
 DEEPEST = DEPTHS[-1]
@@ -89,20 +91,38 @@ def _proved(call: Proved) -> Timed:
     return take
 
 
-def revoked(report: harness.Report, *, seconds: float) -> None:
-    """Time a cached chain against lists of so many revoked ids in turn; add rows and the claim."""
+def revoked(report: harness.Report, folder: Path, *, seconds: float) -> None:
+    """Time chains against so many revoked ids, offline and in a governor; add rows and claims."""
+    offline = "cached, depth 8, {:,} ids on the list"
+    _revoked_offline(report, offline, seconds=seconds)
+    governed = "decision, depth 8, right after a revocation, {:,} ids in the store"
+    with ExitStack() as stack:
+        made = {
+            ids: stack.enter_context(Withdrawn(folder / f"revoked-{ids}", ids, DEEPEST))
+            for ids in REVOKED
+        }
+        calls: dict[str, Callable[[], object]] = {}
+        for ids, governor in made.items():
+            calls[f"upkeep {ids}"] = governor.advance
+            calls[governed.format(ids)] = governor
+        taken = harness.interleave(calls, seconds=seconds)
+    _flat(report, taken, governed)
+
+
+def _revoked_offline(report: harness.Report, name: str, *, seconds: float) -> None:
     handed = Handed(DEEPEST)
     calls = {
-        f"cached, depth {DEEPEST}, {ids:,} ids revoked": handed.admitting(
-            chains.revoked(ids), cached=True
-        )
-        for ids in REVOKED
+        name.format(ids): handed.admitting(chains.revoked(ids), cached=True) for ids in REVOKED
     }
-    taken = harness.interleave(calls, seconds=seconds)
-    p50 = [harness.percentile(taken[name], 0.5) for name in calls]
-    for name, value in zip(calls, p50, strict=True):
-        report.add(name, "p50", value, "us", (f"{REVOKED[0]} ids", p50[0]))
-    claim = f"{REVOKED[-1]:,} revoked ids to {REVOKED[0]}"
+    _flat(report, harness.interleave(calls, seconds=seconds), name)
+
+
+def _flat(report: harness.Report, taken: harness.Samples, name: str) -> None:
+    names = [name.format(ids) for ids in REVOKED]
+    p50 = [harness.percentile(taken[each], 0.5) for each in names]
+    for each, value in zip(names, p50, strict=True):
+        report.add(each, "p50", value, "us", (f"{REVOKED[0]} ids", p50[0]))
+    claim = f"{names[-1]} to {REVOKED[0]}"
     report.claims.append(harness.Claim(claim, FLAT, p50[-1] / p50[0]))
 
 
@@ -128,7 +148,7 @@ def measure(*, quick: bool) -> harness.Report:
     with tempfile.TemporaryDirectory(prefix="bench-trust-") as name:
         folder = Path(name)
         ladder(report, folder, seconds=8 if quick else 40)
-        revoked(report, seconds=2 if quick else 10)
+        revoked(report, folder, seconds=3 if quick else 15)
         hostile(report, rounds=20 if quick else 100)
     return report
 
