@@ -9,7 +9,7 @@ from bridle.store.rows import BudgetRow, GrantRow
 from bridle.trust.grants.claims import Detail, Predicate, ToolGrant
 from bridle.trust.holder import Holder
 from governor.delegation.runs import EMBEDDED, HANDING
-from governor.desk import AGENT, HOUR, MINUTE, Desk, codes, said
+from governor.desk import AGENT, HOUR, MINUTE, Desk, codes, said, text_of
 
 READS = Detail("bridle_action", {"note.read": ToolGrant({"id": Predicate(eq=1)})})
 NOTES = Detail("bridle_action", {"note.*": ToolGrant()})
@@ -340,7 +340,7 @@ def served(desk: Desk, deputy: str, requester: str, key: str, **given):
     call = calls.Decide(
         session=deputy,
         tool="note.read",
-        args='{"id":%d}' % given.get("id", 1),
+        args=text_of({"id": given.get("id", 1)}),
         key=key,
         start=True,
         requester=requester,
