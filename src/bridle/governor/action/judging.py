@@ -65,7 +65,8 @@ def _by_policy(asked: Asked, found: Typed) -> Verdict:
     if judged.typed is None:
         return rulings.deny(asked, (Reason(ReasonCode.INTERNAL, "nothing was judged"),))
     # INVARIANT: I3, I5 — what would run is held against the grants, not only what was asked for.
-    outside = ungranted(asked.at, asked.call.tool, judged.typed)
+    changed = judged.typed is not asked.found
+    outside = ungranted(asked.at, asked.call.tool, judged.typed) if changed else None
     if outside is not None:
         return rulings.deny(asked, (outside,), judged=judged)
     if _differs_from_approved(asked, judged.typed):

@@ -73,7 +73,7 @@ def in_force(turn: Turn, leaf: str) -> Chain:
 
 
 def permits(at: Standing, tool: str, typed: Typed) -> Reason | None:
-    """Say why a link of this session's chain, or of whom it serves, does not allow an action."""
+    """Say why a link of this session's chain does not allow an action, if one does not."""
     if not at.session.grant:
         return None
     try:
