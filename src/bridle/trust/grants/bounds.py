@@ -33,8 +33,8 @@ _DECIMAL = re.compile(r"(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,9})?")
 _TOOL = re.compile(r"\*|[A-Za-z0-9_.:@+-]{1,256}(?<!\.)(?:\.\*)?")
 
 
-def check(claims: Claims) -> bytes:
-    """Return the raw key a link is bound to.
+def check(claims: Claims) -> tuple[bytes, int]:
+    """Return the raw key a link is bound to, and how many patterns (`re2`) it has.
 
     Raises `GrantError` (`link_malformed`) unless every claim is within its bounds.
     """
@@ -45,7 +45,7 @@ def check(claims: Claims) -> bytes:
         raise _bad(f"a link has {MOST_TOOLS} tools at most")
     for detail in claims.authorization_details:
         _detail(detail)
-    _predicates(claims)
+    patterns = _predicates(claims)
     _count("bud", claims.bud, MOST_BUDGETS)
     for name, limit in claims.bud.items():
         _name("bud", name)
@@ -53,7 +53,7 @@ def check(claims: Claims) -> bytes:
             raise _bad("a budget's limit is a decimal without sign, as text")
     if claims.lbl is not None:
         _names("lbl", claims.lbl, MOST_LABELS)
-    return _holder(claims)
+    return _holder(claims), patterns
 
 
 def _holder(claims: Claims) -> bytes:
@@ -66,17 +66,6 @@ def _holder(claims: Claims) -> bytes:
     return raw
 
 
-def patterns(claims: Claims) -> int:
-    """Return how many patterns (`re2`) a link has."""
-    return sum(
-        predicate.re2 is not None
-        for detail in claims.authorization_details
-        for tool in detail.tools.values()
-        if tool.args
-        for predicate in tool.args.values()
-    )
-
-
 def jwk_of(key: str) -> Jwk:
     """Return a public key (`ed25519:…`) as a JWK. Raises `UsageError` (`key_invalid`)."""
     return Jwk(kty="OKP", crv="Ed25519", x=jws.encode(public_key.parse(key)))
@@ -87,10 +76,8 @@ def _identity(claims: Claims) -> None:
         raise _bad("jti is not 32 hex digits")
     if claims.par_hash and not _HEX_64.fullmatch(claims.par_hash):
         raise _bad("par_hash is not 64 hex digits")
-    for claim in ("iss", "sub", "agent", "aud", "mis"):
-        _name(claim, getattr(claims, claim))
-    if claims.task:
-        _name("task", claims.task)
+    for name in (claims.iss, claims.sub, claims.agent, claims.aud, claims.mis, claims.task or "-"):
+        _name("each of iss, sub, agent, aud, mis and task", name)
 
 
 def _numbers(claims: Claims) -> None:
@@ -119,22 +106,24 @@ def _arguments(tool: ToolGrant) -> None:
     if tool.args is None:
         return
     _count("args", tool.args, MOST_ARGS)
-    if any(len(name) > LONGEST_NAME for name in tool.args):
+    if tool.args and len(max(tool.args, key=len)) > LONGEST_NAME:
         raise _bad(f"an argument's name has {LONGEST_NAME} characters at most")
 
 
-def _predicates(claims: Claims) -> None:
-    counted = hosts = networks = 0
+def _predicates(claims: Claims) -> int:
+    counted = hosts = networks = patterns = 0
     for detail in claims.authorization_details:
         for tool in detail.tools.values():
             for predicate in (tool.args or {}).values():
                 counted += 1
-                hosts += len(predicate.host or ())
-                networks += len(predicate.cidr or ())
+                hosts += len(predicate.host) if predicate.host else 0
+                networks += len(predicate.cidr) if predicate.cidr else 0
+                patterns += predicate.re2 is not None
     if counted > MOST_PREDICATES:
         raise _bad(f"a link has {MOST_PREDICATES} predicates at most")
     if hosts > MOST_HOSTS or networks > MOST_NETWORKS:
         raise _bad(f"a link names {MOST_HOSTS} hosts and {MOST_NETWORKS} networks at most")
+    return patterns
 
 
 def _names(claim: str, names: Collection[str], most: int) -> None:

@@ -139,12 +139,12 @@ def link_of(text: str, signed: Signed, index: int) -> Link:
     """Return link `index` from its payload. Raises `GrantError` (`link_malformed`)."""
     try:
         claims = claims_of(signed.payload)
-        key = bounds.check(claims)
+        key, patterns = bounds.check(claims)
         predicates.check(claims)
     except GrantError as error:
         raise located(error, index) from None
     digest = hashlib.sha256(signed.signing_input).hexdigest()
-    return Link(text, digest, claims, key, bounds.patterns(claims))
+    return Link(text, digest, claims, key, patterns)
 
 
 def claims_of(payload: bytes) -> Claims:

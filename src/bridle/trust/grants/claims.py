@@ -15,7 +15,7 @@ Scalar = str | int | bool
 """What a predicate compares to. Fractions appear in `range` only, as decimal text."""
 
 
-class Range(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Range(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """Inclusive bounds of a number: an integer, or a decimal as text (`"0.5"`)."""
 
     min: int | str | None = None
@@ -23,7 +23,12 @@ class Range(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
 
 
 class Predicate(
-    Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename={"in_": "in"}
+    Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    gc=False,
+    rename={"in_": "in"},
 ):
     """One test of one argument: exactly one member is given. Total and linear in the value.
 
@@ -46,7 +51,7 @@ class Predicate(
     any: bool | None = None
 
 
-class ToolGrant(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class ToolGrant(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """How a tool may be used: by top-level argument, what it must satisfy.
 
     Without `args` anything. With them, an argument that has no predicate is refused, and so is one
@@ -56,7 +61,7 @@ class ToolGrant(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     args: dict[str, Predicate] | None = None
 
 
-class Detail(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Detail(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """One entry of `authorization_details` (RFC 9396). An action is allowed where one entry does.
 
     `tools` are exact names, `prefix.*` or `*`; where several match, each must allow. `domains` and
@@ -72,7 +77,7 @@ class Detail(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
 DETAIL_TYPE = "bridle_action"
 
 
-class Jwk(Struct, frozen=True, forbid_unknown_fields=True):
+class Jwk(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """An Ed25519 public key (RFC 8037): `x` is base64url without padding."""
 
     kty: str
@@ -80,13 +85,13 @@ class Jwk(Struct, frozen=True, forbid_unknown_fields=True):
     x: str
 
 
-class Confirmation(Struct, frozen=True, forbid_unknown_fields=True):
+class Confirmation(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """The key that its holder proves (RFC 7800)."""
 
     jwk: Jwk
 
 
-class Claims(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Claims(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """The claims of one link.
 
     `iss` is the governor (`bridle:<store id>`) of the root, the fingerprint of the parent's key of

@@ -46,17 +46,8 @@ class Pattern(Protocol):
 
 def ill_formed(predicate: Predicate) -> str:
     """Return what is wrong with a predicate, or nothing. Patterns are not compiled here."""
-    each = zip(MEMBERS, structs.astuple(predicate), strict=True)
-    given = [(name, value) for name, value in each if value is not None]
-    if len(given) != 1:
-        return "exactly one test is given"
-    name, value = given[0]
-    # What was decoded has the types of its members; what a program made may have any.
-    if name in _TEXTS and type(value) is not str:
-        return "this test is for a text"
-    if name in _LISTS and type(value) is not tuple:
-        return "this test is for several values"
-    return _CHECKS[name](value)
+    only = _only(predicate)
+    return _wrong(*only) if only else "exactly one test is given"
 
 
 def empty(bounds: Range) -> bool:
@@ -68,12 +59,28 @@ def empty(bounds: Range) -> bool:
 
 def compiled(predicate: Predicate) -> Test:
     """Return the test of a value. It never raises; an ill-formed predicate holds for nothing."""
-    if ill_formed(predicate):
+    only = _only(predicate)
+    if only is None or _wrong(*only):
         return _nothing
-    for name, make in _TESTS.items():
-        if (given := getattr(predicate, name)) is not None:
-            return make(given)
-    return _nothing
+    name, value = only
+    return _TESTS[name](value)
+
+
+def _only(predicate: Predicate) -> tuple[str, Any] | None:
+    """Return the one member that is given, by name; nothing where none or several are."""
+    values = structs.astuple(predicate)
+    if values.count(None) != len(MEMBERS) - 1:
+        return None
+    return next(pair for pair in zip(MEMBERS, values, strict=True) if pair[1] is not None)
+
+
+def _wrong(name: str, value: Any) -> str:
+    # What was decoded has the types of its members; what a program made may have any.
+    if name in _TEXTS and type(value) is not str:
+        return "this test is for a text"
+    if name in _LISTS and type(value) is not tuple:
+        return "this test is for several values"
+    return _CHECKS[name](value)
 
 
 @lru_cache(maxsize=512)
