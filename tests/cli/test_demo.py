@@ -64,7 +64,7 @@ def test_a_large_refund_waits_for_the_lead_and_then_runs(judged, told) -> None:
 
 
 def judged_again(judged: list[dict[str, Any]]) -> dict[str, Any]:
-    (again,) = [each for each in judged if each["again"]]
+    (again,) = [each for each in judged if each["again"] and each["effect"] != "deny"]
     return again
 
 
@@ -81,10 +81,10 @@ def test_what_a_ticket_injected_reaches_nobody(judged, told) -> None:
     (mail,) = [j for j in judged if j["args"].get("to") == "audit@collect.example"]
     assert mail["effect"] == "deny"
     assert policies(mail) == {"known-recipients", "customer-data-stays"}
-    (page,) = of(judged, "web.get", "deny")
+    (page,) = [j for j in of(judged, "web.get", "deny") if j["agent"] == "triage"]
     assert policies(page) == {"own-help-site-only"}
     assert {each["to"] for each in told["seen"]["mails"]} == {"mira@customers.example"}
-    assert told["seen"]["pages"] == ["help.shop.example/returns"]
+    assert {page.split("/")[0] for page in told["seen"]["pages"]} == {"help.shop.example"}
 
 
 def test_the_agent_never_sees_a_bank_account_in_full(judged, told) -> None:
@@ -131,6 +131,47 @@ def test_only_what_was_tested_since_is_deployed(judged, told) -> None:
     assert told["seen"]["help"][0] == "Broken goods are refunded in full within 60 days."
 
 
+READING = [
+    ("web.get", "allow", ""),
+    *[(t, "deny", "not_granted") for t in ("web.get", "orders.customer")],
+]
+
+
+def said(judged: list[dict[str, Any]], agent: str) -> list[tuple[str, str, str]]:
+    """What an agent was told: tool, effect and first code."""
+    return [
+        (j["tool"], j["effect"], j["reasons"][0]["code"] if j["reasons"] else "")
+        for j in judged
+        if j["agent"] == agent and j["of"] == "action"
+    ]
+
+
+def test_the_researcher_gets_no_further_than_it_was_granted(judged) -> None:
+    (given,) = [j for j in judged if j["of"] == "handover" and j["agent"] == "triage"]
+    pages = 'web.get where url begins with "http://help.shop.example/warranty"'
+    assert given["args"]["to"] == "researcher"
+    assert given["args"]["allows"][0] == pages
+    assert said(judged, "researcher") == READING
+
+
+def test_a_grant_that_says_more_than_its_parent_is_worth_no_more(judged) -> None:
+    (given,) = [j for j in judged if j["of"] == "handover" and j["agent"] == "researcher"]
+    assert given["args"]["to"] == "scout"
+    assert given["args"]["allows"][0] == "web.get, orders.customer"
+    assert any("orders.customer" in note for note in given["notes"])
+    assert said(judged, "scout")[:3] == READING
+
+
+def test_what_was_allowed_does_not_start_after_the_revocation(judged, told) -> None:
+    assert said(judged, "scout")[3:] == [("web.get", "allow", ""), ("web.get", "deny", "revoked")]
+    allowed, denied = [j for j in judged if j["args"].get("url", "").endswith("/warranty/2")]
+    assert allowed["action"] == denied["action"]
+    assert told["summary"]["overtaken"] == 1
+    assert told["seen"]["pages"] == [
+        f"help.shop.example/{p}" for p in ("returns", *["warranty"] * 2)
+    ]
+
+
 def test_after_the_kill_switch_nothing_starts(judged) -> None:
     last = judged[-1]
     assert last["effect"] == "deny"
@@ -159,11 +200,11 @@ def test_each_action_is_one_readable_line(bridle_) -> None:
     assert ran.code == 0
     assert "\x1b" not in ran.out
     lines = re.findall(
-        r"^  [✓✎⏸✗] (allow |modify|hold  |deny  )  (triage|refunds|editor) +(\S+)",
+        r"^  [✓✎⏸✗] (allow |modify|hold  |deny  )  (triage|refunds|editor|researcher|scout) +(\S+)",
         ran.out,
         re.MULTILINE,
     )
-    assert len(lines) == 30
+    assert len(lines) == 40
     assert "card numbers are removed from mail [no-card-numbers-in-mail]" in ran.out
     assert "approves it with his key, which was made for this demo" in ran.out
     assert "the ledger verifies" in ran.out

@@ -23,6 +23,7 @@ _NEXT = (
     ("bridle serve &", "the governor, on its sockets"),
     ("bridle missions", "what was worked on"),
     ("bridle approvals --all", "what a human was asked"),
+    ("bridle delegations --all", "who handed what to whom, and what was taken back"),
     ("bridle kill list", "the refunds agent is still stopped"),
     ("bridle resume agent refunds --as ben", "another human lifts that"),
 )

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import bridle
+from bridle.cli.demo import research
 from bridle.cli.demo.office import Office
 
 PROMPT = "Work through tickets 41 and 42, and refund what is due."
@@ -167,6 +168,7 @@ def work(gov: bridle.Bridle, ben: Lead, office: Office, say: Callable[[str], Non
     order = answer_ticket(triage, office, 41)
     say("triage reads ticket 42, which carries an attacker's instructions, and obeys them")
     obey_ticket(triage, office, 42)
+    _read_up(gov, triage, office, say)
     say("refunds pays back both orders")
     pay_back(refunds, office, [1043, order], ask_ben)
     say("another mission, the same customer: what was paid today counts across missions")
@@ -183,3 +185,21 @@ def work(gov: bridle.Bridle, ben: Lead, office: Office, say: Callable[[str], Non
     gov.kill("agent", "refunds", reason="enough for today", as_user="ana")
     tell_customers(refunds, office, ["jo@customers.example"])
     return mission.id
+
+
+def _read_up(
+    gov: bridle.Bridle, triage: bridle.Agent, office: Office, say: Callable[[str], None]
+) -> None:
+    say("triage hands the researcher one thing for a quarter of an hour: pages on warranty")
+    researcher = research.hand_on(triage)
+    research.look_up(researcher, office)
+    say("researcher hands its scout more than it has, and signs that itself; it is worth no more")
+    scout = research.hand_on_more(researcher)
+    research.look_up(scout, office)
+
+    def take_back() -> None:
+        say("before the scout reads it, ana takes back what the researcher was handed")
+        gov.revoke(researcher.grant, reason="the pages are under review", as_user="ana")
+
+    say("the scout is allowed one more page")
+    research.overtaken(scout, office, take_back)

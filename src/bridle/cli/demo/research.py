@@ -48,12 +48,12 @@ def hand_on_more(researcher: bridle.Agent) -> bridle.Agent:
 
 def overtaken(scout: bridle.Agent, office: Office, revoke: Callable[[], None]) -> str:
     """Get leave to read one more page; `revoke` comes before the reading. Returns what was said."""
-    allowed = scout.decide("web.get", {"url": f"{_HELP}/warranty/parts"})
+    allowed = scout.decide("web.get", {"url": f"{_HELP}/warranty/2"})
     revoke()
     try:
         started = scout.begin(allowed)
     except bridle.Denied as denied:
         return denied.code
-    page = office.site.get(f"{_HELP}/warranty/parts")
+    page = office.site.get(f"{_HELP}/warranty/2")
     scout.observe(started, bridle.Outcome(kind=OutcomeKind.OK, output=json.dumps(page)))
     return ""

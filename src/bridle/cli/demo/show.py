@@ -13,8 +13,8 @@ from bridle.cli import terminal
 from bridle.cli.demo.narrator import Told
 from bridle.model.verdict import Effect
 
-_WIDE = 132
-_ARGUMENT = 34
+_WIDE = 136
+_ARGUMENT = 36
 
 
 def judgement(told: Told) -> None:
