@@ -24,6 +24,7 @@ _MOST = 2**53 - 1
 _IDS = (
     *("user", "agent", "executor", "by", "method", "identities", "session", "level"),
     *("action", "attempt", "approval", "exception", "exceptions", "bundle", "epoch"),
+    *("line", "grants", "key", "proof", "proved", "requester", "serves"),
 )
 _JUDGED = ("effect", "tool", "codes", "policies", "shadow", "durability")
 _BODIES: dict[LeafKind, tuple[str, ...]] = {
@@ -37,9 +38,9 @@ _BODIES: dict[LeafKind, tuple[str, ...]] = {
         *("what", "approve", "status", "subject", "edited", "why"),
         *("tool", "policies", "count", "used", "expires", "users"),
     ),
-    LeafKind.DELEGATION: ("what",),
+    LeafKind.DELEGATION: ("what", "grant", "to", "depth", "key", "expires", "codes"),
     LeafKind.REVOCATION: ("what", "kind", "subject", "mission", "epoch", "running"),
-    LeafKind.IDENTITY: ("what", "kind", "id"),
+    LeafKind.IDENTITY: ("what", "kind", "id", "key", "ends", "overlap_ms"),
     LeafKind.MISSION: ("what", "template", "agent", "executor", "session"),
     LeafKind.POLICY: ("what", "digest", "before", "name", "version"),
     LeafKind.KILL: ("what", "scope"),
