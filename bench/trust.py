@@ -23,7 +23,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from bench import bombs, chains, harness, peer_worker, peers
+from bench import bombs, chains, fencing, harness, peer_worker, peers
 from bench.chains import Handed, Proved
 from bench.peers import Timed
 from bench.withdrawn import Withdrawn
@@ -152,6 +152,7 @@ def measure(*, quick: bool) -> harness.Report:
         ladder(report, folder, seconds=8 if quick else 40)
         revoked(report, folder, seconds=3 if quick else 15)
         hostile(report, rounds=20 if quick else 100)
+        fencing.measure(report, folder, trials=40 if quick else 300)
     return report
 
 
