@@ -33,6 +33,7 @@ class Scripted:
     """Allows and releases everything, until `decided` or `released` say otherwise."""
 
     def __init__(self) -> None:
+        self.instance, self.store = "5a" * 32, "store1"
         self.calls: list[calls.Call] = []
         self.callers: list[calls.Caller] = []
         self.logins: list[tuple[calls.Login, Challenge]] = []
@@ -54,6 +55,10 @@ class Scripted:
         self.asked: dict[str, str] = {}
         self._actions: dict[str, str] = {}
         self._count = itertools.count()
+
+    def lasting(self, tool: str) -> bool:
+        """Whether what a tool does cannot be undone: nothing here is."""
+        return not tool
 
     def handle(self, caller: calls.Caller, call: calls.Call) -> calls.Reply:  # noqa: PLR0911
         with self.heard:
