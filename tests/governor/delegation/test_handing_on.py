@@ -304,6 +304,37 @@ def test_a_grant_ends_at_its_time(desk: Desk):
     assert desk.begin(decided.action, session).effect == "deny"
 
 
+def test_what_an_agent_has_others_do_counts_in_its_own_history():
+    rule = """
+@id("twice") @reason("twice a day for an agent")
+forbid (principal == Agent::"clerk", action == Action::"note.index", resource)
+unless temporal { at_most(2, 24h, Action::"note.index"::request{}, Action::"note.index"::error{}) };
+"""
+    desk = Desk({**HANDING, "policies/agent/twice.dw": rule})
+    session = desk.delegated()
+    asker = leaf(desk, desk.session())
+    index = calls.Decide(
+        session=desk.session("scout"),
+        tool="note.index",
+        args="{}",
+        key="s",
+        start=True,
+        requester=asker,
+    )
+    assert said(desk.act("note.index", "a", session=session)) == ("allow", [])
+    assert said(desk.ask(index, AGENT).verdict) == ("allow", [])
+    assert said(desk.act("note.index", "c")) == ("deny", ["forbidden"])
+    assert said(desk.act("note.index", "d", session=session)) == ("deny", ["forbidden"])
+    assert said(desk.act("note.index", "e", session=desk.session("scout"))) == ("allow", [])
+    desk.verified()
+
+
+def test_an_agent_is_shown_the_tools_that_its_grants_reach(desk: Desk):
+    session = desk.delegated(details=(READS,))
+    assert [row["name"] for row in desk.rows(calls.ToolsOf(session=session))] == ["note.read"]
+    assert len(desk.rows(calls.ToolsOf(session=desk.session()))) == len(desk.bundle.tools)
+
+
 # --- shares --------------------------------------------------------------------------------------
 
 

@@ -33,6 +33,7 @@ from bridle.model.identity import Status
 from bridle.model.mission import MissionStatus, MissionTemplate, matches
 from bridle.model.reason import Reason
 from bridle.model.record import LeafKind
+from bridle.model.tool import Tool
 from bridle.model.verdict import Effect
 from bridle.store.rows import GrantRow, MissionRow, SessionRow
 from bridle.trust import context
@@ -192,6 +193,20 @@ def reachable(bundle: Bundle, template: MissionTemplate, chain: Chain) -> tuple[
         if standing.in_scope(bundle, template, tool)
         and all(_names(link.claims, bundle, name) for link in chain.links)
     )
+
+
+def within_reach(at: Standing) -> list[Tool]:
+    """Return the tools that a session can ever use, by its mission and its chain."""
+    template, tools = at.template, at.bundle.tools
+    if template is None:
+        return []
+    if not at.session.grant:
+        return [t for t in tools.values() if standing.in_scope(at.bundle, template, t)]
+    try:
+        chain = grants.chain_of(at.turn, at.session.grant)
+    except GrantError:
+        return []
+    return [tools[name] for name in reachable(at.bundle, template, chain)]
 
 
 def _names(claims: Claims, bundle: Bundle, name: str) -> bool:

@@ -9,9 +9,10 @@ from msgspec import structs
 
 from bridle.bundle.bundle import Bundle
 from bridle.governor.action import holds
-from bridle.governor.action.standing import Standing, in_scope
+from bridle.governor.action.standing import Standing
 from bridle.governor.approval import exceptions, quorum
 from bridle.governor.delegation import identities as identity_keys
+from bridle.governor.delegation import offering
 from bridle.governor.ground.turn import Turn
 from bridle.governor.oversight import missions, spending
 from bridle.governor.publishing import signed_log
@@ -216,8 +217,7 @@ def _kill(row: KillRow) -> dict[str, Any]:
 
 
 def tools(at: Standing) -> list[dict[str, Any]]:
-    """The tools a session's mission can ever use, as an agent may see them."""
-    template = at.template
+    """The tools that a session can ever use, by mission and grants, as an agent sees them."""
     return [
         {
             "name": tool.name,
@@ -230,8 +230,7 @@ def tools(at: Standing) -> list[dict[str, Any]]:
             "input": tool.input,
             "release_rules": at.engine.has_release_rules(tool.name),
         }
-        for tool in at.bundle.tools.values()
-        if template is not None and in_scope(at.bundle, template, tool)
+        for tool in offering.within_reach(at)
     ]
 
 
