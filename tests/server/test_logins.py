@@ -3,6 +3,7 @@
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,7 +39,7 @@ class Wire:
         self.socket = connected(folder, name)
         self.role = ROLES[name]
         self.folder = folder_of(folder / name)
-        self.socket.sendall(frame(msgspec.json.encode({"bridle": 2, "role": self.role})))
+        self.socket.sendall(frame(msgspec.json.encode({"bridle": 3, "role": self.role})))
         self.welcome = msgspec.json.decode(read_frame(self.socket))
 
     @property
@@ -76,7 +77,7 @@ def folder(governor: Scripted, tmp_path: Path) -> Iterator[Path]:
 @contextmanager
 def desk_at(folder: Path, **keys: Credential) -> Iterator[Desk]:
     """A real governor on real sockets, of a bundle in which these users have keys."""
-    desk = Desk(keyed(**keys))
+    desk = Desk(keyed(**keys), start=time.time_ns() // 1_000_000)
     with served(desk.governor, folder):
         yield desk
 
@@ -463,7 +464,7 @@ def test_a_credential_that_proves_nothing_is_told_at_once(tmp_path: Path) -> Non
 def test_a_governor_without_a_proper_nonce_gets_no_signature(tmp_path: Path, nonce: str) -> None:
     def behave(peer: Peer, connection: socket.socket) -> None:
         read_frame(connection)
-        greeting = {"re": "welcome", "bridle": 2, "store": "s", "governor": "0", "nonce": nonce}
+        greeting = {"re": "welcome", "bridle": 3, "store": "s", "governor": "0", "nonce": nonce}
         connection.sendall(frame(msgspec.json.encode(greeting)))
         peer.asked(connection)
 
