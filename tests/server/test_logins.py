@@ -26,7 +26,7 @@ from bridle.trust.credential import Credential
 from bridle.trust.proof import Challenge
 from client.raw import Peer, connected, frame, listening, read_frame
 from client.scripted import MISSION, Scripted, Sink, served
-from governor.desk import Desk
+from governor.desk import START, Desk
 from governor.proving import ANA, BEN, CLEO, PORTAL, keyed
 
 ROLES = {"operator.sock": "operator", "agents.sock": "agent"}
@@ -75,9 +75,9 @@ def folder(governor: Scripted, tmp_path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def desk_at(folder: Path, **keys: Credential) -> Iterator[Desk]:
+def desk_at(folder: Path, *, start: int = START, **keys: Credential) -> Iterator[Desk]:
     """A real governor on real sockets, of a bundle in which these users have keys."""
-    desk = Desk(keyed(**keys), start=time.time_ns() // 1_000_000)
+    desk = Desk(keyed(**keys), start=start)
     with served(desk.governor, folder):
         yield desk
 
@@ -492,7 +492,7 @@ def test_one_who_connects_as_ben_approves_as_ben(tmp_path: Path) -> None:
 
 def test_a_service_speaks_for_its_users_and_its_agents_act_elsewhere(tmp_path: Path) -> None:
     with (
-        desk_at(tmp_path) as desk,
+        desk_at(tmp_path, start=time.time_ns() // 1_000_000) as desk,
         connect(tmp_path, role="agent", credential=PORTAL) as portal,
     ):
         mission = portal.start_mission("office", user="cleo", prompt="hello")
