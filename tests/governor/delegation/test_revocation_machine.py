@@ -38,6 +38,9 @@ FILES = {
     ),
 }
 
+# As many of those that came last are asked whether they may act.
+_PROBED = 6
+
 
 class Node(Struct, frozen=True):
     """A grant as the book has it: `born` counts the steps of the machine, `ends` is a time."""
@@ -102,6 +105,7 @@ class Revocations(RuleBasedStateMachine):
         self.killed: dict[tuple[str, str], None] = {}
         self.suspended: set[str] = set()
         self.running: dict[str, Started] = {}
+        self.known: list[Actor] = []
 
     # --- the book -------------------------------------------------------------------------------
 
@@ -144,6 +148,24 @@ class Revocations(RuleBasedStateMachine):
         self.step += 1
         return self.step
 
+    def entered(self, actor: Actor) -> Actor:
+        self.known.append(actor)
+        return actor
+
+    def probe(self) -> None:
+        """Whoever may act does, and nobody else: those that came last, and whom they serve."""
+        serves = self.known[-1].node if self.known else None
+        for actor in self.known[-_PROBED:]:
+            for served in (None, serves):
+                self.decide_as(actor, served)
+
+    def decide_as(self, actor: Actor, serves: Node | None) -> Decided:
+        requester = serves.grant if serves else ""
+        answer = actor.run.decide("note.read", f"k{self.next()}", requester=requester, id=1)
+        assert (answer.effect == "allow") == self.may(actor.node, serves), answer.reasons
+        until = self.desk.clock.now() + DECISION_LEASE_MS
+        return Decided(actor, answer.action if answer.effect == "allow" else "", until, serves)
+
     # --- handing on -----------------------------------------------------------------------------
 
     @rule(target=actors, agent=st.sampled_from(AGENTS), at=st.integers(0, 1))
@@ -156,7 +178,20 @@ class Revocations(RuleBasedStateMachine):
         run = begin_run(self.desk, agent, self.missions[at])
         key = run.holder.fingerprint
         ends = run.chain.leaf.claims.exp * 1_000
-        return Actor(run, Node(run.grant, key, agent, self.missions[at], self.next(), ends))
+        node = Node(run.grant, key, agent, self.missions[at], self.next(), ends)
+        return self.entered(Actor(run, node))
+
+    @rule(
+        target=actors,
+        giver=actors,
+        agents=st.lists(st.sampled_from(AGENTS), min_size=1, max_size=3),
+        lasts=st.sampled_from([60, 900]),
+    )
+    def hand(self, giver: Actor, agents: list[str], lasts: int) -> Actor:
+        """Hand on, and further, and have it taken up, as far as that goes."""
+        for agent in agents:
+            giver = self.accept(self.offer(giver, agent, lasts), giver)
+        return giver
 
     @rule(
         target=offers,
@@ -192,18 +227,13 @@ class Revocations(RuleBasedStateMachine):
             return giver
         assert not self.dead(offer.node)
         assert not self.over(offer.node)
-        return Actor(taken, offer.node)
+        return self.entered(Actor(taken, offer.node))
 
     # --- acting ---------------------------------------------------------------------------------
 
     @rule(target=allowed, actor=actors, served=st.none() | actors)
     def decide(self, actor: Actor, served: Actor | None) -> Decided:
-        serves = served.node if served else None
-        requester = serves.grant if serves else ""
-        answer = actor.run.decide("note.read", f"k{self.next()}", requester=requester, id=1)
-        assert (answer.effect == "allow") == self.may(actor.node, serves), answer.reasons
-        until = self.desk.clock.now() + DECISION_LEASE_MS
-        return Decided(actor, answer.action if answer.effect == "allow" else "", until, serves)
+        return self.decide_as(actor, served.node if served else None)
 
     @rule(allowed=consumes(allowed))
     def start(self, allowed: Decided) -> None:
@@ -260,6 +290,7 @@ class Revocations(RuleBasedStateMachine):
             fenced = revoke(self.desk, kind, subject, preview=preview)
             assert {row["id"] for row in fenced.running} == expected
         self.revoked[kind, subject] = self.next()
+        self.probe()
 
     @rule(actor=actors, other=actors)
     def revoke_as_holder(self, actor: Actor, other: Actor) -> None:
@@ -268,12 +299,14 @@ class Revocations(RuleBasedStateMachine):
         assert isinstance(answer, str) != mine
         if mine:
             self.revoked["grant", other.node.grant] = self.next()
+            self.probe()
 
     @rule(actor=actors, scope=st.sampled_from(["grant", "agent", "mission"]))
     def kill(self, actor: Actor, scope: str) -> None:
         subject = str(getattr(actor.node, scope))
         self.desk.done(calls.Kill(scope=scope, subject=subject, as_user="ana"))
         self.killed[scope, subject] = None
+        self.probe()
 
     @precondition(lambda self: self.killed)
     @rule(data=st.data())
@@ -286,6 +319,7 @@ class Revocations(RuleBasedStateMachine):
     def suspend(self, agent: str) -> None:
         self.identity(agent, "suspend")
         self.suspended.add(agent)
+        self.probe()
 
     @rule(agent=st.sampled_from(AGENTS))
     def resume(self, agent: str) -> None:
@@ -300,6 +334,7 @@ class Revocations(RuleBasedStateMachine):
     @rule(by=st.sampled_from([1, SECOND, 10 * SECOND, MINUTE]), tick=st.booleans())
     def later(self, by: int, tick: bool) -> None:
         self.desk.later(by, tick=tick)
+        self.probe()
 
     @rule()
     def restart(self) -> None:
