@@ -8,6 +8,7 @@ are few and short and read short texts only.
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from collections.abc import Mapping
 from functools import lru_cache
 from threading import Lock
@@ -145,7 +146,7 @@ class _Link:
         return granted
 
 
-_links: dict[int, _Link] = {}
+_links: OrderedDict[int, _Link] = OrderedDict()
 _lock = Lock()
 
 
@@ -178,7 +179,7 @@ def check(claims: Claims) -> None:
             GrantCode.MALFORMED,
             f"a link has {MOST_PATTERNS} patterns at most, {MOST_PATTERN_TEXT} characters in all",
         )
-    for _, predicate in _predicates(claims):
+    for _, predicate in _predicates(claims) if patterns else ():
         if predicate.re2 is not None and matchers.pattern(predicate.re2) is None:
             raise GrantError(GrantCode.MALFORMED, "a pattern is none of RE2, or too large")
 
@@ -200,9 +201,9 @@ def _predicates(claims: Claims) -> list[tuple[str, Predicate]]:
 def _compiled(claims: Claims) -> _Link:
     made = _Link(claims)
     with _lock:
-        while len(_links) >= _CACHED:
-            del _links[next(iter(_links))]
         _links[id(claims)] = made
+        if len(_links) > _CACHED:
+            _links.popitem(last=False)
     return made
 
 
