@@ -106,9 +106,9 @@ def verify_chain(
     _complete(how, no_status=no_status)
     texts = Texts()
     links = chains.texts_of(file, texts)
+    given: dict[str, Any] = {**how, "effect": how["effect"] or ""}
     try:
-        asked = offline.Asked(**how | {"effect": how["effect"] or ""})
-        held = offline.held(links, asked, texts)
+        held = offline.held(links, offline.Asked(**given), texts)
     except GrantError as error:
         if as_json:
             terminal.document({"allowed": False, **_why(error), "version": None, "links": []})
