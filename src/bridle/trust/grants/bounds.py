@@ -76,8 +76,13 @@ def _identity(claims: Claims) -> None:
         raise _bad("jti is not 32 hex digits")
     if claims.par_hash and not _HEX_64.fullmatch(claims.par_hash):
         raise _bad("par_hash is not 64 hex digits")
-    for name in (claims.iss, claims.sub, claims.agent, claims.aud, claims.mis, claims.task or "-"):
-        _name("each of iss, sub, agent, aud, mis and task", name)
+    names = (claims.iss, claims.sub, claims.agent, claims.aud, claims.mis, claims.task or "-")
+    if not (
+        all(names) and len(max(names, key=len)) <= LONGEST_NAME and "".join(names).isprintable()
+    ):
+        raise _bad(
+            f"iss, sub, agent, aud, mis and task are 1 to {LONGEST_NAME} printable characters"
+        )
 
 
 def _numbers(claims: Claims) -> None:

@@ -16,6 +16,7 @@ from bridle.trust.grants import bounds, jws, predicates
 from bridle.trust.grants.claims import Claims
 from bridle.trust.grants.codes import GrantCode, GrantError
 from bridle.trust.grants.jws import Signed
+from bridle.trust.grants.predicates import Granted
 
 MAX_DEPTH = 8
 MAX_LINK_BYTES = 16 * 1_024
@@ -27,7 +28,7 @@ _DECODER = msgspec.json.Decoder(Claims)
 _ENCODER = msgspec.json.Encoder()
 
 
-class Link(Struct, frozen=True):
+class Link(Struct, frozen=True, dict=True):
     """One grant. `digest` (SHA-256 of its signing input, hex) names it, whatever its signature.
 
     `key` is the raw public key it is bound to, `patterns` how many patterns it has.
@@ -38,6 +39,11 @@ class Link(Struct, frozen=True):
     claims: Claims
     key: bytes
     patterns: int = 0
+
+    @cached_property
+    def granted(self) -> Granted:
+        """What it allows. Kept with the link, and gone with it."""
+        return Granted(self.claims)
 
     def __repr__(self) -> str:
         """Name it: what it says, and its signature, are for no log."""

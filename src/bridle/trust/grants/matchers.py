@@ -71,7 +71,10 @@ def _only(predicate: Predicate) -> tuple[str, Any] | None:
     values = structs.astuple(predicate)
     if values.count(None) != len(MEMBERS) - 1:
         return None
-    return next(pair for pair in zip(MEMBERS, values, strict=True) if pair[1] is not None)
+    for name, value in zip(MEMBERS, values, strict=True):
+        if value is not None:
+            return name, value
+    return None
 
 
 def _wrong(name: str, value: Any) -> str:

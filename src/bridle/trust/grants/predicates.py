@@ -116,7 +116,9 @@ class _Entry:
 _Granted = tuple[tuple[_Entry, tuple[_Tool | None, ...]], ...]
 
 
-class _Link:
+class Granted:
+    """What one link allows, compiled: for as many requests as there are."""
+
     __slots__ = ("_granted", "claims", "entries", "labels")
 
     def __init__(self, claims: Claims) -> None:
@@ -127,6 +129,7 @@ class _Link:
         self._granted: dict[str, _Granted] = {}
 
     def refused(self, asked: Asked) -> str:
+        """Return nothing if this allows the request, or why not, as `allows`."""
         if self.labels is not None and not self.labels.issuperset(asked.labels):
             return f"tool {shown(asked.tool)} has a label that is not granted"
         why = ""
@@ -146,7 +149,7 @@ class _Link:
         return granted
 
 
-_links: OrderedDict[int, _Link] = OrderedDict()
+_links: OrderedDict[int, Granted] = OrderedDict()
 _lock = Lock()
 
 
@@ -198,8 +201,8 @@ def _predicates(claims: Claims) -> list[tuple[str, Predicate]]:
     return [pair for tool in granted for pair in (tool.args or {}).items()]
 
 
-def _compiled(claims: Claims) -> _Link:
-    made = _Link(claims)
+def _compiled(claims: Claims) -> Granted:
+    made = Granted(claims)
     with _lock:
         _links[id(claims)] = made
         if len(_links) > _CACHED:

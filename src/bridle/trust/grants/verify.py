@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bridle.trust.grants import predicates
 from bridle.trust.grants.chain import (
     MAX_DEPTH,
     MAX_PATTERNS,
@@ -190,7 +189,7 @@ def allows(chain: Chain, request: Request) -> None:
     """
     # INVARIANT: I4. Every link is asked, none stands for another.
     for index, link in enumerate(chain.links):
-        why = predicates.allows(link.claims, request)
+        why = link.granted.refused(request)
         if why:
             raise GrantError(GrantCode.NOT_GRANTED, why, link=index)
 
