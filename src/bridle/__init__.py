@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bridle.client.opening import connect, unlock
     from bridle.client.opening import open_bundle as open  # noqa: A004 - bridle.open, never bare
     from bridle.client.revoking import Revocation
+    from bridle.client.stopping import on_stop
     from bridle.client.used import Used
     from bridle.model.calls import Terms
     from bridle.model.errors import BridleError
@@ -65,6 +66,7 @@ __all__ = [
     "govern",
     "host",
     "matches",
+    "on_stop",
     "one_of",
     "open",
     "path_under",
@@ -99,6 +101,7 @@ _FROM = {
     "govern": ("bridle.client.govern", "govern"),
     "host": ("bridle.trust.grants.conditions", "host"),
     "matches": ("bridle.trust.grants.conditions", "matches"),
+    "on_stop": ("bridle.client.stopping", "on_stop"),
     "one_of": ("bridle.trust.grants.conditions", "one_of"),
     "open": ("bridle.client.opening", "open_bundle"),
     "path_under": ("bridle.trust.grants.conditions", "path_under"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from msgspec import Struct
 
@@ -137,7 +137,11 @@ def _link(session: Session, above: Chain, agent: str, to: str, terms: Terms) -> 
 def _detail(terms: Terms) -> Detail:
     if isinstance(terms.tools, str):
         raise UsageError("tools= is a list of names, or a mapping of names to conditions")
-    tools = terms.tools if isinstance(terms.tools, Mapping) else dict.fromkeys(terms.tools)
+    tools: Mapping[str, Mapping[str, Predicate] | None]
+    if isinstance(terms.tools, Mapping):
+        tools = cast("Mapping[str, Mapping[str, Predicate] | None]", terms.tools)
+    else:
+        tools = dict.fromkeys(terms.tools)
     return Detail(
         DETAIL_TYPE,
         {name: ToolGrant(None if args is None else dict(args)) for name, args in tools.items()},

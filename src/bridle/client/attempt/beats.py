@@ -7,11 +7,14 @@ governor until its outcome arrives, and the outcome says so.
 from __future__ import annotations
 
 import heapq
+import logging
 import os
 import threading
 import time
+from collections.abc import Callable
+from contextvars import ContextVar
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from bridle.client.transport.channel import Channel
 from bridle.model.calls import Beat, Done
@@ -21,6 +24,11 @@ from bridle.model.errors import BridleError
 # effects share the thread.
 _MIN_PERIOD = 0.02
 _MAX_WAIT = 2.0
+# The longest pause while somebody wants to know of being stopped.
+_ATTENTIVE = 0.5
+
+_log = logging.getLogger("bridle.client")
+_beating: ContextVar[tuple[Pulse, ...]] = ContextVar("bridle_beating", default=())
 
 
 class Pulse:
@@ -32,6 +40,8 @@ class Pulse:
     def __init__(self, channel: Channel, session: str, attempt: str, lease_ms: int) -> None:
         self.period = max(lease_ms / 3000, _MIN_PERIOD)
         self.lost = ""
+        self.turn = 0
+        self._hooks: list[Callable[[str], Any]] = []
         self._way: tuple[Channel, Beat] | None = (channel, Beat(session=session, attempt=attempt))
 
     @property
@@ -48,7 +58,14 @@ class Pulse:
         # The heart forgets it when its turn comes; until then it holds no handle.
         self._way = None
 
+    def on_stop(self, hook: Callable[[str], Any]) -> None:
+        """Call `hook` with the code once the governor refuses to renew; soon, if it has already."""
+        self.period = min(self.period, _ATTENTIVE)
+        self._hooks.append(hook)
+        _heart.add(self)
+
     def __enter__(self) -> Self:
+        _beating.set((*_beating.get(), self))
         self.start()
         return self
 
@@ -58,6 +75,7 @@ class Pulse:
         problem: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        _beating.set(tuple(pulse for pulse in _beating.get() if pulse is not self))
         self.stop()
 
     def beat(self) -> bool:
@@ -76,7 +94,17 @@ class Pulse:
             self.lost = ""
             return True
         self.lost = getattr(reply, "code", "refused")
+        self._stopped()
         return False
+
+    def _stopped(self) -> None:
+        hooks, self._hooks = self._hooks, []
+        for hook in hooks:
+            try:
+                hook(self.lost)
+            except Exception:
+                # The others still have to know.
+                _log.exception("a hook of an effect that is to stop failed")
 
 
 class _Heart:
@@ -103,22 +131,34 @@ class _Heart:
 
     def _push(self, pulse: Pulse) -> None:
         self._count += 1
+        pulse.turn = self._count
         heapq.heappush(self._queue, (time.monotonic() + pulse.period, self._count, pulse))
 
     def _run(self) -> None:
         while True:
             pulse = self._next()
+            turn = pulse.turn
             if pulse.beat():
                 with self._changed:
-                    self._push(pulse)
+                    if pulse.turn == turn:
+                        self._push(pulse)
 
     def _next(self) -> Pulse:
         with self._changed:
             while True:
+                # One that was put in anew has a later turn.
+                while self._queue and self._queue[0][2].turn != self._queue[0][1]:
+                    heapq.heappop(self._queue)
                 wait = self._queue[0][0] - time.monotonic() if self._queue else None
                 if wait is not None and wait <= 0:
                     return heapq.heappop(self._queue)[2]
                 self._changed.wait(wait)
+
+
+def beating() -> Pulse | None:
+    """Return the pulse of the innermost effect that runs in this thread or task."""
+    running = _beating.get()
+    return running[-1] if running else None
 
 
 _heart = _Heart()
