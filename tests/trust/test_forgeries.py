@@ -7,9 +7,12 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from bridle.model import calls
+from bridle.model.calls import Failed, Fenced, Offered
 from bridle.trust.grants import chain, jws
 from bridle.trust.grants.claims import Detail, Predicate, Range, ToolGrant
 from bridle.trust.grants.verify import Verifier
+from bridle.trust.holder import Holder
 from trust.forging import (
     ANY,
     HOUR,
@@ -24,6 +27,7 @@ from trust.forging import (
     request,
     resigned,
 )
+from trust.office import NOTES, Office, Run
 
 DOCS = details(web_get={"url": Predicate(prefix="https://docs.example/")})
 PAGE = request(url="https://docs.example/a")
@@ -281,3 +285,86 @@ def test_ten_links_are_refused_for_their_number_alone() -> None:
     deeper = Verifier(line.roots, max_depth=9)
     assert judged(deeper, line.texts, PAGE) == ("", -1)
     assert refused(line, line.texts, PAGE) == "chain_too_deep"
+
+
+# --- the same put to a governor, and what needs one ----------------------------------------------
+
+Links = dict[str, tuple[str, Callable[[Run, Holder], str]]]
+OFFERED: Links = {
+    "own key, names its parent": (
+        "the link is not signed with its parent's key",
+        lambda run, to: resigned(run.link("scout", to), Holder.generate().private),
+    ),
+    "a bit of the signature": (
+        "the link is not signed with its parent's key",
+        lambda run, to: flipped(run.link("scout", to)),
+    ),
+    "another parent": (
+        "par_hash is not the digest of the link above",
+        lambda run, to: resigned(run.link("scout", to), run.holder.private, par_hash="ab" * 32),
+    ),
+    "in another's name": (
+        "iss is not the fingerprint of the key above",
+        lambda run, to: resigned(run.link("scout", to), run.holder.private, iss="ab" * 32),
+    ),
+    "outlives its parent": (
+        "the link expires after its parent",
+        lambda run, to: resigned(run.link("scout", to), run.holder.private, exp=2_000_000_000),
+    ),
+    "a claim twice": (
+        "the payload is not the one text of its claims",
+        lambda run, to: jws.sign(
+            jws.split(run.link("scout", to)).payload[:-1] + b',"sub":"ben"}', run.holder.private
+        ),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OFFERED)
+def test_a_governor_takes_no_forged_link(name: str) -> None:
+    why, forge = OFFERED[name]
+    giver = Office().run()
+    reply = giver.offer(forge(giver, Holder.generate()))
+    assert isinstance(reply, Failed)
+    assert (reply.code, reply.message) == ("grant_invalid", why)
+
+
+def test_a_child_registered_after_its_parents_revocation_is_dead() -> None:
+    office = Office()
+    giver, receiver = office.run().hand("scout", NOTES), Holder.generate()
+    before = giver.offer(giver.link("digger", receiver, NOTES))
+    assert isinstance(before, Offered)
+    office.revoke("grant", giver.grant)
+    for reply in (
+        giver.accepted("digger", receiver, before.grant),
+        giver.offer(giver.link("digger", Holder.generate(), NOTES)),
+    ):
+        assert isinstance(reply, Failed)
+        assert reply.code == "revoked"
+
+
+def test_a_holder_in_between_takes_back_its_own_subtree_and_nothing_else() -> None:
+    office = Office()
+    top = office.run()
+    middle, beside = top.hand("scout", NOTES), top.hand("digger", NOTES)
+    below = middle.hand("porter", NOTES)
+
+    def take_back(who: Run, grant: str) -> object:
+        return who.ask(calls.RevokeGrant(session=who.session, grant=grant))
+
+    for grant in (top.grant, beside.grant, "ab" * 32):
+        refusal = take_back(middle, grant)
+        assert isinstance(refusal, Failed)
+        assert refusal.code == "not_yours"
+    assert isinstance(take_back(middle, below.grant), Fenced)
+    told = [run.act("note.write", text="x") for run in (top, middle, beside, below)]
+    assert told == ["", "", "", "revoked"]
+
+
+def test_a_descendant_that_nobody_enumerated_is_dead_to_the_governor_too() -> None:
+    office = Office()
+    top = office.run().hand("scout", NOTES)
+    deepest = top.hand("digger", NOTES).hand("porter", NOTES).hand("scout", NOTES)
+    office.revoke("grant", top.grant)
+    assert deepest.act("note.write", text="x") == "revoked"
+    assert office.ran == []
