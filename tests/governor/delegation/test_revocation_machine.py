@@ -206,7 +206,7 @@ class Revocations(RuleBasedStateMachine):
         node = Node(
             "", holder.fingerprint, agent, giver.node.mission, self.next(), ends, giver.node
         )
-        if len(node.chain()) > 9:
+        if len(node.chain()) > 9 or self.over(giver.node):  # no link says so
             return Pending(node, holder)
         offered = giver.run.offer(giver.run.link(agent, holder, lasts_s=lasts))
         if isinstance(offered, Offered):
