@@ -148,14 +148,9 @@ class Bridle:
         """
         from bridle.client import revoking
 
-        call = Revoke(
-            kind=kind,
-            subject=revoking.name_of(subject),
-            reason=reason,
-            preview=preview,
-            as_user=as_user,
-        )
-        return revoking.fenced(ask(self.operator, call, Fenced), self)
+        name = revoking.name_of(subject)
+        call = Revoke(kind=kind, subject=name, reason=reason, preview=preview, as_user=as_user)
+        return revoking.fenced(kind, name, ask(self.operator, call, Fenced), self)
 
     def delegations(self, mission: str = "", *, all: bool = False) -> list[dict[str, Any]]:  # noqa: A002
         """Grants in force (with `all`, those that ended as well), parents before children."""

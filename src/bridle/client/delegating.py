@@ -139,7 +139,7 @@ def _detail(terms: Terms) -> Detail:
         raise UsageError("tools= is a list of names, or a mapping of names to conditions")
     tools: Mapping[str, Mapping[str, Predicate] | None]
     if isinstance(terms.tools, Mapping):
-        tools = cast("Mapping[str, Mapping[str, Predicate] | None]", terms.tools)
+        tools = cast("Mapping[str, Mapping[str, Predicate] | None]", terms.tools)  # pyright: ignore[reportUnknownMemberType]
     else:
         tools = dict.fromkeys(terms.tools)
     return Detail(

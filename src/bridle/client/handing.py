@@ -138,7 +138,7 @@ class Giver:
         """
         from bridle.client import revoking
 
-        call = RevokeGrant(
-            session=self._session.handle, grant=revoking.name_of(grant), reason=reason
-        )
-        return revoking.fenced(ask(self._session.channel, call, Fenced), self.mission.bridle)
+        name = revoking.name_of(grant)
+        call = RevokeGrant(session=self._session.handle, grant=name, reason=reason)
+        reply = ask(self._session.channel, call, Fenced)
+        return revoking.fenced("grant", name, reply, self.mission.bridle)

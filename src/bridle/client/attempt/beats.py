@@ -1,7 +1,8 @@
 """Keeps the leases of running effects alive: one daemon thread for all of them in this process.
 
-Nothing is stopped when a lease cannot be renewed. The attempt then ends as `unknown` for the
-governor until its outcome arrives, and the outcome says so.
+Nothing is killed when a lease cannot be renewed. The attempt then ends as `unknown` for the
+governor until its outcome arrives, and the outcome says so. Where the governor refuses because the
+effect may go on no longer, the effect is told (`stopping`).
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Self
 
+from bridle.client.attempt.stopping import Stop, orders
 from bridle.client.transport.channel import Channel
 from bridle.model.calls import Beat, Done
 from bridle.model.errors import BridleError
 
-# Seconds: the shortest pause between two renewals, and the longest wait for one answer, since all
-# effects share the thread.
+# Seconds: the shortest pause between two renewals, the longest (a renewal is how an effect hears
+# that it is to stop), and the longest wait for one answer, since all effects share the thread.
 _MIN_PERIOD = 0.02
+_MAX_PERIOD = 1.0
 _MAX_WAIT = 2.0
 # The longest pause while somebody wants to know of being stopped.
 _ATTENTIVE = 0.5
@@ -34,12 +37,16 @@ _beating: ContextVar[tuple[Pulse, ...]] = ContextVar("bridle_beating", default=(
 class Pulse:
     """The renewals of one attempt, while its effect runs (`with Pulse(…):`).
 
-    `lost` says why the lease could not be renewed, empty while it could.
+    `lost` says why the lease could not be renewed, empty while it could. `ordered` is told when the
+    effect may go on no longer.
     """
 
     def __init__(self, channel: Channel, session: str, attempt: str, lease_ms: int) -> None:
-        self.period = max(lease_ms / 3000, _MIN_PERIOD)
+        third = max(lease_ms / 3000, _MIN_PERIOD)
+        self.period = min(third, _MAX_PERIOD)
         self.lost = ""
+        self.ordered = Stop()
+        self._patience = min(third, _MAX_WAIT)
         self.turn = 0
         self._hooks: list[Callable[[str], Any]] = []
         self._way: tuple[Channel, Beat] | None = (channel, Beat(session=session, attempt=attempt))
@@ -85,7 +92,7 @@ class Pulse:
             return False
         channel, call = way
         try:
-            reply = channel.send(call, timeout=min(self.period, _MAX_WAIT))
+            reply = channel.send(call, timeout=self._patience)
         except BridleError as problem:
             # It may be back before the lease lapses.
             self.lost = problem.code
@@ -94,6 +101,8 @@ class Pulse:
             self.lost = ""
             return True
         self.lost = getattr(reply, "code", "refused")
+        if orders(self.lost):
+            self.ordered.order(self.lost)
         self._stopped()
         return False
 
