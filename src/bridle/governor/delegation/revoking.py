@@ -63,7 +63,9 @@ def revoke(turn: Turn, caller: Caller, call: Revoke) -> Fenced:
     """
     subject = _subject(turn, call.kind, call.subject)
     mission = _mission_of(turn, call.kind, subject)
-    who = _who(turn, caller, call, subject)
+    # Who only looks, over the operator's connection, need not say who they are.
+    named = bool(call.as_user or caller.user or not call.preview)
+    who = _who(turn, caller, call, subject) if named else ""
     if call.kind == KEY:
         _require_someone(turn, subject)
     act = _Act(call.kind, subject, who, caller.method, call.reason, mission)
