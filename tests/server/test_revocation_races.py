@@ -65,21 +65,25 @@ def raced(tmp_path: Path, trials: int) -> tuple[int, int]:
         with subprocess.Popen(
             command, env=environment(), stdout=subprocess.PIPE, text=True
         ) as client:
-            assert client.stdout is not None
-            for trial in range(trials):
-                grant = client.stdout.readline().strip()
-                begun = lines(sink)
-                while len(lines(sink)) < len(begun) + trial % 4:
-                    assert client.poll() is None
-                fenced = governor.revoke(grant, as_user="ana")
-                seen = lines(sink)
-                assert client.stdout.readline() == "stopped\n"
-                after = lines(sink)[len(seen) :]
-                listed = {row["action"] for row in fenced.running}
-                ids = {action_id(mission.id, "triage", "python", key) for key in after}
-                assert ids <= listed
-                before, late = before + len(seen) - len(begun), late + len(after)
-            assert client.wait() == 0
+            try:
+                assert client.stdout is not None
+                for trial in range(trials):
+                    grant = client.stdout.readline().strip()
+                    begun = lines(sink)
+                    while len(lines(sink)) < len(begun) + trial % 4:
+                        assert client.poll() is None
+                    fenced = governor.revoke(grant, as_user="ana")
+                    seen = lines(sink)
+                    assert client.stdout.readline() == "stopped\n"
+                    # The client is at the next trial already.
+                    after = [key for key in lines(sink)[len(seen) :] if key.startswith(f"{trial}-")]
+                    listed = {row["action"] for row in fenced.running}
+                    ids = {action_id(mission.id, "triage", "python", key) for key in after}
+                    assert ids <= listed
+                    before, late = before + len(seen) - len(begun), late + len(after)
+                assert client.wait() == 0
+            finally:
+                client.kill()
     return before, late
 
 
