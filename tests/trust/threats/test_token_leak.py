@@ -76,6 +76,19 @@ def test_nothing_in_the_stores_files_opens_anything(tmp_path: Path) -> None:
     assert SECRET.encode() not in held
 
 
+def test_an_erased_mission_leaves_no_task_in_the_files(tmp_path: Path) -> None:
+    office = Office(store=open_store(tmp_path / "bridle.db"))
+    run = busy(office)[1]
+    close = calls.MissionVerb(mission=office.desk.mission, verb="close", as_user="ana", anyway=True)
+    office.desk.done(close)
+    erase = calls.Redact(mission=office.desk.mission, basis="asked for", as_user="ana")
+    office.desk.done(erase)
+    office.desk.core.store.close()
+    held = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert run.grant.encode() in held
+    assert TASK.encode() not in held
+
+
 def test_what_is_listed_and_answered_holds_no_secret() -> None:
     office = Office()
     runs = busy(office)
