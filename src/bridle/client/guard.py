@@ -45,7 +45,7 @@ def guard(channel: Channel, intent: Intent, effect: EffectFunction) -> Any:
     if isinstance(admitted, Stored):
         return admitted.value
     try:
-        with admitted.pulse, admitted.pulse.ordered.heard():
+        with admitted.pulse:
             result = _finished(_run(effect, admitted), admitted)
     except BaseException as problem:
         admitted.failed(problem)
@@ -62,7 +62,7 @@ async def aguard(channel: Channel, intent: Intent, effect: EffectFunction) -> An
     if isinstance(admitted, Stored):
         return admitted.value
     try:
-        with admitted.pulse, admitted.pulse.ordered.heard():
+        with admitted.pulse:
             result = await _arun(effect, admitted)
     except GeneratorExit as problem:
         # The coroutine is being closed: nothing may be awaited any more.

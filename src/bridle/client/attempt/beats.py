@@ -2,7 +2,7 @@
 
 Nothing is killed when a lease cannot be renewed. The attempt then ends as `unknown` for the
 governor until its outcome arrives, and the outcome says so. Where the governor refuses because the
-effect may go on no longer, the effect is told (`stopping`).
+effect may go on no longer, the effect's hooks are called (`bridle.on_stop`).
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ import logging
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Self
 
-from bridle.client.attempt.stopping import Stop, orders
 from bridle.client.transport.channel import Channel
 from bridle.model.calls import Beat, Done
 from bridle.model.errors import BridleError
+from bridle.model.reason import ReasonCode
 
 # Seconds: the shortest pause between two renewals, the longest (a renewal is how an effect hears
 # that it is to stop), and the longest wait for one answer, since all effects share the thread.
@@ -30,6 +31,25 @@ _MAX_WAIT = 2.0
 # The longest pause while somebody wants to know of being stopped.
 _ATTENTIVE = 0.5
 
+# What a human, a clock or an end has said. Other refusals are about the lease, or may pass.
+_ORDERS = frozenset(
+    code.value
+    for code in (
+        ReasonCode.NO_SESSION,
+        ReasonCode.SUSPENDED,
+        ReasonCode.OUT_OF_MISSION,
+        ReasonCode.MISSION_NOT_ACTIVE,
+        ReasonCode.EXPIRED,
+        ReasonCode.GRANT_EXPIRED,
+        ReasonCode.REVOKED,
+        ReasonCode.KILLED,
+    )
+)
+_PASSING = frozenset(
+    code.value
+    for code in (ReasonCode.BUNDLE_CHANGED, ReasonCode.STORE_UNAVAILABLE, ReasonCode.INTERNAL)
+)
+
 _log = logging.getLogger("bridle.client")
 _beating: ContextVar[tuple[Pulse, ...]] = ContextVar("bridle_beating", default=())
 
@@ -37,18 +57,17 @@ _beating: ContextVar[tuple[Pulse, ...]] = ContextVar("bridle_beating", default=(
 class Pulse:
     """The renewals of one attempt, while its effect runs (`with Pulse(…):`).
 
-    `lost` says why the lease could not be renewed, empty while it could. `ordered` is told when the
-    effect may go on no longer.
+    `lost` says why the lease could not be renewed, empty while it could.
     """
 
     def __init__(self, channel: Channel, session: str, attempt: str, lease_ms: int) -> None:
         third = max(lease_ms / 3000, _MIN_PERIOD)
         self.period = min(third, _MAX_PERIOD)
         self.lost = ""
-        self.ordered = Stop()
         self._patience = min(third, _MAX_WAIT)
         self.turn = 0
-        self._hooks: list[Callable[[str], Any]] = []
+        self._order = ""
+        self._hooks: deque[Callable[[str], Any]] = deque()
         self._way: tuple[Channel, Beat] | None = (channel, Beat(session=session, attempt=attempt))
 
     @property
@@ -66,7 +85,7 @@ class Pulse:
         self._way = None
 
     def on_stop(self, hook: Callable[[str], Any]) -> None:
-        """Call `hook` with the code once the governor refuses to renew; soon, if it has already."""
+        """Call `hook` with the code once the effect is to stop; soon, if it is to already."""
         self.period = min(self.period, _ATTENTIVE)
         self._hooks.append(hook)
         _heart.add(self)
@@ -101,16 +120,22 @@ class Pulse:
             self.lost = ""
             return True
         self.lost = getattr(reply, "code", "refused")
-        if orders(self.lost):
-            self.ordered.order(self.lost)
-        self._stopped()
-        return False
+        if self.lost in _ORDERS:
+            self._order = self.lost
+        if self._order and self._hooks:
+            # In a thread of its own: no hook keeps the renewals of other effects waiting.
+            threading.Thread(target=self._call_hooks, name="bridle-stop", daemon=True).start()
+        return self.lost in _PASSING
 
-    def _stopped(self) -> None:
-        hooks, self._hooks = self._hooks, []
-        for hook in hooks:
+    def _call_hooks(self) -> None:
+        # One that is added now is either seen here or at the beat that its adding brings about.
+        while not self.over:
             try:
-                hook(self.lost)
+                hook = self._hooks.popleft()
+            except IndexError:
+                return
+            try:
+                hook(self._order)
             except Exception:
                 # The others still have to know.
                 _log.exception("a hook of an effect that is to stop failed")
@@ -166,8 +191,8 @@ class _Heart:
 
 def beating() -> Pulse | None:
     """Return the pulse of the innermost effect that runs in this thread or task."""
-    running = _beating.get()
-    return running[-1] if running else None
+    # Iterators that ended in another context leave theirs behind.
+    return next((pulse for pulse in reversed(_beating.get()) if not pulse.over), None)
 
 
 _heart = _Heart()
