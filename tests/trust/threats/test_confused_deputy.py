@@ -107,3 +107,25 @@ def test_both_chains_stand_on_the_record(office: Office, deputy: Run, requester:
         ids = office.desk.leaves(kind)[-1].ids
         assert ids["grants"] == deputy.grant[:16]
         assert ids["requester"] == requester.chain.trail
+
+
+def test_an_answer_that_was_given_for_one_requester_is_not_given_for_another(
+    office: Office, deputy: Run, requester: Run
+) -> None:
+    broad = office.run()
+    assert deputy.act("bank.tip", key="step", requester=broad.grant, amount=1) == ""
+    assert deputy.act("bank.tip", key="step", requester=requester.grant, amount=1) == "not_granted"
+    plain = office.run("porter")
+    decided = plain.decide("bank.tip", key="step", requester=broad.grant, amount=1)
+    assert decided.effect.runs
+    assert plain.act("bank.tip", key="step", amount=1) == "args_changed"
+    assert len(office.ran) == 1
+
+
+def test_an_approval_does_not_outlive_the_requester(office: Office, deputy: Run) -> None:
+    broad = office.run()
+    held = deputy.decide("bank.pay", requester=broad.grant, amount=60)
+    office.desk.answer(held.approval)
+    office.revoke("grant", broad.grant)
+    assert deputy.redeem(held).reasons[0].code == "approval_void"
+    assert office.ran == []
