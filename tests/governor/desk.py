@@ -300,7 +300,7 @@ class Desk:
         if not isinstance(call, PROVED) or call.proof is not None or call.session not in self.runs:
             return call
         holder, grant = self.runs[call.session]
-        proof = holder.prove(call, self.core.instance, grant, time_ms=self.core.clock.now())
+        proof = holder.prove(call, self.core.instance, grant, time_ms=self.core.clock.wall())
         return msgspec.structs.replace(call, proof=proof)
 
     def hand_on(self, to: str = "scout", session: str = "", **caveats: Any) -> tuple[str, Holder]:
@@ -326,7 +326,7 @@ class Desk:
 
     def accepting(self, grant: str, receiver: Holder, executor: str = "worker") -> calls.Accept:
         bare = calls.Accept(grant=grant, proof=calls.Proof(0, "", ""), executor=executor)
-        proof = receiver.prove(bare, self.core.instance, grant, time_ms=self.core.clock.now())
+        proof = receiver.prove(bare, self.core.instance, grant, time_ms=self.core.clock.wall())
         return msgspec.structs.replace(bare, proof=proof)
 
     def taken_up(self, grant: str, receiver: Holder, executor: str = "worker") -> str:

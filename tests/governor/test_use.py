@@ -11,6 +11,7 @@ from bridle.model import calls
 from bridle.model.calls import Caller, Observe, Released
 from bridle.model.outcome import Outcome, OutcomeKind
 from bridle.store.rows import BudgetRow
+from bridle.trust.holder import Holder
 from governor.desk import AGENT, HOUR, SECOND, Desk, changed, judged
 
 TOKENS = """
@@ -24,7 +25,7 @@ measure = { "bank.tip" = 800 }
 [agents.clerk.budgets.calls]
 limit = 100
 """
-KEY = "ed25519:" + "A" * 43 + "="
+KEY = Holder.generate().public
 TRUSTED = '[workloads.worker]\ntools = ["*"]\nreports_use = true\n'
 FILES = changed(
     ("agents.toml", "", TOKENS),

@@ -32,6 +32,7 @@ from bridle.store.rows import (
 )
 from bridle.store.sqlite import open_store
 from bridle.store.sqlite.reading import snapshot
+from bridle.trust.holder import Holder
 from governor.desk import FILES, HOUR, MINUTE, Desk, changed
 
 Edit = Callable[[sqlite3.Connection], None]
@@ -78,6 +79,9 @@ def act(desk: Desk) -> None:
     desk.done(calls.CloseSession(session=session, as_user="ana"))
     desk.done(calls.MissionVerb(mission=closed, verb="close", as_user="ana"))
     desk.done(calls.Kill(scope="tool", subject="bell.ring", as_user="ana"))
+    key = Holder.generate().public
+    desk.done(calls.KeyVerb(verb="add", kind="workload", name="porter", key=key, as_user="ana"))
+    desk.done(calls.Revoke(kind="agent", subject="scout", as_user="ana"))
     desk.done(calls.IdentityVerb(kind="agent", id="scout", verb="suspend", as_user="ana"))
     desk.done(calls.IdentityVerb(kind="agent", id="scout", verb="retire", as_user="ana"))
     desk.core.write(
@@ -312,6 +316,13 @@ EDITS: dict[str, tuple[Edit, str, bool]] = {
     "a retired key of the log signs again": (
         doc("log_keys", lambda row: row.pop("retired")), "row_changed", True
     ),
+    "a key of a workload is another": (
+        doc("identity_keys", lambda row: row.update(name="worker")), "row_changed", True
+    ),
+    "a grant lasts longer": (
+        doc("grants", lambda row: row.update(expires=9_000_000_000_000)), "row_changed", True
+    ),
+    "a revocation is taken back": (sql("delete from revoked"), "row_missing", True),
     "a payload key is gone": (sql("delete from payload_keys"), "row_missing", True),
     "a row is no row": (sql("update missions set doc = x'7b7d'"), "row_changed", True),
 }  # fmt: skip
