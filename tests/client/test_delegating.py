@@ -265,7 +265,10 @@ def test_a_session_handed_over_acts_and_proves_in_another_process(
     assert done.stdout == "hello\n", done.stderr
     handle = secret.split(".")[0]
     half = gov.attach(handle, mission=mission.id, agent="triage")
-    assert code_of(lambda: comment(half)) == "proof_missing"
+    with pytest.raises(bridle.Denied) as refused:
+        comment(half)
+    assert refused.value.code == "proof_missing"
+    assert "Mission.session" in refused.value.hint
 
 
 def test_a_task_goes_to_a_process_that_has_no_operator(folder: Path, triage: bridle.Agent) -> None:

@@ -23,6 +23,17 @@ from bridle.model.outcome import Outcome, OutcomeKind
 from bridle.model.reason import ReasonCode
 from bridle.model.verdict import Effect, Release, Verdict
 
+_HINTS = {
+    ReasonCode.PROOF_MISSING.value: "act through the agent that opened the session, or attach to "
+    "the whole text that `Mission.session` gave",
+    ReasonCode.PROOF_STALE.value: "set this machine's clock",
+    ReasonCode.EXECUTOR_NOT_PROVEN.value: "connect with the workload's credential "
+    "(`bridle.unlock`)",
+    ReasonCode.GRANT_EXPIRED.value: "ask whoever handed it on for a new grant",
+    ReasonCode.NOT_GRANTED.value: "`bridle delegations` shows what each grant of the chain allows",
+    ReasonCode.REVOKED.value: "revoking is final: a human, or whoever handed it on, grants anew",
+    ReasonCode.REQUESTER_MISSING.value: "say whom it serves: `agent.serving(reference)`",
+}
 _RAN = "the effect ran; until this outcome arrives the governor counts it as `unknown`"
 
 
@@ -190,6 +201,7 @@ def refusal(verdict: Verdict | Release, resumable: Resumable | None = None) -> D
     return Denied(
         text,
         code=code,
+        hint=_HINTS.get(code or "", ""),
         action=verdict.action,
         reasons=verdict.reasons,
         receipt=verdict.receipt,
