@@ -17,6 +17,7 @@ from bridle.client.errors import Denied
 from bridle.client.mission import Mission, Session
 from bridle.client.opening import connect
 from bridle.client.transport import wire
+from bridle.client.transport.runs import Run
 from bridle.client.transport.unix import UnixChannel
 from bridle.model import calls
 from bridle.model.errors import ProtocolError, UnreachableError
@@ -31,7 +32,7 @@ def an_agent(folder: Path, timeout: float = 5.0) -> Agent:
     """An agent whose channel has not connected yet."""
     channel = UnixChannel(folder / "agents.sock", role="agent", timeout=timeout)
     bridle = Bridle(channel)
-    session = Session(bridle, MISSION, AGENT, handle="ses_triage")
+    session = Session(bridle, MISSION, AGENT, run=Run("ses_triage"))
     return Agent(Mission(bridle, MISSION), AGENT, "", session)
 
 
