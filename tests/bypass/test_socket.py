@@ -1,9 +1,11 @@
 """Every probe through a real `bridle serve`, as raw bytes on its sockets.
 
-The frames are written here byte by byte, with none of Bridle's own client: what the client would
-have refused to send still arrives.
+The frames are written here byte by byte, and proofs made as the reference on trust says, with none
+of Bridle's own client: what the client would have refused to send still arrives.
 """
 
+import base64
+import hashlib
 import json
 import os
 import select
@@ -12,9 +14,11 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bypass.probes import BUNDLE, PROBES, Probe
 
@@ -26,7 +30,8 @@ class Peer:
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(20)
         self.socket.connect(path)
-        assert self.ask({"bridle": 2, "role": role})["bridle"] == 2
+        self.welcome = self.ask({"bridle": 3, "role": role})
+        assert self.welcome["bridle"] == 3
 
     def ask(self, message: dict) -> dict:
         body = json.dumps(message, ensure_ascii=False).encode()
@@ -44,17 +49,40 @@ class Peer:
 class Executor:
     """Carries out what the governor lets start, and keeps the exact text that it was handed."""
 
-    def __init__(self, peer: Peer, session: str) -> None:
-        self.peer, self.session = peer, session
+    def __init__(self, peer: Peer, private: Ed25519PrivateKey, opened: dict) -> None:
+        self.peer, self.private = peer, private
+        self.session, self.grant = opened["id"], opened["grant"]
         self.ran: list[str] = []
 
     def ask(self, op: str, **message: object) -> dict:
         return self.peer.ask({"op": op, "session": self.session, **message})
 
+    def proven(self, op: str, **message: str) -> dict:
+        made, nonce = time.time_ns() // 1_000_000, os.urandom(16).hex()
+        args = hashlib.sha256(message["args"].encode()).hexdigest() if op == "decide" else ""
+        parts = (
+            self.peer.welcome["instance"],
+            self.grant,
+            op,
+            hashlib.sha256(self.session.encode()).hexdigest(),
+            message.get("action", ""),
+            message.get("tool", ""),
+            args,
+            message.get("key", ""),
+            "python" if op == "decide" else "",
+            *("", "", "", "", ""),
+            str(made),
+            nonce,
+        )
+        framed = b"".join(struct.pack(">I", len(p.encode())) + p.encode() for p in parts)
+        signature = base64.b64encode(self.private.sign(b"bridle proof 1\n" + framed)).decode()
+        proof = {"time": made, "nonce": nonce, "signature": signature}
+        return self.ask(op, proof=proof, **message)
+
     def attempt(self, probe: Probe) -> dict:
         """Decide, then knock at the gate whatever the verdict was."""
-        decide = self.ask("decide", tool=probe.tool, args=probe.text, key=probe.id)["verdict"]
-        start = self.ask("begin", action=decide["action"])["verdict"]
+        decide = self.proven("decide", tool=probe.tool, args=probe.text, key=probe.id)["verdict"]
+        start = self.proven("begin", action=decide["action"])["verdict"]
         if start.get("attempt"):
             self.ran.append(start["args"])
             outcome = {"kind": "ok", "output": '"done"'}
@@ -89,8 +117,11 @@ def executor(doors: dict[str, str]) -> Iterator[Executor]:
     operator, agents = Peer(doors["operator"], "operator"), Peer(doors["agents"], "agent")
     with operator.socket, agents.socket:
         mission = operator.ask({"op": "start_mission", "template": "probe", "user": "ana"})["id"]
+        private = Ed25519PrivateKey.generate()
+        public = base64.b64encode(private.public_key().public_bytes_raw()).decode()
         who = {"mission": mission, "agent": "prober", "executor": "worker-1"}
-        yield Executor(agents, operator.ask({"op": "open_session", **who})["id"])
+        opened = operator.ask({"op": "open_session", **who, "holder": f"ed25519:{public}"})
+        yield Executor(agents, private, opened)
 
 
 @pytest.mark.parametrize("probe", PROBES, ids=lambda p: p.id)
@@ -112,5 +143,5 @@ def test_a_refused_probe_answers_with_a_code_and_without_arguments(executor: Exe
 
 def test_the_governor_still_serves_after_all_of_it(executor: Executor) -> None:
     (allowed,) = [probe for probe in PROBES if probe.id == "tool-name-019"]
-    verdict = executor.ask("decide", tool=allowed.tool, args=allowed.text, key="afterwards")
+    verdict = executor.proven("decide", tool=allowed.tool, args=allowed.text, key="afterwards")
     assert verdict["verdict"]["effect"] == "allow"
