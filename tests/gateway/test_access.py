@@ -212,7 +212,7 @@ def test_a_tool_of_another_system_is_out_of_reach_though_the_server_has_one_of_i
     assert alone.calls("knife") == []
 
 
-def test_tools_of_a_bundle_that_is_activated_meanwhile_can_be_called(alone: Office):
+def test_tools_that_a_mission_gains_meanwhile_are_for_sessions_opened_after(alone: Office):
     missions = alone.bundle / "missions.toml"
     whole = missions.read_text()
     missions.write_text(whole.replace('["sink.*"]', '["sink.echo"]'))
@@ -220,8 +220,14 @@ def test_tools_of_a_bundle_that_is_activated_meanwhile_can_be_called(alone: Offi
         assert said(front.call("put", amount=1))
         missions.write_text(whole)
         alone.governor.activate(as_user="ben")
-        assert "isError" not in front.call("put", amount=1)
-        assert "put" in [t["name"] for t in front.ask("tools/list")["result"]["tools"]]
+        # Its grant says what it may use, and no grant widens.
+        assert said(front.call("put", amount=1))
+        with alone.front() as after:
+            assert "isError" not in after.call("put", amount=1)
+            assert "put" in [t["name"] for t in after.ask("tools/list")["result"]["tools"]]
+            missions.write_text(whole.replace('["sink.*"]', '["sink.echo"]'))
+            alone.governor.activate(as_user="ben")
+            assert said(after.call("put", amount=1))
 
 
 def test_input_that_a_server_asks_for_is_one_call_in_two_rounds(office: Office):
