@@ -57,6 +57,10 @@ class Noted:
         self._channel, self._journal, self._doom = channel, journal, doom
         self.attempt = ""
 
+    @property
+    def store(self) -> str:
+        return self._channel.store
+
     def send(self, call: Call, *, timeout: float | None = None) -> Reply:
         name = type(call).__name__.lower()
         self._doom.at(f"before:{name}")
