@@ -265,7 +265,7 @@ def hindered(at: Standing) -> Reason | None:
     """Return what stops this session from handing on anything now, whatever policies say."""
     if at.turn.core.differs(at.globals.active):
         return _differs()
-    return standstill(at)
+    return standstill(at) or _without_part(at)
 
 
 def _differs() -> Reason:
@@ -315,8 +315,9 @@ def _out_of_scope(at: Standing, name: str) -> Reason | None:
     tool = bundle.tools.get(name)
     if template is None or tool is None:
         return _outside("the bundle in force does not know this mission or tool")
-    if at.session.agent not in template.agents or at.session.agent not in bundle.agents:
-        return _outside("this agent has no part in this mission")
+    without = _without_part(at)
+    if without is not None:
+        return without
     if not in_scope(bundle, template, tool):
         return _outside("this tool is outside the mission's tools and domains")
     executor = at.session.executor
@@ -324,6 +325,16 @@ def _out_of_scope(at: Standing, name: str) -> Reason | None:
     if executor and (workload is None or not matches(workload.tools, name)):
         return _outside("this workload may not execute this tool")
     return None
+
+
+def _without_part(at: Standing) -> Reason | None:
+    # INVARIANT: I5 — whoever is taken out of a mission does not go on acting through others.
+    agents = at.party.agents
+    if lineage.take_part(at.bundle, at.mission, agents):
+        return None
+    if lineage.take_part(at.bundle, at.mission, agents[-1:]):
+        return _outside("an agent that this was handed on by has no part in this mission any more")
+    return _outside("this agent has no part in this mission")
 
 
 def _outside(text: str) -> Reason:

@@ -58,8 +58,6 @@ def stopped(at: Standing) -> Reason | None:
 def in_force(turn: Turn, leaf: str) -> Chain:
     """Return the chain of a grant, which holds now. Raises `GrantError`."""
     chain = grants.chain_of(turn, leaf)
-    if turn.now >= chain.leaf.claims.exp * 1_000:
-        raise GrantError(GrantCode.EXPIRED, "the grant has expired")
     epoch = turn.globals.epoch
     known = turn.core.chains.cleared(leaf)
     # INVARIANT: I4 — whatever is revoked moves the epoch on in its own transaction, and this turn
@@ -69,6 +67,10 @@ def in_force(turn: Turn, leaf: str) -> Chain:
         turn.cleared[leaf] = known
     if known.until and turn.now >= known.until:
         raise GrantError(GrantCode.ROOT_WINDOW, "the key that the chain begins with has ended")
+    # INVARIANT: I5 — after revocation: what only ran out is still told its own results, and time
+    # must not make that of what was revoked.
+    if turn.now >= chain.leaf.claims.exp * 1_000:
+        raise GrantError(GrantCode.EXPIRED, "the grant has expired")
     return chain
 
 
@@ -109,9 +111,6 @@ def _request(at: Standing, chain: Chain, tool: str, typed: Typed, task: str) -> 
 
 def _cleared(turn: Turn, chain: Chain, epoch: int) -> Cleared:
     """Look whether anything of a chain was revoked. Raises `GrantError` if so."""
-    root = public_key.fingerprint(chain.root)
-    if not roots.counts(turn, root):
-        raise GrantError(GrantCode.ROOT_WINDOW, "the key that the chain begins with has ended")
     claims = chain.leaf.claims
     since = _row(turn, chain.links[0]).epoch
     if _revoked(turn, "mission", claims.mis) or _revoked(turn, "user", claims.sub, since):
@@ -119,6 +118,9 @@ def _cleared(turn: Turn, chain: Chain, epoch: int) -> Cleared:
     for index, link in enumerate(chain.links):
         if _link_revoked(turn, link):
             raise GrantError(GrantCode.REVOKED, "a grant of this chain is revoked", link=index)
+    root = public_key.fingerprint(chain.root)
+    if not roots.counts(turn, root):
+        raise GrantError(GrantCode.ROOT_WINDOW, "the key that the chain begins with has ended")
     row = turn.tx.get(IdentityKeyRow, root)
     return Cleared(epoch, row.until if row is not None else 0)
 

@@ -71,10 +71,9 @@ def _invalid(at: Standing, tool: str) -> Reason | None:
     who = at.served
     if who is None:
         return _refused("it is not known here")
-    if who.grant.state != grants.ACTIVE:
-        return _refused("nobody has taken it up, or it has ended")
-    if who.mission.status != MissionStatus.ACTIVE or who.mission.expires <= at.now:
-        return _refused("its mission is over or suspended")
+    why = _missing(at, who)
+    if why:
+        return _refused(why)
     stop = halted(at.turn, who.party, tool)
     if stop is not None:
         return Reason(stop.code, f"for the requester: {stop.text}")
@@ -83,6 +82,21 @@ def _invalid(at: Standing, tool: str) -> Reason | None:
     except GrantError as problem:
         return _refused(problem.message)
     return None
+
+
+def _missing(at: Standing, who: Served) -> str:
+    """Say what a requester lacks to be one (empty: nothing)."""
+    if who.grant.state != grants.ACTIVE:
+        return "nobody has taken it up, or it has ended"
+    if who.mission.status != MissionStatus.ACTIVE or who.mission.expires <= at.now:
+        return "its mission is over or suspended"
+    if not lineage.take_part(at.bundle, who.mission, who.party.agents):
+        return "an agent of it has no part in its mission any more"
+    # INVARIANT: I5 — nobody asks itself: what a deputy holds, or has handed on, is its own account.
+    agent = at.bundle.agents.get(at.session.agent)
+    if agent is not None and agent.deputy and agent.id in who.party.agents:
+        return "it comes from the deputy itself"
+    return ""
 
 
 def _refused(why: str) -> Reason:

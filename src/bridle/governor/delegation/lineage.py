@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
+from bridle.bundle.bundle import Bundle
 from bridle.store.rows import GrantRow, MissionRow, SessionRow
 
 if TYPE_CHECKING:
@@ -77,6 +79,14 @@ class Party(Struct, frozen=True):
 def agents(line: str, agent: str) -> tuple[str, ...]:
     """Return the agents that a task came through, the actor last."""
     return tuple(line.split(ARROW)) if line else (agent,)
+
+
+def take_part(bundle: Bundle, mission: MissionRow, agents: Iterable[str]) -> bool:
+    """Whether each of these agents has a part in a mission, by the bundle in force."""
+    template = bundle.missions.get(mission.template)
+    return template is not None and all(
+        name in template.agents and name in bundle.agents for name in agents
+    )
 
 
 def of_session(session: SessionRow, mission: MissionRow) -> Party:

@@ -320,10 +320,10 @@ def _assert_open(turn: Turn, row: GrantRow, chain: Chain, executor: str) -> Miss
     active = mission is not None and mission.status == MissionStatus.ACTIVE
     if mission is None or not active or mission.expires <= turn.now:
         raise RefusedError("the mission is over or suspended", code="mission_not_active")
-    template = turn.bundle.missions.get(mission.template)
-    if template is None or row.agent not in template.agents:
+    if not lineage.take_part(turn.bundle, mission, chain.agents):
         raise RefusedError(
-            f"agent {row.agent!r} has no part in this mission", code="out_of_mission"
+            f"agent {row.agent!r}, or one that this came through, has no part in this mission",
+            code="out_of_mission",
         )
     for agent in dict.fromkeys(chain.agents):
         _assert_active(turn, "agent", agent)
