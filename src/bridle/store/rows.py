@@ -402,6 +402,7 @@ class HoldRow(Row, frozen=True, kw_only=True):
     shape: str = ""
     level: str = ""
     line: str = ""
+    requester: str = ""
 
 
 class ExceptionRow(Row, frozen=True, kw_only=True):
@@ -409,6 +410,7 @@ class ExceptionRow(Row, frozen=True, kw_only=True):
 
     `policies` (id → text digest) need not be met by one tool while its arguments match, `count`
     times. `sealed` holds the predicate on the arguments, encrypted with the payload key.
+    `requester` is the grant of whom the agent served (empty: nobody).
     """
 
     TABLE: ClassVar[str] = "exceptions"
@@ -429,6 +431,7 @@ class ExceptionRow(Row, frozen=True, kw_only=True):
     status: str = "active"
     labels: list[str] | None = None
     line: str = ""
+    requester: str = ""
 
 
 class BudgetRow(Row, frozen=True, kw_only=True):

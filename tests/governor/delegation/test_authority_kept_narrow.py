@@ -1,6 +1,9 @@
 """Ways around what a handoff narrows: each is an attack that the governor has to refuse."""
 
 from bridle.model import calls
+from bridle.model.calls import Terms
+from bridle.model.verdict import Verdict
+from bridle.trust.grants.claims import Detail, ToolGrant
 from governor.delegation.runs import HANDING
 from governor.desk import AGENT, HOUR, Desk, said
 
@@ -82,3 +85,30 @@ def test_a_revoked_run_is_told_no_result_once_its_time_is_over_too():
     assert said(desk.act("note.read", "r", session=run, id=1)) == ("deny", ["revoked"])
     desk.later(30 * 24 * HOUR, tick=False)
     assert said(desk.act("note.read", "r", session=run, id=1)) == ("deny", ["revoked"])
+
+
+def test_what_humans_lift_for_one_requester_is_lifted_for_no_other():
+    rich = HANDING["missions.toml"].replace("limit = 100\n", "limit = 5000\n")
+    desk = Desk({**HANDING, "missions.toml": rich})
+    everything = Detail("bridle_action", {"*": ToolGrant()})
+    deputy, one, two = (
+        desk.session("scout"),
+        desk.session(),
+        desk.delegated("clerk", details=(everything,)),
+    )
+
+    def pay(requester: str, key: str) -> Verdict:
+        args = '{"amount":60,"order":7}'
+        call = calls.Decide(
+            session=deputy, tool="bank.pay", args=args, key=key, requester=requester
+        )
+        return desk.ask(call, AGENT).verdict
+
+    held = pay(leaf(desk, one), "a")
+    assert desk.answer(held.approval, "ben", terms=Terms(count=5)) == "approved"
+    redeemed = desk.ask(calls.Redeem(session=deputy, approval=held.approval), AGENT)
+    assert said(redeemed.verdict) == ("allow", [])
+    assert pay(leaf(desk, one), "b").effect == "allow"
+    assert pay(leaf(desk, two), "c").effect == "hold"
+    assert pay("", "d").effect == "hold"
+    desk.verified()

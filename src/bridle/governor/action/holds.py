@@ -148,6 +148,7 @@ def open_hold(at: Standing, wanted: Wanted) -> HoldRow:
         level=at.turn.level,
         edited=wanted.edited,
         line=at.session.line,
+        requester=at.requester,
     )
     at.turn.tx.put(row)
     return row

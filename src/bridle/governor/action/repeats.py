@@ -82,11 +82,7 @@ def _same_requester(asked: Asked, row: ActionRow) -> bool:
     """Whether the same agent is served by the same line, be it under a newer grant."""
     if row.state == ActionState.DENIED:
         return True
-    before = deputies.served(asked.turn, row.requester) if row.requester else None
-    now = asked.at.served
-    if before is None or now is None:
-        return False
-    return (before.mission.id, before.party.agents) == (now.mission.id, now.party.agents)
+    return deputies.same(asked.turn, row.requester, asked.at.requester)
 
 
 def _same(asked: Asked, row: ActionRow) -> bool:

@@ -22,6 +22,7 @@ from bridle.engine.normalise.steering import is_number, same
 from bridle.governor.action import holds
 from bridle.governor.action.standing import Standing
 from bridle.governor.approval import quorum
+from bridle.governor.delegation import deputies
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
 from bridle.model.calls import Terms
@@ -81,6 +82,7 @@ def grant(turn: Turn, hold: HoldRow, terms: Terms, args: str) -> ExceptionRow | 
         by=sorted(v["user"] for v in hold.votes if v["approve"] and quorum.counts(hold, v)),
         labels=list(terms.labels) if terms.labels is not None else None,
         line=hold.line,
+        requester=hold.requester,
     )
     turn.tx.put(row)
     _record(turn, row, fields={"predicate": _encode(predicate).decode()})
@@ -170,7 +172,9 @@ def _in_force(at: Standing, tool: str) -> list[ExceptionRow]:
     rows = at.turn.tx.find(ExceptionRow, mission=at.mission.id, status=ACTIVE, limit=MOST)
     live: list[ExceptionRow] = []
     for row in rows:
-        if not at.owns(row) or row.tool != tool:
+        # INVARIANT: I5 — what was lifted for one whom a deputy serves is not lifted for another.
+        mine = at.owns(row) and deputies.same(at.turn, row.requester, at.requester)
+        if not mine or row.tool != tool:
             continue
         if changed(at.turn, row):
             end(at.turn, row, VOID)

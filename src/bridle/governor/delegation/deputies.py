@@ -42,6 +42,16 @@ def served(turn: Turn, grant: str) -> Served | None:
     return Served(row, mission, party)
 
 
+def same(turn: Turn, one: str, other: str) -> bool:
+    """Whether two requesters are one: the same line of a mission, be it under a newer grant."""
+    if one == other:
+        return True
+    first, second = (lineage.of_grant(turn, each) if each else None for each in (one, other))
+    if first is None or second is None:
+        return False
+    return (first.mission, first.agents) == (second.mission, second.agents)
+
+
 def refusal(at: Standing, tool: str) -> Reason | None:
     """Say why the requester that a request names (or lacks) stops it, if it does."""
     # INVARIANT: I5 — no ambient authority: a deputy by declaration never acts on its own account.
