@@ -146,11 +146,14 @@ def link_of(text: str, signed: Signed, index: int) -> Link:
     try:
         claims = claims_of(signed.payload)
         key, patterns = bounds.check(claims)
-        predicates.check(claims)
+        granted = predicates.check(claims)
     except GrantError as error:
         raise located(error, index) from None
     digest = hashlib.sha256(signed.signing_input).hexdigest()
-    return Link(text, digest, claims, key, patterns)
+    link = Link(text, digest, claims, key, patterns)
+    # What was checked is what will be asked: nothing is compiled a second time.
+    link.__dict__["granted"] = granted
+    return link
 
 
 def claims_of(payload: bytes) -> Claims:

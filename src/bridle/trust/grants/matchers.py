@@ -44,6 +44,16 @@ class Pattern(Protocol):
         ...
 
 
+def made(predicate: Predicate) -> Test | str:
+    """Return the test of a value, which never raises, or what is wrong with the predicate."""
+    only = _only(predicate)
+    if only is None:
+        return "exactly one test is given"
+    name, value = only
+    wrong = _wrong(name, value)
+    return wrong or _TESTS[name](value) or "a pattern is none of RE2, or too large"
+
+
 def ill_formed(predicate: Predicate) -> str:
     """Return what is wrong with a predicate, or nothing. Patterns are not compiled here."""
     only = _only(predicate)
@@ -59,11 +69,8 @@ def empty(bounds: Range) -> bool:
 
 def compiled(predicate: Predicate) -> Test:
     """Return the test of a value. It never raises; an ill-formed predicate holds for nothing."""
-    only = _only(predicate)
-    if only is None or _wrong(*only):
-        return _nothing
-    name, value = only
-    return _TESTS[name](value)
+    found = made(predicate)
+    return _nothing if isinstance(found, str) else found
 
 
 def _only(predicate: Predicate) -> tuple[str, Any] | None:
@@ -71,10 +78,8 @@ def _only(predicate: Predicate) -> tuple[str, Any] | None:
     values = structs.astuple(predicate)
     if values.count(None) != len(MEMBERS) - 1:
         return None
-    for name, value in zip(MEMBERS, values, strict=True):
-        if value is not None:
-            return name, value
-    return None
+    at = next(place for place, value in enumerate(values) if value is not None)
+    return MEMBERS[at], values[at]
 
 
 def _wrong(name: str, value: Any) -> str:
@@ -218,11 +223,11 @@ def _subset(values: Iterable[Scalar]) -> Test:
 
 
 def _between(bounds: Range) -> Test:
-    low = None if bounds.min is None else Decimal(bounds.min)
-    high = None if bounds.max is None else Decimal(bounds.max)
+    low = Decimal(bounds.min) if isinstance(bounds.min, str) else bounds.min
+    high = Decimal(bounds.max) if isinstance(bounds.max, str) else bounds.max
     # An integer is compared with integers: its digits, however many, are never spelled out.
-    first = None if low is None else int(low.to_integral_value(ROUND_CEILING))
-    last = None if high is None else int(high.to_integral_value(ROUND_FLOOR))
+    first = int(low.to_integral_value(ROUND_CEILING)) if isinstance(low, Decimal) else low
+    last = int(high.to_integral_value(ROUND_FLOOR)) if isinstance(high, Decimal) else high
 
     def test(value: Any) -> bool:
         if type(value) is int:
@@ -287,10 +292,10 @@ def _cidr(texts: Iterable[str]) -> Test:
     return test
 
 
-def _matches(text: str) -> Test:
+def _matches(text: str) -> Test | None:
     expression = pattern(text)
     if expression is None:
-        return _nothing
+        return None
 
     def test(value: Any) -> bool:
         if type(value) is not str or len(value) > LONGEST_MATCHED:
@@ -303,7 +308,7 @@ def _matches(text: str) -> Test:
     return test
 
 
-_TESTS: dict[str, Callable[[Any], Test]] = {
+_TESTS: dict[str, Callable[[Any], Test | None]] = {
     "eq": _equal,
     "in_": _one_of,
     "range": _between,

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from threading import Lock
 from typing import Any, Protocol
 
 from bridle.trust.grants import matchers
-from bridle.trust.grants.claims import DETAIL_TYPE, Claims, Detail, Predicate, ToolGrant
+from bridle.trust.grants.claims import DETAIL_TYPE, Claims, Detail, Predicate
 from bridle.trust.grants.codes import GrantCode, GrantError
 
 MOST_PATTERNS = 8
@@ -62,13 +62,28 @@ class Asked(Protocol):
         ...
 
 
+_Made = Callable[[str, Predicate], matchers.Test]
+
+
+def _lenient(name: str, predicate: Predicate) -> matchers.Test:
+    del name
+    return matchers.compiled(predicate)
+
+
+def _strict(name: str, predicate: Predicate) -> matchers.Test:
+    test = matchers.made(predicate)
+    if isinstance(test, str):
+        raise GrantError(GrantCode.MALFORMED, f"predicate of argument {shown(name)}: {test}")
+    return test
+
+
 class _Tool:
     """What the arguments must satisfy; `needed` are those that may not be absent."""
 
     __slots__ = ("needed", "tests")
 
-    def __init__(self, args: Mapping[str, Predicate]) -> None:
-        self.tests = {name: matchers.compiled(each) for name, each in args.items()}
+    def __init__(self, args: Mapping[str, Predicate], made: _Made) -> None:
+        self.tests = {name: made(name, each) for name, each in args.items()}
         self.needed = frozenset(name for name, each in args.items() if each.any is None)
 
     def refused(self, args: Mapping[str, Any]) -> str:
@@ -88,12 +103,12 @@ class _Tool:
 class _Entry:
     __slots__ = ("domains", "effects", "tools")
 
-    def __init__(self, detail: Detail) -> None:
+    def __init__(self, detail: Detail, made: _Made) -> None:
         known = detail.type == DETAIL_TYPE
         self.domains = None if detail.domains is None else frozenset(detail.domains)
         self.effects = None if detail.effects is None else frozenset(detail.effects)
         self.tools = {
-            name: None if each.args is None else _Tool(each.args)
+            name: None if each.args is None else _Tool(each.args, made)
             for name, each in (detail.tools if known else {}).items()
         }
 
@@ -121,10 +136,10 @@ class Granted:
 
     __slots__ = ("_granted", "claims", "entries", "labels")
 
-    def __init__(self, claims: Claims) -> None:
+    def __init__(self, claims: Claims, made: _Made = _lenient) -> None:
         # Holding the claims keeps their identity from being given to others.
         self.claims = claims
-        self.entries = tuple(map(_Entry, claims.authorization_details))
+        self.entries = tuple(_Entry(each, made) for each in claims.authorization_details)
         self.labels = None if claims.lbl is None else frozenset(claims.lbl)
         self._granted: dict[str, _Granted] = {}
 
@@ -162,29 +177,21 @@ def allows(claims: Claims, request: Asked) -> str:
     return (link or _compiled(claims)).refused(request)
 
 
-def check(claims: Claims) -> None:
-    """Refuse a link with an ill-formed predicate, before anything is asked of it.
+def check(claims: Claims) -> Granted:
+    """Return what a link allows; refuse one with an ill-formed predicate.
 
     Raises `GrantError` (`link_malformed`): none or several members, a number that JSON cannot carry
     exactly, an empty prefix, no host name, no absolute path, no network, no pattern of RE2, or more
     patterns than may be.
     """
-    patterns = 0
-    text = 0
-    for name, predicate in _predicates(claims):
-        if why := matchers.ill_formed(predicate):
-            raise GrantError(GrantCode.MALFORMED, f"predicate of argument {shown(name)}: {why}")
-        if predicate.re2 is not None:
-            patterns += 1
-            text += len(predicate.re2)
-    if patterns > MOST_PATTERNS or text > MOST_PATTERN_TEXT:
+    patterns = [each.re2 for each in _predicates(claims) if isinstance(each.re2, str)]
+    # Before any is compiled: that costs more than all else that a link may have.
+    if len(patterns) > MOST_PATTERNS or sum(map(len, patterns)) > MOST_PATTERN_TEXT:
         raise GrantError(
             GrantCode.MALFORMED,
             f"a link has {MOST_PATTERNS} patterns at most, {MOST_PATTERN_TEXT} characters in all",
         )
-    for _, predicate in _predicates(claims) if patterns else ():
-        if predicate.re2 is not None and matchers.pattern(predicate.re2) is None:
-            raise GrantError(GrantCode.MALFORMED, "a pattern is none of RE2, or too large")
+    return Granted(claims, _strict)
 
 
 def shown(name: str) -> str:
@@ -194,11 +201,9 @@ def shown(name: str) -> str:
     return clipped if plain else ascii(clipped)
 
 
-def _predicates(claims: Claims) -> list[tuple[str, Predicate]]:
-    granted: list[ToolGrant] = [
-        each for detail in claims.authorization_details for each in detail.tools.values()
-    ]
-    return [pair for tool in granted for pair in (tool.args or {}).items()]
+def _predicates(claims: Claims) -> list[Predicate]:
+    granted = [each for detail in claims.authorization_details for each in detail.tools.values()]
+    return [predicate for tool in granted if tool.args for predicate in tool.args.values()]
 
 
 def _compiled(claims: Claims) -> Granted:
