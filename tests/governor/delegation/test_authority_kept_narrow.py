@@ -4,6 +4,7 @@ from bridle.model import calls
 from bridle.model.calls import Terms
 from bridle.model.verdict import Verdict
 from bridle.trust.grants.claims import Detail, ToolGrant
+from bridle.trust.holder import Holder
 from governor.delegation.runs import HANDING
 from governor.desk import AGENT, HOUR, Desk, said
 
@@ -112,3 +113,26 @@ def test_what_humans_lift_for_one_requester_is_lifted_for_no_other():
     assert pay(leaf(desk, two), "c").effect == "hold"
     assert pay("", "d").effect == "hold"
     desk.verified()
+
+
+def test_an_offer_that_governance_has_forbidden_since_is_not_taken_up():
+    desk = Desk(HANDING)
+    grant, receiver = desk.hand_on()
+    no = '@id("none") forbid (principal, action == Action::"delegate", resource);'
+    desk.activate({**HANDING, "governance/none.dw": no})
+    reply = desk.ask(desk.accepting(grant, receiver), AGENT)
+    assert isinstance(reply, calls.Failed)
+    assert reply.code == "governance_denied"
+    desk.activate(HANDING)
+    assert isinstance(desk.ask(desk.accepting(grant, receiver), AGENT), calls.Opened)
+    desk.verified()
+
+
+def test_whoever_loses_its_part_in_a_mission_hands_nothing_on():
+    desk = Desk(HANDING)
+    desk.session("scout")
+    offer = desk.offer("scout", Holder.generate())
+    desk.activate(without_the_clerk())
+    reply = desk.ask(offer, AGENT)
+    assert isinstance(reply, calls.Failed)
+    assert reply.code == "out_of_mission"

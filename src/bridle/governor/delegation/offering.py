@@ -145,7 +145,7 @@ def _offered(at: Standing, link: str) -> Offered:
     known = turn.tx.get(GrantRow, chain.digest)
     if known is None:
         tools = _assert_may(at, above, chain)
-        _governed(at, chain, tools)
+        _governed(turn, at.mission, chain, tools)
         workload = at.session.executor
         grants.put(turn, chain.leaf, state=grants.OFFERED, chain=chain, executor=workload)
         _record(turn, "offer", chain, at.ids())
@@ -169,6 +169,8 @@ def _assert_may(at: Standing, above: Chain, chain: Chain) -> tuple[str, ...]:
         raise RefusedError("this mission is not handed on so far", code="grant_invalid")
     if any(each.key == chain.leaf.key for each in above.links):
         raise RefusedError("this key holds a grant of the chain already", code="key_known")
+    if identities.revoked(turn, chain.leaf.fingerprint):
+        raise RefusedError("the key that this grant is for is revoked", code="revoked")
     for name in claims.bud:
         if not shares.known(template, name):
             raise RefusedError(f"the mission has no budget {name!r}", code="unknown_budget")
@@ -183,6 +185,11 @@ def _assert_may(at: Standing, above: Chain, chain: Chain) -> tuple[str, ...]:
             hint="`agent.grant` names what may be handed on; compare the tools",
         )
     return tools
+
+
+def _reached(turn: Turn, mission: MissionRow, chain: Chain) -> tuple[str, ...]:
+    template = turn.bundle.missions.get(mission.template)
+    return reachable(turn.bundle, template, chain) if template is not None else ()
 
 
 def reachable(bundle: Bundle, template: MissionTemplate, chain: Chain) -> tuple[str, ...]:
@@ -220,28 +227,29 @@ def _names(claims: Claims, bundle: Bundle, name: str) -> bool:
     )
 
 
-def _governed(at: Standing, chain: Chain, tools: tuple[str, ...]) -> None:
-    claims, template = chain.leaf.claims, at.template
+def _governed(turn: Turn, mission: MissionRow, chain: Chain, tools: tuple[str, ...]) -> None:
+    claims, template = chain.leaf.claims, turn.bundle.missions.get(mission.template)
+    *above, giver, _ = chain.agents
     view = MissionView(
-        at.mission.id,
-        at.mission.template,
+        mission.id,
+        mission.template,
         template.purpose if template else "",
         template.labels if template else (),
     )
     given = Handover(
-        agent=at.session.agent,
+        agent=giver,
         to=claims.agent,
         depth=claims.del_depth,
         tools=tools,
-        effects=tuple(sorted({at.bundle.tools[name].effect.value for name in tools})),
-        expires_ms=max(0, claims.exp * 1_000 - at.now),
+        effects=tuple(sorted({turn.bundle.tools[name].effect.value for name in tools})),
+        expires_ms=max(0, claims.exp * 1_000 - turn.now),
         task=bool(claims.task),
-        chain=at.ancestors,
+        chain=tuple(above),
     )
     case = GovernanceCase(
-        action="delegate", user=at.mission.user, mission=view, now=at.now, handover=given
+        action="delegate", user=mission.user, mission=view, now=turn.now, handover=given
     )
-    judged = at.engine.governance(case)
+    judged = turn.engine.governance(case)
     if judged.effect is not Effect.ALLOW:
         text = "; ".join(r.text or r.code.value for r in judged.reasons) or "not permitted"
         raise RefusedError(
@@ -276,6 +284,8 @@ def accept(turn: Turn, call: Accept) -> Opened:
         found = authority.reason_of(problem)
         raise RefusedError(problem.message, code=found.code, hint=problem.hint) from problem
     mission = _assert_open(turn, row, chain, call.executor)
+    # INVARIANT: I5 — an offer that was made under other policies is judged by those in force now.
+    _governed(turn, mission, chain, _reached(turn, mission, chain))
     certified = identities.certified(turn, row.agent, key, call.certificate)
     handle = turn.core.handle()
     session = _session(turn, row, call, (handle, key))
