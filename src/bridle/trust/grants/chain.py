@@ -152,7 +152,7 @@ def link_of(text: str, signed: Signed, index: int) -> Link:
     digest = hashlib.sha256(signed.signing_input).hexdigest()
     link = Link(text, digest, claims, key, patterns)
     # What was checked is what will be asked: nothing is compiled a second time.
-    link.__dict__["granted"] = granted
+    vars(link)["granted"] = granted
     return link
 
 

@@ -78,8 +78,10 @@ def _only(predicate: Predicate) -> tuple[str, Any] | None:
     values = structs.astuple(predicate)
     if values.count(None) != len(MEMBERS) - 1:
         return None
-    at = next(place for place, value in enumerate(values) if value is not None)
-    return MEMBERS[at], values[at]
+    for at, value in enumerate(values):
+        if value is not None:
+            return MEMBERS[at], value
+    return None
 
 
 def _wrong(name: str, value: Any) -> str:
