@@ -231,6 +231,21 @@ def test_a_full_memory_refuses_and_forgets_no_proof_that_could_come_again() -> N
     assert len(nonces) == 1
 
 
+def test_a_busy_key_uses_up_its_own_share_and_nobody_elses() -> None:
+    nonces = Nonces(capacity=8, share=2)
+    for each in "ab":
+        nonces.use(each, NOW, NOW, owner="busy")
+    with pytest.raises(GrantError) as refused:
+        nonces.use("c", NOW, NOW, owner="busy")
+    assert refused.value.code == GrantCode.PROOF_REPLAYED
+    nonces.use("c", NOW, NOW, owner="other")
+    # What could not come again leaves room for its owner.
+    later = NOW + WINDOW_MS + 1
+    nonces.use("d", later, later, owner="busy")
+    nonces.use("e", later, later, owner="busy")
+    assert len(nonces) == 2
+
+
 @pytest.mark.parametrize("made", [None, NOW])
 def test_a_clock_that_is_set_back_brings_no_proof_back(made: int | None) -> None:
     nonces = Nonces()

@@ -141,22 +141,29 @@ class Nonces:
 
     In memory: a proof names the governor process that it is for, so none outlives this. `capacity`
     bounds how many are remembered; where all of them could still be presented again, a further
-    proof is refused rather than one of them forgotten.
+    proof is refused rather than one of them forgotten. `share` bounds those of one owner (0: a
+    quarter of all), so that who is busy refuses none but themselves.
     """
 
-    def __init__(self, capacity: int = 250_000, window_ms: int = WINDOW_MS) -> None:
+    def __init__(
+        self, capacity: int = 250_000, window_ms: int = WINDOW_MS, *, share: int = 0
+    ) -> None:
         self._capacity = capacity
+        self._share = share or max(1, capacity // 4)
+        self._owned: dict[str, int] = {}
         self._window = window_ms
         self._lock = Lock()
         self._made: dict[str, int] = {}
-        self._oldest: list[tuple[int, str]] = []
+        self._oldest: list[tuple[int, str, str]] = []
         self._forgotten = -1
 
     def __len__(self) -> int:
         return len(self._made)
 
-    def use(self, nonce: str, now_ms: int, made_ms: int | None = None) -> None:
+    def use(self, nonce: str, now_ms: int, made_ms: int | None = None, *, owner: str = "") -> None:
         """Take a nonce, or refuse. `made_ms` is the proof's time (None: it may be any in force).
+
+        `owner` is whose share it counts to (empty: nobody's, all of the capacity is open to it).
 
         Raises `GrantError`: `proof_replayed`, also where there is no room; `proof_stale` for a
         proof whose nonce might have been forgotten, which takes a clock that was set back.
@@ -174,13 +181,23 @@ class Nonces:
                     GrantCode.PROOF_REPLAYED,
                     f"{self._capacity} proofs of the last minute are remembered, and no more fit",
                 )
+            held = self._owned.get(owner, 0)
+            if owner and held >= self._share:
+                raise GrantError(
+                    GrantCode.PROOF_REPLAYED,
+                    f"{held} proofs of the last minute are remembered for one owner: no more fit",
+                )
             self._made[nonce] = made
-            heapq.heappush(self._oldest, (made, nonce))
+            self._owned[owner] = held + 1
+            heapq.heappush(self._oldest, (made, nonce, owner))
 
     def _forget(self, now_ms: int) -> None:
         while self._oldest and self._oldest[0][0] + self._window < now_ms:
-            made, nonce = heapq.heappop(self._oldest)
+            made, nonce, owner = heapq.heappop(self._oldest)
             del self._made[nonce]
+            self._owned[owner] -= 1
+            if not self._owned[owner]:
+                del self._owned[owner]
             self._forgotten = max(self._forgotten, made)
 
 

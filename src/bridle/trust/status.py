@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 from msgspec import Struct
 
+from bridle.model import public_key
 from bridle.trust.grants import jws
 from bridle.trust.grants.codes import GrantCode, GrantError
 
@@ -87,6 +88,10 @@ class StatusList(Struct, frozen=True, forbid_unknown_fields=True):
         return granted <= max(
             known.get("agent:" + claims.agent, -1), known.get("user:" + claims.sub, -1)
         )
+
+    def names_key(self, key: str) -> bool:
+        """Whether a public key (`ed25519:…`) is revoked, such as the one that signed a root."""
+        return bool(key) and "key:" + public_key.fingerprint(key) in self.revoked_at
 
     def at(self, now_s: int) -> StatusList:
         """Return this list, to be asked at `now_s`. Raises `GrantError` (`status_stale`)."""

@@ -82,12 +82,14 @@ def test_a_revoked_key_ends_what_is_bound_to_it_and_what_it_has_signed(desk: Des
 
 
 def test_a_key_can_be_named_as_it_is_written_and_before_anyone_has_used_it(desk: Desk) -> None:
-    holder = Holder.generate()
+    holder, late = Holder.generate(), Holder.generate()
     revoke(desk, "key", holder.public)
     top = begin_run(desk)
-    offered = top.offer(top.link("scout", holder))
+    assert top.offer(top.link("scout", holder)) == "revoked"
+    offered = top.offer(top.link("scout", late))
     assert isinstance(offered, Offered)
-    assert take_up(desk, "scout", holder, offered.grant) == "revoked"
+    revoke(desk, "key", late.public)
+    assert take_up(desk, "scout", late, offered.grant) == "revoked"
 
 
 def test_a_revoked_agent_ends_wherever_the_task_came_through_it(desk: Desk) -> None:

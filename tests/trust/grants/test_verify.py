@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridle.model.public_key import fingerprint
 from bridle.trust import NOTHING_REVOKED
 from bridle.trust.grants import chain, issue, jws, verify
 from bridle.trust.grants.chain import Link
@@ -380,6 +381,19 @@ def test_a_status_list_that_has_expired_answers_for_nothing() -> None:
     dead = {f"key:{chain.read(LINE.texts).links[1].fingerprint}": NOW_MS}
     listed = StatusList(version=2, iat=NOW - 10, exp=NOW + 1, iss=GOVERNOR, revoked_at=dead)
     assert once(status=listed) == GrantCode.REVOKED
+
+
+def test_key_compromise_a_list_that_names_the_roots_key_ends_what_it_signed() -> None:
+    def listing(public: str) -> StatusList:
+        dead = {"key:" + fingerprint(public): (NOW - 20) * 1_000}
+        return StatusList(version=1, iat=NOW - 10, exp=NOW + 60, iss=GOVERNOR, revoked_at=dead)
+
+    verifier = Verifier(LINE.roots)
+    found = verifier.chain(LINE.texts, NOW)
+    verifier.admit(found, request(), listing(Holder.generate().public), NOW)
+    with pytest.raises(GrantError) as refused:
+        verifier.admit(found, request(), listing(found.root), NOW)
+    assert (refused.value.code, refused.value.link) == (GrantCode.REVOKED, 0)
 
 
 def test_a_refusal_names_no_value_of_the_request() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from bridle.model import calls
 from bridle.model.calls import Caller, Failed, Offered, Opened
+from bridle.model.outcome import Outcome, OutcomeKind
 from bridle.trust import credential
 from bridle.trust.holder import Holder
 from governor.desk import codes, judged
@@ -88,6 +89,26 @@ def test_an_offer_is_not_taken_up_for_a_workload_that_is_not_there(
     assert refusal.code == "executor_not_proven"
     again = giver.proved(accept, receiver, offered.grant)
     assert isinstance(giver.ask(again, worker), Opened)
+
+
+@pytest.mark.parametrize("kind", [OutcomeKind.NOT_STARTED, OutcomeKind.ERROR])
+def test_whoever_has_the_handle_alone_cannot_say_that_nothing_happened(
+    office: Office, worker: Caller, kind: OutcomeKind
+) -> None:
+    def starts_after_it_was_said_by(caller: Caller) -> bool:
+        run = office.run()
+        call = run.decision("note.write", start=True, text="x")
+        first = judged(run.ask(run.proved(call), worker))
+        assert first.attempt
+        outcome = Outcome(kind, error="connect")
+        run.ask(calls.Observe(session=run.session, attempt=first.attempt, outcome=outcome), caller)
+        ends.append(office.desk.leaves("outcome")[-1].body["kind"])
+        return bool(judged(run.ask(run.proved(call), worker)).attempt)
+
+    ends: list[str] = []
+    assert not starts_after_it_was_said_by(SOCKET)
+    assert kind is OutcomeKind.ERROR or starts_after_it_was_said_by(worker)
+    assert ends[0] == "unknown"
 
 
 def test_the_record_tells_them_apart(office: Office, worker: Caller) -> None:

@@ -8,6 +8,7 @@ from msgspec import structs
 
 from bridle.governor.action import attempts, budgets, holds, releases, rulings, use
 from bridle.governor.action.standing import NotRelaxedError, Standing, find, may_relax
+from bridle.governor.delegation import executors
 from bridle.governor.ground import clear, vault
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
@@ -39,6 +40,8 @@ def observe(turn: Turn, call: Observe) -> Release:
         return releases.refused("", Reason(ReasonCode.NOT_DECIDED, text))
     if turn.durability == "relaxed" and not may_relax(at.bundle, attempt.tool):
         raise NotRelaxedError
+    if executors.unproven(turn, at.session.executor) is not None:
+        call = _hearsay(call)
     at = at.serving(attempt.requester)
     outcome = _readable(at, call.outcome)
     if attempt.contradicted:
@@ -46,6 +49,14 @@ def observe(turn: Turn, call: Observe) -> Release:
     if attempt.state not in (AttemptState.STARTED, AttemptState.UNKNOWN):
         return _again(at, action, attempt, outcome)
     return _settle(at, action, attempt, outcome, call.used)
+
+
+def _hearsay(call: Observe) -> Observe:
+    """What somebody says who has not proved to be the workload that carried it out."""
+    # INVARIANT: I9 — a stolen handle gives back no budget and has nothing run a second time.
+    if call.outcome.kind is not OutcomeKind.OK:
+        call = structs.replace(call, outcome=Outcome(OutcomeKind.UNKNOWN))
+    return structs.replace(call, used={})
 
 
 def _readable(at: Standing, outcome: Outcome) -> Outcome:

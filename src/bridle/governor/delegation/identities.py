@@ -161,7 +161,8 @@ def certified(turn: Turn, agent: str, holder: str, certificate: str) -> str:
     """Return the fingerprint of the agent's key that certifies a run's key, empty for none needed.
 
     Raises `RefusedError`: `not_certified` where the agent has keys and none of those in force
-    signed `certificate` over `holder`, `key_known` where `holder` is an identity's own key.
+    signed `certificate` over `holder`, `key_known` where `holder` is an identity's own key,
+    `revoked` where it is a revoked one.
     """
     from bridle.trust import certificate as certificates
 
@@ -171,6 +172,10 @@ def certified(turn: Turn, agent: str, holder: str, certificate: str) -> str:
             "this is a key of an identity, and no run's",
             code="key_known",
             hint="each run makes a key of its own; the Python client does",
+        )
+    if holder and revoked(turn, _fingerprint(holder)):
+        raise RefusedError(
+            "this run's key is revoked", code="revoked", hint="make a new key for a new run"
         )
     if not keyed(turn, AGENT, agent):
         return ""

@@ -42,8 +42,11 @@ class Proofs:
         self._current: dict[str, Call] = {}
         self._lock = threading.Lock()
 
-    def use(self, call: Provable, now_ms: int) -> None:
-        """Use the nonce of a request whose proof holds. Raises `GrantError` (`proof_replayed`)."""
+    def use(self, call: Provable, now_ms: int, key: str) -> None:
+        """Use the nonce of a request whose proof by `key` holds.
+
+        Raises `GrantError` (`proof_replayed`).
+        """
         proof = call.proof
         if proof is None:
             raise GrantError(GrantCode.PROOF_MISSING, _MISSING)
@@ -51,7 +54,7 @@ class Proofs:
             # INVARIANT: I4 — the very same request in hand, not one that says the same.
             if self._current.get(proof.nonce) is call:
                 return
-            self._nonces.use(proof.nonce, now_ms, proof.time)
+            self._nonces.use(proof.nonce, now_ms, proof.time, owner=key)
             self._current[proof.nonce] = call
 
     def done(self, call: Call) -> None:
@@ -109,7 +112,7 @@ def verify(turn: Turn, call: Provable, key: str, grant: str) -> None:
     # which stands still while the machine sleeps.
     now = turn.core.clock.wall()
     holder.check(public_key.parse(key), statement, call.proof, now)
-    turn.core.proofs.use(call, now)
+    turn.core.proofs.use(call, now, key)
 
 
 _MISSING = "this session has a key, and this request no proof by it"

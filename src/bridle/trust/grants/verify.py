@@ -141,6 +141,10 @@ class Verifier:
         self.current(chain, now_s, roots=roots)
         if isinstance(status, StatusList):
             status.at(now_s)
+            # INVARIANT: I5 — whoever stole the governor's key may date a root as they like: a
+            # pinned key that the list names signs nothing that holds.
+            if status.names_key(chain.root):
+                raise GrantError(GrantCode.REVOKED, "the root's key is revoked", link=0)
         for index, link in enumerate(chain.links):
             if status.revoked(link):
                 raise GrantError(GrantCode.REVOKED, "the grant is revoked", link=index)
