@@ -13,10 +13,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bench.calls import WorkloadError
 from bench.chains import HOUR, NOW, REQUEST, Handed, text_of
-from bridle.trust.grants import chain, issue, jws, matchers, readings
+from bridle.trust.grants import chain, issue, jws
 from bridle.trust.grants.bounds import MOST_NETWORKS, MOST_TOOLS
 from bridle.trust.grants.claims import DETAIL_TYPE, Detail, Predicate, ToolGrant
 from bridle.trust.grants.codes import GrantError
+from bridle.trust.grants.matching import matchers, readings
 from bridle.trust.grants.verify import Verifier
 from bridle.trust.status import NOTHING_REVOKED
 

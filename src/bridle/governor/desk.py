@@ -10,15 +10,14 @@ from msgspec import Struct, structs
 
 from bridle.bundle.load import load
 from bridle.governor import refusals
-from bridle.governor.delegation import key_changes, revoking
 from bridle.governor.delegation import showing as grants_shown
-from bridle.governor.delegation.snapshot import snapshot
 from bridle.governor.ground import proven
 from bridle.governor.ground.core import Core
 from bridle.governor.ground.opening import Ground
 from bridle.governor.ground.turn import Turn
 from bridle.governor.ground.watch import DiskWatch
 from bridle.governor.history import explaining
+from bridle.governor.identity import key_changes
 from bridle.governor.oversight import (
     activation,
     approvals,
@@ -31,6 +30,8 @@ from bridle.governor.oversight import (
 from bridle.governor.oversight.activation import By
 from bridle.governor.oversight.scrubbing import Scrubber
 from bridle.governor.publishing.signed_log import SignedLog
+from bridle.governor.revocation import revoking
+from bridle.governor.revocation.snapshot import snapshot
 from bridle.model import calls
 from bridle.model.calls import Caller, Listing, Opened, Reply
 from bridle.model.errors import RefusedError

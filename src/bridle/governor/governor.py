@@ -18,7 +18,7 @@ from bridle.governor import desk, refusals
 from bridle.governor.action import attempts, holds, outcomes, path, standing
 from bridle.governor.approval import answers, exceptions
 from bridle.governor.audit.opening import Left
-from bridle.governor.delegation import lapsing, offering, revoking
+from bridle.governor.delegation import lapsing, offering
 from bridle.governor.ground import clear, proven
 from bridle.governor.ground.core import Core
 from bridle.governor.ground.opening import Ground, Site, prepare
@@ -30,6 +30,7 @@ from bridle.governor.oversight.activation import By
 from bridle.governor.oversight.scrubbing import Scrubber
 from bridle.governor.publishing.keys import LogKeys
 from bridle.governor.publishing.signed_log import SignedLog, manifest_in_force
+from bridle.governor.revocation import revoking
 from bridle.model import calls
 from bridle.model.calls import Caller, Failed, Judged, Listing, Released, Reply
 from bridle.model.errors import BridleError, RefusedError, StoreError

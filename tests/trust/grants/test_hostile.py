@@ -18,9 +18,10 @@ import pytest
 
 from bridle.model.call import Proof
 from bridle.trust import NOTHING_REVOKED, context, holder
-from bridle.trust.grants import bounds, chain, jws, matchers, readings
+from bridle.trust.grants import bounds, chain, jws
 from bridle.trust.grants.claims import DETAIL_TYPE, Detail, Predicate, Range, ToolGrant
 from bridle.trust.grants.codes import GrantError
+from bridle.trust.grants.matching import matchers, readings
 from bridle.trust.grants.roots import Roots
 from bridle.trust.grants.verify import Verifier
 from bridle.trust.holder import Statement

@@ -22,7 +22,7 @@ from bridle.trust.grants.claims import (
     ToolGrant,
 )
 from bridle.trust.grants.codes import GrantCode, GrantError
-from bridle.trust.grants.matchers import LONGEST_MATCHED
+from bridle.trust.grants.matching.matchers import LONGEST_MATCHED
 from bridle.trust.grants.verify import Request
 
 

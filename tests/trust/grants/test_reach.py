@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from bridle.trust.grants import conditions as c
-from bridle.trust.grants import matchers, overlap
 from bridle.trust.grants.claims import (
     DETAIL_TYPE,
     Claims,
@@ -18,7 +17,8 @@ from bridle.trust.grants.claims import (
     Predicate,
     ToolGrant,
 )
-from bridle.trust.grants.overlap import disjoint
+from bridle.trust.grants.matching import matchers, overlap
+from bridle.trust.grants.matching.overlap import disjoint
 from bridle.trust.grants.reach import MOST_NOTES, unreachable
 from tests.trust.grants.test_predicates import PREDICATES, VALUES
 

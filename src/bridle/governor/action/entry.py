@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import structs
 
 from bridle.governor.action.standing import Standing
-from bridle.governor.delegation import executors, proofs
+from bridle.governor.identity import executors, proofs
 from bridle.model.calls import Begin, Decide, Redeem
 from bridle.model.reason import Reason
 

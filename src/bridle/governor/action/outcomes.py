@@ -8,11 +8,11 @@ from msgspec import structs
 
 from bridle.governor.action import attempts, budgets, holds, releases, rulings, use
 from bridle.governor.action.standing import NotRelaxedError, Standing, find, may_relax
-from bridle.governor.delegation import executors
 from bridle.governor.ground import clear, vault
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
 from bridle.governor.history import telling
+from bridle.governor.identity import executors
 from bridle.model.action import ActionState, AttemptState
 from bridle.model.calls import Observe
 from bridle.model.outcome import Outcome, OutcomeKind

@@ -14,13 +14,14 @@ from msgspec import Struct, structs
 from bridle.bundle.bundle import Bundle
 from bridle.engine.case import Case, MissionView, Typed
 from bridle.engine.engine import Engine
-from bridle.governor.delegation import authority, deputies, grants, lineage, proofs
+from bridle.governor.delegation import authority, deputies, grants, lineage
 from bridle.governor.delegation.deputies import Served
-from bridle.governor.delegation.halting import halted
 from bridle.governor.ground import clear
 from bridle.governor.ground.turn import Turn
 from bridle.governor.history.asking import Asking
 from bridle.governor.history.whose import Whose
+from bridle.governor.identity import proofs
+from bridle.governor.revocation.halting import halted
 from bridle.model import public_key
 from bridle.model.mission import MissionStatus, MissionTemplate, matches
 from bridle.model.reason import Reason, ReasonCode

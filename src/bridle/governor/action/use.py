@@ -16,8 +16,8 @@ from msgspec import structs
 
 from bridle.governor.action import attempts, budgets
 from bridle.governor.action.standing import Standing
-from bridle.governor.delegation import executors
 from bridle.governor.ground import clear
+from bridle.governor.identity import executors
 from bridle.model.action import AttemptState
 from bridle.model.identity import Status
 from bridle.store.rows import ActionRow, AttemptRow

@@ -11,10 +11,11 @@ from typing import Any
 from bridle.bundle.bundle import Bundle
 from bridle.governor.action import holds
 from bridle.governor.approval import exceptions
-from bridle.governor.delegation import halting, lapsing, lineage, revocations
+from bridle.governor.delegation import lapsing, lineage
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
 from bridle.governor.history import entries, whose
+from bridle.governor.revocation import halting, revocations
 from bridle.model.record import LeafKind
 from bridle.store.rows import (
     ActionRow,

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from bridle.governor.delegation import authority, grants, lineage
-from bridle.governor.delegation.halting import halted
 from bridle.governor.delegation.lineage import Party
+from bridle.governor.revocation.halting import halted
 from bridle.model.mission import MissionStatus
 from bridle.model.reason import Reason, ReasonCode
 from bridle.store.rows import GrantRow, MissionRow

@@ -14,18 +14,9 @@ from bridle.bundle.bundle import Bundle
 from bridle.engine.case import GovernanceCase, Handover, MissionView
 from bridle.governor.action import standing
 from bridle.governor.action.standing import Standing
-from bridle.governor.delegation import (
-    authority,
-    executors,
-    grants,
-    identities,
-    lineage,
-    proofs,
-    roots,
-    shares,
-    showing,
-)
+from bridle.governor.delegation import authority, grants, lineage, roots, shares, showing
 from bridle.governor.ground.records import Entry
+from bridle.governor.identity import executors, identities, proofs
 from bridle.model import public_key
 from bridle.model.calls import Accept, GrantOf, Offer, Offered, Opened
 from bridle.model.errors import NotFoundError, RefusedError

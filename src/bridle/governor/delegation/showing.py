@@ -10,8 +10,9 @@ from msgspec import Struct
 
 from bridle.governor.action import budgets
 from bridle.governor.action.budgets import Account
-from bridle.governor.delegation import grants, revocations, shares
+from bridle.governor.delegation import grants, shares
 from bridle.governor.ground.turn import Turn
+from bridle.governor.revocation import revocations
 from bridle.model.action import AttemptState
 from bridle.model.budget import Budget
 from bridle.model.calls import Delegations

@@ -17,7 +17,6 @@ from bridle.engine.engine import Engine
 from bridle.engine.temporal.atoms import Atomiser
 from bridle.governor.audit.witness import Marker
 from bridle.governor.delegation.grants import Chains, Cleared
-from bridle.governor.delegation.proofs import Proofs
 from bridle.governor.delegation.roots import GrantKeys
 from bridle.governor.ground.chance import Chance, new_id
 from bridle.governor.ground.clock import Clock
@@ -25,6 +24,7 @@ from bridle.governor.ground.records import Entry, Recorder
 from bridle.governor.ground.turn import Turn
 from bridle.governor.ground.vault import Vault
 from bridle.governor.history.shelf import NotAtHandError, Shelf
+from bridle.governor.identity.proofs import Proofs
 from bridle.ledger.mac import Mac
 from bridle.ledger.seal import Keyring
 from bridle.model.calls import Caller

@@ -1,7 +1,7 @@
 """What a connection proved, held against the keys in force: at the login and in every turn after.
 
-The proof itself is `bridle.trust.authenticator`'s, which keys count `delegation.identities`'; here
-is who may be proven where, and for how long.
+The proof itself is `bridle.trust.authenticator`'s, which keys count is said by
+`bridle.governor.identity.identities`; here is who may be proven where, and for how long.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from bridle.governor.delegation import identities
-from bridle.governor.delegation.identities import USER, WORKLOAD
+from bridle.governor.identity import identities
+from bridle.governor.identity.identities import USER, WORKLOAD
 from bridle.model.calls import Caller, Login
 from bridle.model.errors import RefusedError
 from bridle.model.identity import Status

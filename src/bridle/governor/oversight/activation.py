@@ -9,10 +9,10 @@ from msgspec import Struct, structs
 
 from bridle.bundle.bundle import Bundle
 from bridle.governor.approval import ending, quorum
-from bridle.governor.delegation import identities, key_changes
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
 from bridle.governor.history import scopes
+from bridle.governor.identity import identities, key_changes
 from bridle.governor.publishing import keys
 from bridle.model.errors import BundleError, RefusedError
 from bridle.model.identity import Status

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from bridle.governor.delegation import identities
-from bridle.governor.delegation.identities import USER
 from bridle.governor.ground.turn import Turn
+from bridle.governor.identity import identities
+from bridle.governor.identity.identities import USER
 from bridle.model.calls import Caller
 from bridle.model.errors import RefusedError
 from bridle.model.identity import Status

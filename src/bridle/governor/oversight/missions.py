@@ -8,10 +8,11 @@ from msgspec import Struct, structs
 
 from bridle.engine.case import GovernanceCase, MissionView
 from bridle.governor.approval import ending
-from bridle.governor.delegation import identities, offering
+from bridle.governor.delegation import offering
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
 from bridle.governor.history import closing
+from bridle.governor.identity import identities
 from bridle.governor.oversight import humans
 from bridle.model.calls import (
     AddPrompt,

@@ -9,11 +9,11 @@ from msgspec import Struct, structs
 from bridle.bundle.bundle import Bundle
 from bridle.governor.action import outcomes
 from bridle.governor.approval import ending
-from bridle.governor.delegation import halting
 from bridle.governor.ground import clear
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
 from bridle.governor.oversight import humans, showing
+from bridle.governor.revocation import halting
 from bridle.model.action import AttemptState
 from bridle.model.calls import Caller, IdentityVerb, Kill, Settle, Unkill
 from bridle.model.errors import NotFoundError, RefusedError, UsageError

@@ -11,9 +11,9 @@ from bridle.bundle.bundle import Bundle
 from bridle.governor.action import holds
 from bridle.governor.action.standing import Standing
 from bridle.governor.approval import exceptions, quorum
-from bridle.governor.delegation import identities as identity_keys
 from bridle.governor.delegation import offering
 from bridle.governor.ground.turn import Turn
+from bridle.governor.identity import identities as identity_keys
 from bridle.governor.oversight import missions, spending
 from bridle.governor.publishing import signed_log
 from bridle.model.action import AttemptState

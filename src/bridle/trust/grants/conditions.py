@@ -7,8 +7,8 @@ refused. What each means stands with `Predicate`.
 from __future__ import annotations
 
 from bridle.model.errors import UsageError
-from bridle.trust.grants import matchers
 from bridle.trust.grants.claims import Predicate, Range, Scalar
+from bridle.trust.grants.matching import matchers
 
 
 def eq(value: Scalar) -> Predicate:

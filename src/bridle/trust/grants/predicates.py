@@ -14,9 +14,9 @@ from functools import lru_cache
 from threading import Lock
 from typing import Any, Protocol
 
-from bridle.trust.grants import matchers
 from bridle.trust.grants.claims import DETAIL_TYPE, Claims, Detail, Predicate
 from bridle.trust.grants.codes import GrantCode, GrantError
+from bridle.trust.grants.matching import matchers
 
 MOST_PATTERNS = 8
 """Patterns (`re2`) in one link."""

@@ -11,8 +11,8 @@ from decimal import Decimal, InvalidOperation
 
 from msgspec import Struct
 
-from bridle.trust.grants import matchers, overlap
 from bridle.trust.grants.claims import Claims, Detail, Predicate, ToolGrant
+from bridle.trust.grants.matching import matchers, overlap
 from bridle.trust.grants.predicates import named, shown
 from bridle.trust.grants.wording import condition
 

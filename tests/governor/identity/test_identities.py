@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from msgspec import structs
 
-from bridle.governor.delegation import identities
+from bridle.governor.identity import identities
 from bridle.model import calls, public_key
 from bridle.model.calls import Caller, Failed, Judged, Opened
 from bridle.model.errors import RefusedError

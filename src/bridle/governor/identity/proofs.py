@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from bridle.governor.delegation.executors import within
+from bridle.governor.identity.executors import within
 from bridle.model import public_key
 from bridle.model.call import Call
 from bridle.model.reason import Reason, ReasonCode

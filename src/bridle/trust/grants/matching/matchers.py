@@ -15,8 +15,8 @@ from typing import Any, Protocol, cast
 import re2 as _re2
 from msgspec import structs
 
-from bridle.trust.grants import readings
 from bridle.trust.grants.claims import Predicate, Range, Scalar
+from bridle.trust.grants.matching import readings
 
 LONGEST_PATTERN = 1_024
 LONGEST_MATCHED = 2_048

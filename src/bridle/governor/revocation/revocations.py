@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridle.governor.delegation import lineage
-from bridle.governor.delegation.identities import GOVERNOR, WORKLOAD, declared
 from bridle.governor.delegation.lineage import Acted, Party
+from bridle.governor.identity.identities import GOVERNOR, WORKLOAD, declared
 from bridle.model import public_key
 from bridle.store.rows import GrantRow, IdentityKeyRow, MissionRow, RevokedRow
 

@@ -14,12 +14,14 @@ from msgspec import Struct, structs
 
 from bridle.governor.action.standing import find
 from bridle.governor.approval import ending
-from bridle.governor.delegation import identities, lineage, revocations
-from bridle.governor.delegation.revocations import AGENT, GRANT, KEY, KINDS, MISSION, USER
+from bridle.governor.delegation import lineage
 from bridle.governor.ground import clear
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
+from bridle.governor.identity import identities
 from bridle.governor.oversight import humans
+from bridle.governor.revocation import revocations
+from bridle.governor.revocation.revocations import AGENT, GRANT, KEY, KINDS, MISSION, USER
 from bridle.model import public_key
 from bridle.model.action import AttemptState
 from bridle.model.calls import Caller, Fenced, Revoke, RevokeGrant

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridle.governor.delegation import identities
-from bridle.governor.delegation.identities import WORKLOAD
+from bridle.governor.identity import identities
+from bridle.governor.identity.identities import WORKLOAD
 from bridle.model.reason import Reason, ReasonCode
 
 if TYPE_CHECKING:

@@ -13,10 +13,11 @@ from typing import Any
 from msgspec import Struct, structs
 
 from bridle.bundle.bundle import Bundle
-from bridle.governor.delegation import identities, roots
-from bridle.governor.delegation.identities import AGENT, GOVERNOR, KINDS, USER, Key
+from bridle.governor.delegation import roots
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
+from bridle.governor.identity import identities
+from bridle.governor.identity.identities import AGENT, GOVERNOR, KINDS, USER, Key
 from bridle.governor.oversight import humans
 from bridle.model import public_key
 from bridle.model.calls import Caller, Keys, KeyVerb

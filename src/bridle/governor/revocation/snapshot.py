@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any, cast
 
 from bridle.governor.delegation import grants, roots
-from bridle.governor.delegation.revocations import GRANT, KEY
 from bridle.governor.ground.turn import Turn
+from bridle.governor.revocation.revocations import GRANT, KEY
 from bridle.model.calls import StatusSnapshot
 from bridle.model.errors import UsageError
 from bridle.store.rows import GrantRow, RevokedRow

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from bridle.trust.grants import matchers, readings
 from bridle.trust.grants.claims import Predicate, Range, Scalar
+from bridle.trust.grants.matching import matchers, readings
 
 _TEXTS = frozenset({"prefix", "suffix", "path_under", "host", "cidr", "re2"})
 _SCHEMES = ("http://", "https://")

@@ -1,0 +1,1 @@
+"""Who somebody is: keys in force and how they change, proofs of holders, executors."""
