@@ -9,22 +9,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from msgspec import Struct
+from bridle.store.history_rows import EventRow, HistoryRow, PartitionRow, SnapshotRow
+from bridle.store.row import Row
+from bridle.store.trust_rows import GrantRow, IdentityKeyRow, IdentityRow, RevokedRow
 
-
-class Row(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
-    """Base of all rows. `INDEXED` columns can be searched by equality (and `<` where numeric).
-
-    Those that are also `FIXED` keep the value a row was first put with: `put` refuses another. The
-    ledger witnesses rows but for their `VOLATILE` fields, as if these had the values given there.
-    It does so without fields at their defaults: a new field needs one, and keeps it for good.
-    """
-
-    TABLE: ClassVar[str]
-    KEY: ClassVar[str]
-    INDEXED: ClassVar[tuple[str, ...]] = ()
-    FIXED: ClassVar[tuple[str, ...]] = ()
-    VOLATILE: ClassVar[Mapping[str, Any]] = {}
+__all__ = [
+    "ROWS",
+    "ActionRow",
+    "AttemptRow",
+    "BudgetRow",
+    "BundleRow",
+    "EventRow",
+    "ExceptionRow",
+    "GlobalRow",
+    "GrantRow",
+    "HistoryRow",
+    "HoldRow",
+    "IdentityKeyRow",
+    "IdentityRow",
+    "KillRow",
+    "LogKeyRow",
+    "MissionRow",
+    "PartitionRow",
+    "PayloadKeyRow",
+    "RevokedRow",
+    "Row",
+    "SessionRow",
+    "SnapshotRow",
+]
 
 
 class GlobalRow(Row, frozen=True, kw_only=True):
@@ -115,169 +127,6 @@ class SessionRow(Row, frozen=True, kw_only=True):
     line: str = ""
     task: str = ""
     epoch: int = 0
-
-
-class IdentityRow(Row, frozen=True, kw_only=True):
-    """Registry status of a declared identity. `id` is `<kind>:<name>`; no row means active."""
-
-    TABLE: ClassVar[str] = "identities"
-    KEY: ClassVar[str] = "id"
-    INDEXED: ClassVar[tuple[str, ...]] = ("kind",)
-    id: str
-    kind: str
-    name: str
-    status: str
-    changed: int
-    by: str = ""
-
-
-class IdentityKeyRow(Row, frozen=True, kw_only=True):
-    """A public key of an identity: of a `governor`, `user`, `agent` or `workload`.
-
-    `id` is the key's fingerprint (SHA-256, hex), `key` the key as written. It counts from `since`
-    until `until` (0: without end).
-    """
-
-    TABLE: ClassVar[str] = "identity_keys"
-    KEY: ClassVar[str] = "id"
-    INDEXED: ClassVar[tuple[str, ...]] = ("owner",)
-    id: str
-    owner: str
-    kind: str
-    name: str
-    key: str
-    since: int
-    until: int = 0
-    by: str = ""
-
-
-class GrantRow(Row, frozen=True, kw_only=True):
-    """One link of a chain of grants. `id` is its digest, `parent` that of the link before.
-
-    `sealed` holds the link itself, encrypted with the mission's payload key: its predicates may
-    quote arguments. `key` is the fingerprint of the holder's key; `state` is `offered`, `active`,
-    or `ended`. `issued`, `expires` in milliseconds. `certified` is the fingerprint of the agent's
-    key that certified the holder's (empty: the agent has none): what is done to that is done to
-    this. `executor` is the workload of the session that offered it.
-    `epoch` is the one it was put on record in: unlike `issued`, which its signer chose, it says for
-    sure what was revoked before it.
-    """
-
-    TABLE: ClassVar[str] = "grants"
-    KEY: ClassVar[str] = "id"
-    INDEXED: ClassVar[tuple[str, ...]] = ("mission", "parent", "state", "expires")
-    FIXED: ClassVar[tuple[str, ...]] = ("mission", "parent")
-    id: str
-    mission: str
-    parent: str
-    agent: str
-    key: str
-    state: str
-    depth: int
-    issued: int
-    expires: int
-    sealed: bytes
-    line: str = ""
-    task: str = ""
-    tools: list[str] = []
-    accepted: int = 0
-    certified: str = ""
-    executor: str = ""
-    epoch: int = 0
-
-
-class RevokedRow(Row, frozen=True, kw_only=True):
-    """Something that was revoked. `id` is `<kind>:<subject>`; it is never taken away again.
-
-    Of an `agent` or a `user` it ends what was granted until `time`; of a `grant`, `key` or
-    `mission`, everything. `epoch` is the one it began with.
-    """
-
-    TABLE: ClassVar[str] = "revoked"
-    KEY: ClassVar[str] = "id"
-    id: str
-    kind: str
-    subject: str
-    time: int
-    epoch: int
-    by: str
-    salt: str = ""
-
-
-class HistoryRow(Row, frozen=True, kw_only=True):
-    """A scope of history (mission, user, agent, tenant) that policies in force look back on.
-
-    From the time `since` each event is written as it happens. `complete` is from when on nothing is
-    missing: 0 where nothing ever was. Events are kept for `keeps` milliseconds at least.
-    """
-
-    TABLE: ClassVar[str] = "histories"
-    KEY: ClassVar[str] = "scope"
-    scope: str
-    since: int
-    complete: int = 0
-    keeps: int = 0
-
-
-class PartitionRow(Row, frozen=True, kw_only=True):
-    """The history of one key. `id` is `<scope>:<key>`, the key of a person or agent an HMAC.
-
-    Events `first` to `seq` are kept. `clock` is the time of the last one and never goes back.
-    `head` is the end of the hash chain over all events, `base` its value before the first one kept.
-    `complete` as in `HistoryRow`.
-    """
-
-    TABLE: ClassVar[str] = "partitions"
-    KEY: ClassVar[str] = "id"
-    INDEXED: ClassVar[tuple[str, ...]] = ("scope",)
-    FIXED: ClassVar[tuple[str, ...]] = ("scope",)
-    id: str
-    scope: str
-    seq: int = 0
-    first: int = 1
-    clock: int = 0
-    head: str = ""
-    base: str = ""
-    complete: int = 0
-
-
-class EventRow(Row, frozen=True, kw_only=True):
-    """One event of a partition. `id` is `<partition>#<number>`, the number in twelve digits.
-
-    `fields` are atoms: integers as they are, anything else as a keyed digest. `mission` is whose
-    share of the partition it takes up; `record` is the leaf that tells of it. `salt` as that of an
-    action: once the row is gone, no digest in the ledger confirms a guess of what was in it.
-    """
-
-    TABLE: ClassVar[str] = "events"
-    KEY: ClassVar[str] = "id"
-    id: str
-    time: int
-    tool: str
-    kind: str
-    fields: dict[str, int | str]
-    mission: str
-    record: int
-    namespace: str = "Action"
-    salt: str = ""
-
-
-class SnapshotRow(Row, frozen=True, kw_only=True):
-    """State of a partition after its event `seq`, where the chain was at `head`.
-
-    `program` is the digest of the conditions the state is of, `mac` keyed and over all of it.
-    `salt` as that of an event.
-    """
-
-    TABLE: ClassVar[str] = "snapshots"
-    KEY: ClassVar[str] = "partition"
-    partition: str
-    seq: int
-    head: str
-    program: str
-    state: bytes
-    mac: str
-    salt: str = ""
 
 
 class ActionRow(Row, frozen=True, kw_only=True):

@@ -1,0 +1,94 @@
+"""Rows of identities, their keys, grants and revocations. Part of `bridle.store.rows`."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from bridle.store.row import Row
+
+
+class IdentityRow(Row, frozen=True, kw_only=True):
+    """Registry status of a declared identity. `id` is `<kind>:<name>`; no row means active."""
+
+    TABLE: ClassVar[str] = "identities"
+    KEY: ClassVar[str] = "id"
+    INDEXED: ClassVar[tuple[str, ...]] = ("kind",)
+    id: str
+    kind: str
+    name: str
+    status: str
+    changed: int
+    by: str = ""
+
+
+class IdentityKeyRow(Row, frozen=True, kw_only=True):
+    """A public key of an identity: of a `governor`, `user`, `agent` or `workload`.
+
+    `id` is the key's fingerprint (SHA-256, hex), `key` the key as written. It counts from `since`
+    until `until` (0: without end).
+    """
+
+    TABLE: ClassVar[str] = "identity_keys"
+    KEY: ClassVar[str] = "id"
+    INDEXED: ClassVar[tuple[str, ...]] = ("owner",)
+    id: str
+    owner: str
+    kind: str
+    name: str
+    key: str
+    since: int
+    until: int = 0
+    by: str = ""
+
+
+class GrantRow(Row, frozen=True, kw_only=True):
+    """One link of a chain of grants. `id` is its digest, `parent` that of the link before.
+
+    `sealed` holds the link itself, encrypted with the mission's payload key: its predicates may
+    quote arguments. `key` is the fingerprint of the holder's key; `state` is `offered`, `active`,
+    or `ended`. `issued`, `expires` in milliseconds. `certified` is the fingerprint of the agent's
+    key that certified the holder's (empty: the agent has none): what is done to that is done to
+    this. `executor` is the workload of the session that offered it.
+    `epoch` is the one it was put on record in: unlike `issued`, which its signer chose, it says for
+    sure what was revoked before it.
+    """
+
+    TABLE: ClassVar[str] = "grants"
+    KEY: ClassVar[str] = "id"
+    INDEXED: ClassVar[tuple[str, ...]] = ("mission", "parent", "state", "expires")
+    FIXED: ClassVar[tuple[str, ...]] = ("mission", "parent")
+    id: str
+    mission: str
+    parent: str
+    agent: str
+    key: str
+    state: str
+    depth: int
+    issued: int
+    expires: int
+    sealed: bytes
+    line: str = ""
+    task: str = ""
+    tools: list[str] = []
+    accepted: int = 0
+    certified: str = ""
+    executor: str = ""
+    epoch: int = 0
+
+
+class RevokedRow(Row, frozen=True, kw_only=True):
+    """Something that was revoked. `id` is `<kind>:<subject>`; it is never taken away again.
+
+    Of an `agent` or a `user` it ends what was granted until `time`; of a `grant`, `key` or
+    `mission`, everything. `epoch` is the one it began with.
+    """
+
+    TABLE: ClassVar[str] = "revoked"
+    KEY: ClassVar[str] = "id"
+    id: str
+    kind: str
+    subject: str
+    time: int
+    epoch: int
+    by: str
+    salt: str = ""
