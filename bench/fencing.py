@@ -56,7 +56,8 @@ def measure(report: harness.Report, folder: Path, *, trials: int) -> None:
         report.add(name, "p99", harness.percentile(samples, 0.99), "us")
     claim = "revoke until another process is denied, less C, ms"
     figure = (p50[_DENIED] - p50[_C]) / 1_000
-    report.claims.append(harness.Claim(claim, MILLISECONDS, figure))
+    # Time of a machine, not a ratio: what else runs there moves it, so it ends no run.
+    report.claims.append(harness.Claim(claim, MILLISECONDS, figure, goal=True))
 
 
 class Asking:
