@@ -176,6 +176,8 @@ OPERATOR_CALLS = [
     calls.Keys(),
     calls.KeyVerb(verb="rotate", kind="governor"),
     calls.StatusSnapshot(),
+    calls.SecretVerb(verb="list"),
+    calls.Leases(),
 ]
 
 

@@ -7,11 +7,9 @@ needs the operator's connection. Times are milliseconds since the epoch, duratio
 
 from __future__ import annotations
 
-from typing import Any
-
 from msgspec import Struct, field
 
-from bridle.model import delegation
+from bridle.model import delegation, vending
 from bridle.model.call import AgentCall, Call, OperatorCall, Proof
 from bridle.model.delegation import (
     Accept,
@@ -27,7 +25,21 @@ from bridle.model.delegation import (
     StatusSnapshot,
 )
 from bridle.model.outcome import Outcome
-from bridle.model.verdict import Release, Verdict
+from bridle.model.replies import (
+    REPLIES,
+    Done,
+    Failed,
+    Fenced,
+    Judged,
+    Listing,
+    Offered,
+    Opened,
+    Performed,
+    Released,
+    Reply,
+    Vended,
+)
+from bridle.model.vending import Leases, SecretVerb, Vend
 
 __all__ = [
     "AGENT_CALLS",
@@ -61,6 +73,7 @@ __all__ = [
     "KeyVerb",
     "Keys",
     "Kill",
+    "Leases",
     "Listing",
     "Login",
     "MissionVerb",
@@ -71,6 +84,7 @@ __all__ = [
     "OpenSession",
     "Opened",
     "OperatorCall",
+    "Performed",
     "Proof",
     "Redact",
     "Redeem",
@@ -79,6 +93,7 @@ __all__ = [
     "Revoke",
     "RevokeGrant",
     "RotateLogKey",
+    "SecretVerb",
     "Settle",
     "StartMission",
     "Status",
@@ -86,6 +101,8 @@ __all__ = [
     "Terms",
     "ToolsOf",
     "Unkill",
+    "Vend",
+    "Vended",
 ]
 
 
@@ -112,6 +129,8 @@ class Decide(AgentCall, frozen=True, kw_only=True, tag="decide"):
     definition as the adapter sees it now (empty: it sees none). One that is not the tool's pin
     denies `tool_changed`, as does a tool without a pin; the adapter `mcp` always has to see one.
     `requester` is the grant (its digest) of the agent that this one serves: then both must allow.
+    `perform` asks the governor's side to carry the action out as well, for tools that say how
+    (`http`, `sql`): it is started with it, and answered `Performed` once it has ended.
     """
 
     tool: str
@@ -121,6 +140,7 @@ class Decide(AgentCall, frozen=True, kw_only=True, tag="decide"):
     start: bool = False
     definition: str = ""
     requester: str = ""
+    perform: bool = False
 
 
 class Begin(AgentCall, frozen=True, kw_only=True, tag="begin"):
@@ -164,12 +184,14 @@ class Redeem(AgentCall, frozen=True, kw_only=True, tag="redeem"):
     For a held result, answers the stored result's release instead. Calls with the same arguments
     share a hold: `action` says which of them is meant (empty: the one that opened it).
     `definition` as in `Decide`; an action that was decided with one is judged only with one.
+    `perform` as in `Decide`.
     """
 
     approval: str
     action: str = ""
     start: bool = False
     definition: str = ""
+    perform: bool = False
 
 
 class ToolsOf(AgentCall, frozen=True, kw_only=True, tag="tools_of"):
@@ -220,6 +242,7 @@ class OpenSession(OperatorCall, frozen=True, kw_only=True, tag="open_session"):
     executor: str = ""
     holder: str = ""
     certificate: str = ""
+    jailed: bool = False
 
 
 class CloseSession(OperatorCall, frozen=True, kw_only=True, tag="close_session"):
@@ -367,7 +390,15 @@ class Status(OperatorCall, frozen=True, kw_only=True, tag="status"):
 
 
 AGENT_CALLS = (
-    Decide | Begin | Beat | Observe | ApprovalOf | Redeem | ToolsOf | delegation.AGENT_CALLS
+    Decide
+    | Begin
+    | Beat
+    | Observe
+    | ApprovalOf
+    | Redeem
+    | ToolsOf
+    | delegation.AGENT_CALLS
+    | vending.AGENT_CALLS
 )
 OPERATOR_CALLS = (
     StartMission
@@ -390,93 +421,8 @@ OPERATOR_CALLS = (
     | Explain
     | Status
     | delegation.OPERATOR_CALLS
+    | vending.OPERATOR_CALLS
 )
-
-
-# --- answers -------------------------------------------------------------------------------------
-
-
-class Reply(Struct, frozen=True, forbid_unknown_fields=True, tag_field="re", kw_only=True):
-    """Base of all answers."""
-
-
-class Judged(Reply, frozen=True, kw_only=True, tag="verdict"):
-    """Answer to `Decide`, `Begin`, `Redeem` of an action."""
-
-    verdict: Verdict
-
-
-class Released(Reply, frozen=True, kw_only=True, tag="release"):
-    """Answer to `Observe`, and to `Redeem` of a held result."""
-
-    release: Release
-
-
-class Opened(Reply, frozen=True, kw_only=True, tag="opened"):
-    """Answer to `StartMission` (id), `OpenSession` and `Accept` (handle).
-
-    `chain` are the links of the session's grant, root first, as compact JWS; they are no secret and
-    no authority without the key. `grant` is the digest of the last.
-    """
-
-    id: str
-    tools: dict[str, dict[str, Any]] = {}
-    mission: str = ""
-    agent: str = ""
-    grant: str = ""
-    chain: tuple[str, ...] = ()
-
-
-class Offered(Reply, frozen=True, kw_only=True, tag="offered"):
-    """Answer to `Offer`. `notes` say what of the grant can have no effect, and why.
-
-    `reference` is what may travel to the receiver: mission, task and digest, and no secret.
-    """
-
-    grant: str
-    reference: str
-    notes: tuple[str, ...] = ()
-
-
-class Fenced(Reply, frozen=True, kw_only=True, tag="fenced"):
-    """Answer to `Revoke` and `RevokeGrant`: from `epoch` on nothing it covers starts any more.
-
-    `running` are the attempts that had started and not ended: only these may still take effect.
-    `stopped` are grants and sessions that it ends (of a preview: would end).
-    """
-
-    epoch: int
-    running: list[dict[str, Any]] = []
-    stopped: list[dict[str, Any]] = []
-
-
-class Done(Reply, frozen=True, kw_only=True, tag="done"):
-    """The operation happened."""
-
-    note: str = ""
-
-
-class Listing(Reply, frozen=True, kw_only=True, tag="listing"):
-    """Rows for humans and `--json`: plain dictionaries whose keys the reference page lists."""
-
-    rows: list[dict[str, Any]]
-
-
-class Failed(Reply, frozen=True, kw_only=True, tag="failed"):
-    """The operation did not happen. For an action this is never sent: a denial is a verdict.
-
-    `about` says for machines what the code needs: for `key_needed` the `user`, the fingerprint
-    (SHA-256, hex; empty where the user has none) of the newest `key`, and of all `keys` in force
-    where there are several.
-    """
-
-    code: str
-    message: str
-    hint: str = ""
-    about: dict[str, str] = {}
-
-
-REPLIES = Judged | Released | Opened | Offered | Fenced | Done | Listing | Failed
 
 
 class Caller(Struct, frozen=True, forbid_unknown_fields=True):
@@ -486,7 +432,8 @@ class Caller(Struct, frozen=True, forbid_unknown_fields=True):
     established, for the record: `embedded`, `peer:<uid>`, `key:<fingerprint>` or `offline`. `uid`
     is the peer's (-1: unknown). `user` or `workload` is whom the peer has proved to be, by the key
     whose SHA-256 (hex) is `key`; all are empty where nothing was proved. `acted` says that an
-    agent's calls came over this connection too.
+    agent's calls came over this connection too. `performing` says that the governor's own side
+    carries out what is asked for here; no connection is ever that.
     """
 
     operator: bool
@@ -496,3 +443,4 @@ class Caller(Struct, frozen=True, forbid_unknown_fields=True):
     workload: str = ""
     key: str = ""
     acted: bool = False
+    performing: bool = False

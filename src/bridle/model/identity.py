@@ -9,6 +9,9 @@ from msgspec import Struct, field
 
 from bridle.model.budget import Budget
 
+GOVERNOR = "governor"
+"""The workload that carries out what the governor's side performs itself. No other has its name."""
+
 
 class Status(StrEnum):
     """A suspended identity decides, executes and approves nothing; a retired one never again."""
@@ -64,7 +67,8 @@ class Workload(Struct, frozen=True, forbid_unknown_fields=True):
 
     `key` is the public key that proves it (`ed25519:` and base64). `may_assert_user` lets it start
     missions and add prompts as users it has authenticated itself; `reports_use` lets what it
-    reports lower what a budget has reserved.
+    reports lower what a budget has reserved. `separate` says that it runs outside the processes of
+    agents: with its key proved, it gets the credentials of what it carries out.
     """
 
     id: str
@@ -72,6 +76,7 @@ class Workload(Struct, frozen=True, forbid_unknown_fields=True):
     may_assert_user: bool = False
     key: str = ""
     reports_use: bool = False
+    separate: bool = False
 
 
 class ApproverGroup(Struct, frozen=True, forbid_unknown_fields=True):

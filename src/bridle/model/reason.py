@@ -36,6 +36,10 @@ class ReasonCode(StrEnum):
     REVOKED = "revoked"
     REQUESTER_MISSING = "requester_missing"
     REQUESTER_INVALID = "requester_invalid"
+    # What it would need to open the system
+    NOT_SEPARATED = "not_separated"
+    CREDENTIAL_DENIED = "credential_denied"
+    CREDENTIAL_UNAVAILABLE = "credential_unavailable"
     # Policy
     NO_PERMIT = "no_permit"
     FORBIDDEN = "forbidden"

@@ -18,6 +18,7 @@ class LeafKind(StrEnum):
     APPROVAL = "approval"
     DELEGATION = "delegation"
     REVOCATION = "revocation"
+    CREDENTIAL = "credential"
     IDENTITY = "identity"
     MISSION = "mission"
     POLICY = "policy"

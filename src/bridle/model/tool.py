@@ -9,6 +9,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
+from bridle.model.credential import AnyCredential
+from bridle.model.performing import Performance
+
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
@@ -31,6 +34,9 @@ class System(Struct, frozen=True, forbid_unknown_fields=True):
     """A resource that tools act on. `writes` are folders its tools write (absolute).
 
     `protocol` is how its tools are reached: `mcp`, or empty where the caller runs them itself.
+    `credential` is what opens it, and what no agent holds. `url` is where the governor's side
+    reaches it over HTTP, `hosts` what its egress tools may reach (`*.example.com`: all below);
+    `private` lets these lie in private networks or on this machine.
     """
 
     id: str
@@ -40,6 +46,10 @@ class System(Struct, frozen=True, forbid_unknown_fields=True):
     labels: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     protocol: str = ""
+    credential: AnyCredential | None = None
+    url: str = ""
+    hosts: tuple[str, ...] = ()
+    private: bool = False
     attributes: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
@@ -66,7 +76,8 @@ class Tool(Struct, frozen=True, forbid_unknown_fields=True):
     result cannot be typed. `wire` is the name a server knows it by (empty: `name`) and `pin` the
     SHA-256 (hex) of the whole definition that the server gave when a human looked at it. Of a tool
     that is reached through MCP, `output` describes the whole CallToolResult. `detect_output` names
-    the detectors for results (None: all).
+    the detectors for results (None: all). `performed` is how the governor's side carries it out
+    (None: somebody else does).
     """
 
     name: str
@@ -84,12 +95,22 @@ class Tool(Struct, frozen=True, forbid_unknown_fields=True):
     output: dict[str, Any] | None = None
     arguments: tuple[Argument, ...] = ()
     detect_output: tuple[str, ...] | None = None
+    performed: Performance | None = None
 
     @property
     def shape(self) -> str:
         """What the tool is to a human who approves, as SHA-256 (hex).
 
-        What it acts on and does, what it takes, and what its arguments mean.
+        What it acts on and does, what it takes, what its arguments mean, and how it is carried out.
         """
-        parts = [self.name, self.system, self.effect, self.pin, self.input, self.arguments]
+        parts: list[object] = [
+            self.name,
+            self.system,
+            self.effect,
+            self.pin,
+            self.input,
+            self.arguments,
+        ]
+        if self.performed is not None:
+            parts.append((type(self.performed).__name__, self.performed))
         return hashlib.sha256(_encode(parts)).hexdigest()

@@ -11,7 +11,13 @@ from typing import Any, ClassVar
 
 from bridle.store.history_rows import EventRow, HistoryRow, PartitionRow, SnapshotRow
 from bridle.store.row import Row
-from bridle.store.trust_rows import GrantRow, IdentityKeyRow, IdentityRow, RevokedRow
+from bridle.store.trust_rows import (
+    GrantRow,
+    IdentityKeyRow,
+    IdentityRow,
+    LeaseRow,
+    RevokedRow,
+)
 
 __all__ = [
     "ROWS",
@@ -28,6 +34,7 @@ __all__ = [
     "IdentityKeyRow",
     "IdentityRow",
     "KillRow",
+    "LeaseRow",
     "LogKeyRow",
     "MissionRow",
     "PartitionRow",
@@ -109,7 +116,8 @@ class SessionRow(Row, frozen=True, kw_only=True):
     `holder` is the public key of this run of the agent and `grant` the digest of the last link of
     its chain, both empty where it was opened without a key. `line` names the agents that the task
     came through, the actor last (`a>b`), where it was handed on; empty for an agent of the mission.
-    `epoch` is the one it was opened in: what was revoked since covers it.
+    `epoch` is the one it was opened in: what was revoked since covers it. `jailed` says that who
+    opened it keeps its handle and key outside the jail in which the agent's process runs.
     """
 
     TABLE: ClassVar[str] = "sessions"
@@ -127,6 +135,7 @@ class SessionRow(Row, frozen=True, kw_only=True):
     line: str = ""
     task: str = ""
     epoch: int = 0
+    jailed: bool = False
 
 
 class ActionRow(Row, frozen=True, kw_only=True):
@@ -337,6 +346,7 @@ ROWS: tuple[type[Row], ...] = (
     IdentityKeyRow,
     GrantRow,
     RevokedRow,
+    LeaseRow,
     HistoryRow,
     PartitionRow,
     EventRow,

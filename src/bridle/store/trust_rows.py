@@ -1,4 +1,4 @@
-"""Rows of identities, their keys, grants and revocations. Part of `bridle.store.rows`."""
+"""Rows of identities, their keys, grants, revocations, leases. Part of `bridle.store.rows`."""
 
 from __future__ import annotations
 
@@ -92,3 +92,36 @@ class RevokedRow(Row, frozen=True, kw_only=True):
     epoch: int
     by: str
     salt: str = ""
+
+
+class LeaseRow(Row, frozen=True, kw_only=True):
+    """A credential that was asked for: for one attempt, until `expires` (milliseconds).
+
+    `state` is `asked` (its broker is at work), `live`, `ending` (it is to be taken back where it
+    opens the system), `ended` or `failed`. `grant` is that of the session it was asked in, `epoch`
+    the one it was asked in. `sealed` is what its broker needs to take it back, encrypted with this
+    governor's key of secrets; `tries` counts how often taking it back has failed.
+    """
+
+    TABLE: ClassVar[str] = "leases"
+    KEY: ClassVar[str] = "id"
+    INDEXED: ClassVar[tuple[str, ...]] = ("mission", "attempt", "state", "expires")
+    FIXED: ClassVar[tuple[str, ...]] = ("mission", "attempt")
+    id: str
+    mission: str
+    attempt: str
+    state: str
+    expires: int
+    agent: str
+    line: str
+    grant: str
+    session: str
+    system: str
+    broker: str
+    executor: str
+    issued: int
+    epoch: int
+    sealed: bytes = b""
+    ended: int = 0
+    code: str = ""
+    tries: int = 0

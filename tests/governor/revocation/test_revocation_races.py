@@ -4,6 +4,7 @@ Asserted at the sink, which every effect writes to in the order in which effects
 """
 
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -15,13 +16,16 @@ THREADS = 4
 
 
 class Sink:
-    """The world: effects in the order in which they happened."""
+    """The world: effects in the order in which they happened, `slow` ones some time after start."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, slow: bool) -> None:
         self._lock = threading.Lock()
+        self._slow = slow
         self.effects: list[str] = []
 
     def happen(self, attempt: str) -> None:
+        if self._slow:
+            time.sleep(0.002)
         with self._lock:
             self.effects.append(attempt)
 
@@ -34,7 +38,9 @@ def race(desk: Desk, top: Run, number: int) -> tuple[int, int]:
     """One revocation against threads that act. Returns how many effects came before and after."""
     run = top.hand("scout")
     below = run.hand("clerk")
-    sink, ready, ended = Sink(), threading.Barrier(THREADS + 1), threading.Event()
+    # Every other trial's effects take time, as most do: a revocation finds some of them running.
+    sink = Sink(slow=number % 2 == 1)
+    ready, ended = threading.Barrier(THREADS + 1), threading.Event()
 
     def work(name: str, who: Run, *, gate: bool) -> None:
         ready.wait()

@@ -51,6 +51,9 @@ PASSING = frozenset(
         ReasonCode.EXECUTOR_NOT_PROVEN,
         ReasonCode.REQUESTER_MISSING,
         ReasonCode.REQUESTER_INVALID,
+        ReasonCode.NOT_SEPARATED,
+        ReasonCode.CREDENTIAL_DENIED,
+        ReasonCode.CREDENTIAL_UNAVAILABLE,
         ReasonCode.INTERNAL,
     }
 )

@@ -1,0 +1,1 @@
+"""Runs an agent process whose only way out is its governor."""
