@@ -103,14 +103,8 @@ class Tool(Struct, frozen=True, forbid_unknown_fields=True):
 
         What it acts on and does, what it takes, what its arguments mean, and how it is carried out.
         """
-        parts: list[object] = [
-            self.name,
-            self.system,
-            self.effect,
-            self.pin,
-            self.input,
-            self.arguments,
-        ]
+        parts: list[object] = [self.name, self.system, self.effect, self.pin, self.input]
+        parts.append(self.arguments)
         if self.performed is not None:
             parts.append((type(self.performed).__name__, self.performed))
         return hashlib.sha256(_encode(parts)).hexdigest()
