@@ -16,16 +16,21 @@ from bridle.model.errors import BridleError
 class BrokerError(BridleError):
     """No credential could be made, or taken back.
 
-    Codes: `secret_missing` (nobody has sealed it), `broker_unreachable`, `broker_slow`,
-    `broker_refused`, `broker_unavailable` (its driver is not installed). Messages hold no secret
-    and nothing that the other side said.
+    Codes: `secret_missing` (nobody has sealed it), `secrets_unreadable` (the file of secrets was
+    damaged, or its key), `secret_unusable` (it cannot stand where it has to), `broker_unreachable`,
+    `broker_slow`, `broker_refused`, `broker_unavailable` (its driver is not installed). Messages
+    hold no secret and nothing that the other side said.
     """
 
     code = "broker_refused"
 
 
 class Secret:
-    """The values that open a system. Not shown, not pickled, not compared; `reveal` where used."""
+    """The values that open a system. Not shown, not pickled, not compared; `reveal` where used.
+
+    Fields: `secret` is the value or token itself (of every broker but `postgres`, which has those
+    of a connection). A header is made of it by `bridle.brokers.header.header_of`.
+    """
 
     __slots__ = ("_fields",)
 
