@@ -90,3 +90,9 @@ class UsageError(BridleError):
     """The developer called Bridle in a way that cannot work."""
 
     code = "usage"
+
+
+class NotReachedError(BridleError):
+    """An effect that ends so was never reached: nothing has happened, and it is recorded so."""
+
+    code = "not_reached"

@@ -1,0 +1,102 @@
+"""Takes secrets out of what a system answers, in the forms that text commonly carries them in.
+
+It stops a system that echoes what it was sent. It is no defence against one that wants to leak:
+whoever holds a secret can spell it in more ways than anybody can look for.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import html
+import json
+import re
+from collections.abc import Iterable
+from typing import Any, TypeGuard
+from urllib.parse import quote, quote_plus
+
+MARK = "[credential]"
+
+# Shorter values stand in too much that is none of theirs.
+_SHORTEST = 4
+_SHORTEST_ENCODED = 6
+_DEEPEST = 200
+
+
+class Scrubber:
+    """Replaces the values of secrets, and their usual encodings, by `[credential]`."""
+
+    def __init__(self, values: Iterable[str]) -> None:
+        forms: set[str] = set()
+        for value in values:
+            forms |= _forms(value)
+        # The longest first: what contains another goes as a whole.
+        found = "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True))
+        self._text = re.compile(found, re.IGNORECASE) if found else None
+        self._bytes = (
+            re.compile(found.encode("utf-8", "surrogatepass"), re.IGNORECASE) if found else None
+        )
+
+    def text(self, value: str) -> str:
+        """Return the text without them."""
+        return self._text.sub(MARK, value) if self._text is not None else value
+
+    def raw(self, value: bytes) -> bytes:
+        """Return the bytes without them, as UTF-8 has them."""
+        return self._bytes.sub(MARK.encode(), value) if self._bytes is not None else value
+
+    def value(self, value: Any, depth: int = 0) -> Any:
+        """Return a JSON value without them, in keys too. What is nested too deep is left out."""
+        if isinstance(value, str):
+            return self.text(value)
+        if depth >= _DEEPEST:
+            return MARK
+        if _is_list(value):
+            return [self.value(item, depth + 1) for item in value]
+        if _is_object(value):
+            return {self.text(k): self.value(item, depth + 1) for k, item in value.items()}
+        return value
+
+
+def _is_list(value: Any) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)
+
+
+def _is_object(value: Any) -> TypeGuard[dict[str, Any]]:
+    return isinstance(value, dict)
+
+
+def _forms(value: str) -> set[str]:
+    if len(value) < _SHORTEST:
+        return set()
+    forms = {value}
+    if len(value) >= _SHORTEST_ENCODED:
+        raw = value.encode("utf-8", "surrogatepass")
+        forms |= {quote(raw, safe=""), quote(raw), quote_plus(raw), raw.hex()}
+        forms |= {html.escape(value), json.dumps(value)[1:-1]}
+        forms |= {json.dumps(value, ensure_ascii=False)[1:-1].replace("/", "\\/")}
+        forms |= _base64(raw) | _decoded(value)
+    return {form for form in forms if len(form) >= _SHORTEST}
+
+
+def _base64(raw: bytes) -> set[str]:
+    """Return what stands in base64 text for it wherever it begins: at each of three alignments."""
+    forms: set[str] = set()
+    for offset in range(3):
+        padded = b"\0" * offset + raw
+        # Characters at either end depend on their neighbours as well.
+        start = (0, 2, 3)[offset]
+        end = len(padded) * 8 // 6
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            forms.add(encode(padded).decode()[start:end])
+    return forms
+
+
+def _decoded(value: str) -> set[str]:
+    """Return what the value itself spells in base64, as `Basic` credentials do."""
+    try:
+        plain = base64.b64decode(value + "=" * (-len(value) % 4), validate=True).decode("utf-8")
+    except (binascii.Error, ValueError):
+        return set()
+    parts = {plain, *plain.split(":", 1)[1:]} if plain.isprintable() else set[str]()
+    return {part for part in parts if len(part) >= _SHORTEST_ENCODED}
