@@ -71,6 +71,11 @@ class Pulse:
         self._way: tuple[Channel, Beat] | None = (channel, Beat(session=session, attempt=attempt))
 
     @property
+    def way(self) -> tuple[Channel, Beat] | None:
+        """Where it renews what; None once it has been stopped."""
+        return self._way
+
+    @property
     def over(self) -> bool:
         """Whether it has been stopped. It does not start again."""
         return self._way is None

@@ -18,7 +18,7 @@ from typing import Any, TypeGuard, cast
 import msgspec
 
 from bridle.client.errors import Denied
-from bridle.model.errors import ProtocolError
+from bridle.model.errors import NotReachedError, ProtocolError
 from bridle.model.outcome import Outcome, OutcomeKind
 from bridle.model.reason import ReasonCode
 
@@ -50,11 +50,16 @@ def outcome_of(value: Any) -> Outcome:
 
 
 def error_of(problem: BaseException) -> Outcome:
-    """Return the outcome of an effect that raised: the exception's own code, or its class."""
+    """Return the outcome of an effect that raised: the exception's own code, or its class.
+
+    A `NotReachedError` says that nothing has happened.
+    """
     code = getattr(problem, "code", None)
     if not isinstance(code, str) or not code:
         code = type(problem).__name__
     kind = OutcomeKind.ERROR if isinstance(problem, Exception) else OutcomeKind.UNKNOWN
+    if isinstance(problem, NotReachedError):
+        kind = OutcomeKind.NOT_STARTED
     return Outcome(kind, error=_clean(code)[:_MAX_CODE], message=_text(problem)[:_MAX_MESSAGE])
 
 
