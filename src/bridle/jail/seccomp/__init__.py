@@ -1,0 +1,1 @@
+"""The filter on system calls that everything in a jail runs under."""
