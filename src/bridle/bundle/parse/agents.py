@@ -14,7 +14,7 @@ from bridle.language.plain import is_array, is_object
 from bridle.model import public_key
 from bridle.model.budget import Budget
 from bridle.model.errors import UsageError
-from bridle.model.identity import Agent, ApproverGroup, Team, User, Workload
+from bridle.model.identity import GOVERNOR, Agent, ApproverGroup, Team, User, Workload
 
 if TYPE_CHECKING:
     from bridle.bundle.parse.systems import Landscape
@@ -116,7 +116,23 @@ def _workload(name: str, table: Table) -> Workload:
         table.flag("may_assert_user"),
         key=_key(table),
         reports_use=table.flag("reports_use"),
+        separate=table.flag("separate"),
     )
+    if name == GOVERNOR:
+        # INVARIANT: I9 — what the governor's side has carried out stands under this name alone.
+        table.findings.error(
+            table.at(),
+            "reserved_workload",
+            "the workload `governor` is the governor itself, and nobody else",
+            "give the workload another name",
+        )
+    if workload.separate and not workload.key:
+        table.findings.error(
+            table.at("separate"),
+            "separate_without_key",
+            f"{name[:80]} gets credentials, which takes a proven key, and has none",
+            "add `key`: `bridle operator new-key --workload` makes one",
+        )
     table.close()
     return workload
 

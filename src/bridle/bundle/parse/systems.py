@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from bridle.bundle.definition import definition_digest
+from bridle.bundle.parse import credentials, performing, reached
 from bridle.bundle.parse.agents import attributes
 from bridle.bundle.parse.table import Findings, Table, named, refer
 from bridle.bundle.parse.toml import Document
@@ -89,6 +90,8 @@ def _domain(name: str, table: Table) -> Domain:
 
 
 def _system(name: str, table: Table, domains: dict[str, Domain]) -> System:
+    protocol = table.choice("protocol", PROTOCOLS) if table.has("protocol") else ""
+    private = table.flag("private")
     system = System(
         named(table, name, "a system"),
         domain=table.text("domain", required=True),
@@ -96,7 +99,11 @@ def _system(name: str, table: Table, domains: dict[str, Domain]) -> System:
         environment=table.text("environment"),
         labels=_labels(table),
         writes=table.texts("writes"),
-        protocol=table.choice("protocol", PROTOCOLS) if table.has("protocol") else "",
+        protocol=protocol,
+        credential=credentials.read(table, protocol),
+        url=reached.url(table, "url", private=private),
+        hosts=reached.hosts(table, private=private),
+        private=private,
         attributes=attributes(table),
     )
     if system.domain:
@@ -141,7 +148,7 @@ class _ToolReader:
         table = self.table
         wire = table.text("wire", self.name)
         listed = self._listed(wire)
-        schema = self._schema("input", listed.get("inputSchema"))
+        schema = self._schema("input", listed.get("inputSchema", performing.generated(table)))
         output = self._schema("output", listed.get("outputSchema"))
         listed_text = listed.get("description")
         description = listed_text if isinstance(listed_text, str) else ""
@@ -165,6 +172,7 @@ class _ToolReader:
             output=call_result(output) if through_mcp else output,
             arguments=self._arguments(schema),
             detect_output=self._detectors(table, "detect_output"),
+            performed=performing.read(table, known, schema, effect),
         )
         table.close()
         return tool if schema is not None else None
@@ -257,6 +265,9 @@ class _ToolReader:
             self._check_argument(argument, inner, schema)
             found.append(argument)
         table.close()
+        if self.table.has("egress") and self.table.raw("input") is None:
+            declared = {argument.path for argument in found}
+            found += [each for each in performing.MEANINGS if each.path not in declared]
         return tuple(found)
 
     def _check_argument(
