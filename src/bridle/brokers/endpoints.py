@@ -75,16 +75,16 @@ def _post(
     headers |= {"Accept-Encoding": "identity", "Content-Type": _FORM}
     if authorization:
         headers["Authorization"] = authorization
-    wire = _Wire(_opened(place, stop, private=private), stop)
+    opened = _opened(place, stop, private=private)
     connection = http.client.HTTPConnection(place.host, place.port)
     connection.auto_open = 0
-    connection.sock = cast("Any", wire)
+    connection.sock = cast("Any", _Wire(opened, stop))
     try:
         connection.request("POST", place.target, body, headers)
         with connection.getresponse() as response:
             return _read(response)
     finally:
-        wire.close()
+        opened.close()
 
 
 def _read(response: http.client.HTTPResponse) -> Answer:
@@ -130,7 +130,7 @@ class _Wire:
         return io.BufferedReader(_Reading(self._connection, self._stop))
 
     def close(self) -> None:
-        self._connection.close()
+        """Do nothing: called before the body is read. Who has opened the connection closes it."""
 
 
 class _Reading(io.RawIOBase):

@@ -12,7 +12,7 @@ import time
 from base64 import b64encode
 from contextlib import suppress
 from typing import Any
-from urllib.parse import quote_plus
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
@@ -144,7 +144,8 @@ class TokenExchangeBroker:
         if not credential.client_secret:
             return ""
         password = self._secrets.get(credential.client_secret)
-        pair = f"{quote_plus(credential.client_id)}:{quote_plus(password)}"
+        # A space is %20 and not `+`: every server reads that, whichever decoder it has.
+        pair = f"{quote(credential.client_id, safe='')}:{quote(password, safe='')}"
         return "Basic " + b64encode(pair.encode()).decode()
 
 
