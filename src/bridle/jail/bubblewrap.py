@@ -96,7 +96,7 @@ def _environment(names: dict[str, str]) -> Arguments:
 def environment(profile: Profile) -> dict[str, str]:
     """Return the whole environment of the jail's command: nothing is inherited but a language."""
     paths = ["/usr/local/bin", "/usr/bin", "/bin"]
-    if profile.python:
+    if profile.python and sys.executable:
         paths.insert(0, str(Path(sys.executable).parent))
     names = {
         "PATH": os.pathsep.join(paths),

@@ -16,7 +16,7 @@ import subprocess
 import threading
 import time
 from contextlib import ExitStack
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from msgspec import Struct
 
@@ -65,6 +65,7 @@ class Jail:
         self._streams = streams
         self._group: cgroup.Group | None = None
         self._excess = ""
+        self._killed = False
         self._ended: Ended | None = None
         self._over = threading.Lock()
         self._watcher: threading.Thread | None = None
@@ -89,6 +90,17 @@ class Jail:
         """Whether the kernel keeps the limit on memory."""
         return self._group is not None
 
+    def __enter__(self) -> Self:
+        """Return the jail itself, which ends with the block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+        self.wait()
+        for file in (self.stdin, self.stdout, self.stderr):
+            if file is not None:
+                file.close()
+
     def signal(self, number: int) -> None:
         """Send a signal to the jail's first process; nothing happens when it is gone."""
         with contextlib.suppress(ProcessLookupError):
@@ -96,6 +108,7 @@ class Jail:
 
     def kill(self) -> None:
         """End every process of the jail. Returns at once; `wait` tells when it is done."""
+        self._killed = True
         # Everything in a PID namespace dies with its first process.
         self.signal(signal.SIGKILL)
 
@@ -122,13 +135,14 @@ class Jail:
             self._group.remove()
         told = _documents(self._status)
         os.close(self._descriptor)
-        if "exit-code" not in told and code >= 0 and not self._excess:
+        if "exit-code" not in told and code >= 0 and not self._killed:
             raise JailError(
                 f"the jail could not start its command (bubblewrap ended with {code})",
                 code="jail_failed",
                 hint="is the command's program seen inside? `bridle run --explain` lists what is",
             )
-        status = told.get("exit-code", 128 - code if code < 0 else code)
+        # What was killed before it ran its command was killed all the same.
+        status = told.get("exit-code", 128 + signal.SIGKILL)
         return Ended(int(status), self._excess)
 
     def limit(self, plan: Plan, ready: int) -> None:
@@ -188,15 +202,20 @@ def _spawned(plan: Plan, streams: Streams, waiting: int) -> tuple[subprocess.Pop
             words, needed = _words(plan, ours)
             words = ("--json-status-fd", str(telling), "--block-fd", str(waiting), *words)
             given = _holding("\0".join(words).encode() + b"\0", ours)
-            process = subprocess.Popen(
+            process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603 - words of our own
                 # Arguments that anybody on the machine can see name no folder and no variable.
                 [program() or "bwrap", "--args", str(given), "--", *plan.command],
                 pass_fds=(given, telling, waiting, *needed),
                 cwd="/",
                 env={"PATH": _FOLDERS},
                 start_new_session=True,
-                **streams.given,
-                **_as_user(plan),
+                stdin=streams.given[0],
+                stdout=streams.given[1],
+                stderr=streams.given[2],
+                user=plan.user.uid if plan.user else None,
+                group=plan.user.gid if plan.user else None,
+                # The user's other groups would open files of groups like docker's.
+                extra_groups=() if plan.user else None,
             )
         except BaseException as problem:
             os.close(told)
@@ -204,12 +223,6 @@ def _spawned(plan: Plan, streams: Streams, waiting: int) -> tuple[subprocess.Pop
                 raise JailError(f"bubblewrap could not be started: {problem}") from problem
             raise
     return process, told
-
-
-def _as_user(plan: Plan) -> dict[str, Any]:
-    if plan.user is None:
-        return {}
-    return {"user": plan.user.uid, "group": plan.user.gid, "extra_groups": ()}
 
 
 def _words(plan: Plan, ours: ExitStack) -> tuple[tuple[str, ...], list[int]]:

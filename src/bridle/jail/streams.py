@@ -12,7 +12,8 @@ import os
 import stat
 import subprocess
 import threading
-from typing import IO, Any
+from pathlib import Path
+from typing import IO
 
 Stream = int | IO[bytes] | None
 """A descriptor or file, `subprocess.PIPE` or `DEVNULL`; None is our own of that number."""
@@ -23,17 +24,13 @@ _PART = 65_536
 class Streams:
     """What a jail is given as its three descriptors, and the copying that this takes.
 
-    `given` are the arguments for `subprocess.Popen`.
+    `given` are the three, as `subprocess.Popen` takes them.
     """
 
     def __init__(self, stdin: Stream, stdout: Stream, stderr: Stream) -> None:
-        self.given: dict[str, Any] = {}
         self._theirs: list[int] = []
         self._writers: list[threading.Thread] = []
-        for number, (name, stream) in enumerate(
-            (("stdin", stdin), ("stdout", stdout), ("stderr", stderr))
-        ):
-            self.given[name] = self._safe(number, stream)
+        self.given = [self._safe(0, stdin), self._safe(1, stdout), self._safe(2, stderr)]
 
     def _safe(self, number: int, stream: Stream) -> int:
         if isinstance(stream, int) and stream < 0:
@@ -75,13 +72,13 @@ def _number(stream: int | IO[bytes]) -> int:
 def _harmless(descriptor: int) -> bool:
     status = os.fstat(descriptor)
     if stat.S_ISCHR(status.st_mode):
-        return os.isatty(descriptor) or os.path.samestat(status, os.stat(os.devnull))
+        return os.isatty(descriptor) or os.path.samestat(status, Path(os.devnull).stat())
     # One that has a name could be a file's by another: only nameless pipes.
     return stat.S_ISFIFO(status.st_mode) and status.st_nlink == 1 and _nameless(descriptor)
 
 
 def _nameless(descriptor: int) -> bool:
-    return os.readlink(f"/proc/self/fd/{descriptor}").startswith("pipe:")
+    return str(Path(f"/proc/self/fd/{descriptor}").readlink()).startswith("pipe:")
 
 
 def _copy(source: int, target: int) -> None:

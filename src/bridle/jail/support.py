@@ -36,6 +36,7 @@ def require(user: Identity | None) -> None:
     _kernel(platform.release())
     _namespaces(_PROC)
     _seccomp(_PROC)
+    _children()
     _bubblewrap()
 
 
@@ -69,10 +70,7 @@ def _user(user: Identity | None) -> None:
 
 def _kernel(release: str) -> None:
     numbers = release.split("-", maxsplit=1)[0].split(".")[:2]
-    try:
-        have = tuple(int(number) for number in numbers)
-    except ValueError:
-        have = (0, 0)
+    have = tuple(int(number) for number in numbers if number.isdigit())
     if have < KERNEL:
         raise JailError(
             f"Linux {release} counts a user's processes, not a jail's",
@@ -100,6 +98,14 @@ def _seccomp(proc: Path) -> None:
         )
 
 
+def _children() -> None:
+    if not Path(f"/proc/self/task/{os.getpid()}/children").exists():
+        raise JailError(
+            "this kernel does not list a process's children: a jail's could not be counted",
+            hint="it must be built with CONFIG_PROC_CHILDREN",
+        )
+
+
 def _read(path: Path) -> str:
     try:
         return path.read_text("ascii").strip()
@@ -111,7 +117,7 @@ def _bubblewrap() -> None:
     path = program()
     if not path:
         raise JailError("bubblewrap is not installed", hint="install the package `bubblewrap`")
-    if os.stat(path).st_mode & 0o6000:
+    if Path(path).stat().st_mode & 0o6000:
         raise JailError(
             f"{path} is setuid: it would make the jail with root's rights",
             hint="take the bit away (`chmod u-s`) and let users make user namespaces",
@@ -127,7 +133,9 @@ def _bubblewrap() -> None:
 @cache
 def _known(path: str) -> frozenset[str]:
     try:
-        ran = subprocess.run([path, "--help"], capture_output=True, timeout=10, check=False)
+        ran = subprocess.run(  # noqa: S603 - words of our own
+            [path, "--help"], capture_output=True, timeout=10, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return frozenset()
     return frozenset((ran.stdout + ran.stderr).decode("utf-8", "replace").split())
@@ -173,10 +181,8 @@ def _said(errors: str) -> JailError:
 
 def lacking(output: str) -> str:
     """Return the wall that a process lacks, of what proc(5) says of it; empty when none."""
-    told = dict(
-        (name, value.split())
-        for name, _, value in (line.partition(":") for line in output.splitlines())
-    )
+    lines = (line.partition(":") for line in output.splitlines())
+    told = {name: value.split() for name, _, value in lines}
     wanted = {"Seccomp": ["2"], "NoNewPrivs": ["1"], "Uid": [str(UID)] * 4, "Gid": [str(UID)] * 4}
     wanted |= {name: ["0" * 16] for name in ("CapPrm", "CapEff", "CapBnd", "CapAmb", "CapInh")}
     for name, value in wanted.items():

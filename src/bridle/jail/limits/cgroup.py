@@ -49,6 +49,25 @@ def _beside(groups: Iterable[str], mounts: Iterable[str]) -> Path | None:
 
 def place(pid: int, limits: Limits, folder: Path | None) -> Group | None:
     """Put a process into a new group in a folder; None where any of it is not allowed."""
+    group = _made(limits, folder)
+    if group is not None:
+        try:
+            _write(group.folder, "cgroup.procs", pid)
+        except OSError:
+            group.remove()
+            return None
+    return group
+
+
+def possible(limits: Limits, folder: Path | None) -> bool:
+    """Whether a group with these limits can be made in a folder."""
+    group = _made(limits, folder)
+    if group is not None:
+        group.remove()
+    return group is not None
+
+
+def _made(limits: Limits, folder: Path | None) -> Group | None:
     if folder is None:
         return None
     group = Group(folder / f"bridle-jail-{os.getpid()}-{secrets.token_hex(4)}")
@@ -62,7 +81,6 @@ def place(pid: int, limits: Limits, folder: Path | None) -> Group | None:
         _write(group.folder, "pids.max", limits.processes)
         with contextlib.suppress(FileNotFoundError):
             _write(group.folder, "memory.swap.max", 0)
-        _write(group.folder, "cgroup.procs", pid)
     except OSError:
         group.remove()
         return None

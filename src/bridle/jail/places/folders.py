@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from msgspec import Struct
 from bridle.jail.errors import JailError
 from bridle.jail.places import system
 from bridle.jail.profile import Kept, Profile
+from bridle.store.place import INSTALLED_STATE
 
 MOST = 2_000_000
 """Entries of one folder that are looked at; one with more is refused."""
@@ -24,15 +26,16 @@ MOST = 2_000_000
 _SYSTEM = ("/usr", "/etc", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/boot",
            "/dev", "/proc", "/sys", "/run", "/var/run")  # fmt: skip
 _MACHINE = ("/dev", "/proc", "/sys", "/run", "/var/run")
-_TOP = ("/", "/home", "/root", "/tmp", "/var", "/var/tmp", "/opt", "/srv", "/mnt", "/media")
+_TOP = ("/", "/etc", "/home", "/root", "/tmp", "/var", "/var/lib", "/var/tmp", "/opt", "/srv",  # noqa: S108
+        "/mnt", "/media")  # fmt: skip
 _OF_USERS = (
     ".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker", ".netrc", ".pgpass", ".git-credentials",
-    ".config/gcloud", ".config/gh", ".config/bridle", ".local/share/keyrings", ".local/state/bridle",
-    ".password-store", ".vault-token", ".mozilla", ".pypirc", ".npmrc", ".bash_history",
+    ".config/gcloud", ".config/gh", ".config/bridle", ".local/share/keyrings",
+    ".local/state/bridle", ".password-store", ".vault-token", ".mozilla", ".pypirc", ".npmrc", ".bash_history",
 )  # fmt: skip
 _SOCKETS = ("SSH_AUTH_SOCK", "GPG_AGENT_INFO", "XDG_RUNTIME_DIR", "DOCKER_HOST", "BRIDLE_SOCKETS")
 
-_Id = tuple[int, int]
+_ESCAPED = re.compile(rb"\\([0-3][0-7]{2})")
 
 
 class Seen(Struct, frozen=True):
@@ -53,7 +56,7 @@ def opened(profile: Profile) -> tuple[Seen, tuple[Seen, ...]]:
     found: list[Seen] = []
     try:
         found.append(_work(profile, kept))
-        found.extend(_read(path, kept) for path in profile.read)
+        found.extend(_read(path, kept, found[0].path) for path in profile.read)
     except BaseException:
         for each in found:
             os.close(each.descriptor)
@@ -72,8 +75,10 @@ def _work(profile: Profile, kept: list[Kept]) -> Seen:
     return _searched(path, "work folder")
 
 
-def _read(given: Path, kept: list[Kept]) -> Seen:
+def _read(given: Path, kept: list[Kept], work: Path) -> Seen:
     path = _resolved(given, "path to read")
+    if path.is_relative_to(work):
+        raise _refusal("path to read", path, "lies in the work folder, which can be written")
     if str(path) in _TOP:
         raise _refusal("path to read", path, "holds more than one thing")
     _outside(path, "path to read", _MACHINE)
@@ -97,22 +102,21 @@ def _outside(path: Path, what: str, places: tuple[str, ...]) -> None:
 def _apart(path: Path, what: str, kept: list[Kept]) -> None:
     """Refuse a path that is, holds or lies in a kept one, by whatever name."""
     # INVARIANT: I9 — no agent reaches state, keys, policies or the program that judges it.
-    upwards = set(_upwards(path))
+    above = {_id(each) for each in (path, *path.parents)}
     for each in kept:
         place = each.path.resolve()
-        theirs = list(_upwards(place))
-        if upwards & set(theirs[:1]) or next(iter(_upwards(path)), None) in theirs:
+        own = _id(place)
+        lies = path.is_relative_to(place) or (own is not None and own in above)
+        if lies or _id(path) in {_id(each) for each in (place, *place.parents)}:
             raise _refusal(what, path, f"holds or lies in {each.what} ({place})")
 
 
-def _upwards(path: Path) -> Iterator[_Id]:
-    """Yield what a path and the folders above it are; nothing of what is not there."""
-    for each in (path, *path.parents):
-        try:
-            status = each.stat()
-        except OSError:
-            continue
-        yield status.st_dev, status.st_ino
+def _id(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _own(profile: Profile) -> list[Kept]:
@@ -130,7 +134,7 @@ def _own(profile: Profile) -> list[Kept]:
         if value.removeprefix("unix://").startswith("/")
     ]
     programs = [Kept("the program that runs this", path, True) for path in system.python()]
-    return secrets + sockets + programs
+    return [*secrets, *sockets, *programs, Kept("a governor's state", INSTALLED_STATE)]
 
 
 def _homes(profile: Profile) -> list[Path]:
@@ -148,8 +152,7 @@ def _searched(path: Path, what: str) -> Seen:
     flags = os.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW
     descriptor = os.open(path, flags)
     try:
-        if mounts := mounts_below(path, Path("/proc/self/mountinfo").read_text("utf-8", "replace")):
-            raise _refusal(what, path, f"has something mounted at {mounts[0]}")
+        _unmounted(path, what)
         _plain(path, what, os.fstat(descriptor).st_mode)
     except BaseException:
         os.close(descriptor)
@@ -157,11 +160,19 @@ def _searched(path: Path, what: str) -> Seen:
     return Seen(path, descriptor)
 
 
-def mounts_below(path: Path, mountinfo: str) -> list[str]:
+def _unmounted(path: Path, what: str) -> None:
+    mounts = mounts_below(path, Path("/proc/self/mountinfo").read_bytes())
+    if mounts:
+        raise _refusal(what, path, f"has something mounted at {mounts[0]}")
+
+
+def mounts_below(path: Path, mountinfo: bytes) -> list[Path]:
     """Return where something is mounted below a path, of what proc(5) says of mounts."""
-    places = (line.split(" ")[4] for line in mountinfo.splitlines() if line.count(" ") > 4)
-    found = (place.encode().decode("unicode_escape") for place in places)
-    return [place for place in found if Path(place) != path and Path(place).is_relative_to(path)]
+    fields = (line.split(b" ") for line in mountinfo.splitlines())
+    places = (_ESCAPED.sub(lambda found: bytes([int(found[1], 8)]), each[4])
+              for each in fields if len(each) > 4)  # fmt: skip
+    found = (Path(os.fsdecode(place)) for place in places)
+    return [place for place in found if place != path and place.is_relative_to(path)]
 
 
 def _plain(path: Path, what: str, mode: int) -> None:

@@ -60,10 +60,11 @@ def python() -> list[Path]:
         Path(msgspec.__file__).parents[1],
         Path(bridle.__file__).parent,
     ]
-    found: list[Path] = []
-    for path in dict.fromkeys(each.resolve() for each in wanted):
-        # A prefix of /usr is seen anyway, and one of / would show everything.
-        if path.is_dir() and len(path.parts) > 2 and not path.is_relative_to("/usr"):
-            found.append(path)
+    # A prefix of /usr is seen anyway, and one of / would show everything.
+    found = [
+        path
+        for path in dict.fromkeys(each.resolve() for each in wanted)
+        if path.is_dir() and len(path.parts) > 2 and not path.is_relative_to("/usr")
+    ]
     return [path for path in found if not any(path.is_relative_to(each) for each in found
             if each != path)]  # fmt: skip
