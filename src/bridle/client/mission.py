@@ -94,7 +94,8 @@ class Session:
     """A session of an agent: it opens when it is first needed, or `run` says which one it is.
 
     Each that is opened is a run of the agent with a key of its own, which this process keeps.
-    `credential` is the agent's, where it has keys: it certifies the run's.
+    `credential` is the agent's, where it has keys: it certifies the run's. `jailed` says that the
+    process it is for has no way out but its governor.
     """
 
     def __init__(  # noqa: PLR0913 - all but three by name
@@ -108,9 +109,12 @@ class Session:
         chain: Chain | None = None,
         credential: Credential | None = None,
         as_user: str = "",
+        jailed: bool = False,
     ) -> None:
         self._bridle = bridle
-        self._call = OpenSession(mission=mission, agent=agent, executor=executor, as_user=as_user)
+        self._call = OpenSession(
+            mission=mission, agent=agent, executor=executor, as_user=as_user, jailed=jailed
+        )
         self._credential = credential
         self._lock = threading.Lock()
         self._run = run

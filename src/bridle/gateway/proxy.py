@@ -13,7 +13,7 @@ from functools import partial
 
 from msgspec import Struct
 
-from bridle.gateway.access import Access
+from bridle.client.access import Access
 from bridle.gateway.calling import call as tool_call
 from bridle.gateway.calling.call import Call, State
 from bridle.gateway.calling.calls import Calls

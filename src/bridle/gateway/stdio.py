@@ -12,7 +12,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import Self
 
-from bridle.gateway.access import Access
+from bridle.client.access import Access
 from bridle.gateway.calling.call import State
 from bridle.gateway.catalogue import Catalogue
 from bridle.gateway.proxy import Proxy, Rules

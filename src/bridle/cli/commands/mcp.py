@@ -83,7 +83,8 @@ def mcp(*, bundle: Path, **options: Any) -> None:
     bundle or starts one, starts a mission and opens a session in it; what is left out is what the
     bundle's [defaults] say. With a session in BRIDLE_SESSION it needs no operator's right.
     """
-    from bridle.gateway import access, stdio
+    from bridle.client import access
+    from bridle.gateway import stdio
     from bridle.gateway.proxy import Rules
 
     command: tuple[str, ...] = click.get_current_context().meta["server"]
@@ -124,7 +125,7 @@ def _require_silence(options: dict[str, Any]) -> None:
 
 def _wanted(bundle: Path, options: dict[str, Any]) -> Any:
     """What is asked for: the options, and where they are silent the bundle's defaults."""
-    from bridle.gateway.access import Wanted, defaults_of
+    from bridle.client.access import Wanted, defaults_of
 
     file: TextIO | None = options["prompt_file"]
     defaults = defaults_of(bundle)

@@ -10,9 +10,9 @@ import threading
 import time
 from collections.abc import Callable
 
+from bridle.client.access import Access
 from bridle.client.attempt import gate
 from bridle.client.errors import Denied
-from bridle.gateway.access import Access
 from bridle.gateway.calling import answers, repeats
 from bridle.gateway.calling.call import Attempt, Call, State, outcome_of
 from bridle.gateway.calling.parked import Parked

@@ -1,4 +1,4 @@
-"""The agent's session that a proxy acts in: opened by an operator, or handed over by one."""
+"""The agent's session that a proxy or a jail acts in: opened by an operator, or handed over."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from msgspec import Struct
 from bridle.bundle.bundle import Defaults
 from bridle.bundle.parse import manifest, toml
 from bridle.bundle.parse.table import Findings
+from bridle.client.agent import Agent
 from bridle.client.bridle import Bridle
-from bridle.client.mission import Session
+from bridle.client.mission import Mission, Session
 from bridle.client.opening import connect, open_bundle
 from bridle.client.transport import runs
 from bridle.client.transport.channel import Channel, ask
@@ -23,7 +24,10 @@ from bridle.model.errors import BridleError, UsageError
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
-    """Whose session it is to be. `mission_id` names a mission that has been started already."""
+    """Whose session it is to be. `mission_id` names a mission that has been started already.
+
+    `jailed` says, for policies, that the agent's process has no way out but its governor.
+    """
 
     mission: str = ""
     mission_id: str = ""
@@ -31,17 +35,21 @@ class Wanted(Struct, frozen=True, kw_only=True):
     agent: str = ""
     executor: str = ""
     prompt: str = ""
+    jailed: bool = False
 
 
 class Access:
     """A session of an agent, and the way to its governor."""
 
-    def __init__(self, bridle: Bridle, run: Run, *, mission: str, agent: str, own: bool) -> None:
+    def __init__(
+        self, bridle: Bridle, run: Run, wanted: Wanted, *, mission: str, own: bool
+    ) -> None:
         self.session = run.handle
         # Kept for as long as it acts: the channel proves its calls.
         self._run = run
         self.mission = mission
-        self.agent = agent
+        self.agent = wanted.agent
+        self.executor = wanted.executor
         self._bridle = bridle
         self._own = own
 
@@ -49,6 +57,15 @@ class Access:
     def channel(self) -> Channel:
         """The way for the agent's calls."""
         return self._bridle.agents
+
+    def handed_over(self) -> str:
+        """Return the session as one secret text, for another process that acts in it."""
+        return self._run.text()
+
+    def acting(self) -> Agent:
+        """Return the agent that acts in this session."""
+        session = Session(self._bridle, self.mission, self.agent, run=self._run)
+        return Agent(Mission(self._bridle, self.mission), self.agent, self.executor, session)
 
     def tools(self) -> list[dict[str, Any]]:
         """The tools this session's mission can ever use. Raises `BridleError`."""
@@ -86,11 +103,14 @@ def opened(
             wanted.mission_id
             or bridle.start_mission(wanted.mission, user=wanted.user, prompt=wanted.prompt).id
         )
-        run = Session(bridle, mission, wanted.agent, executor=wanted.executor).run
+        session = Session(
+            bridle, mission, wanted.agent, executor=wanted.executor, jailed=wanted.jailed
+        )
+        run = session.run
     except BaseException:
         bridle.close()
         raise
-    return Access(bridle, run, mission=mission, agent=wanted.agent, own=True)
+    return Access(bridle, run, wanted, mission=mission, own=True)
 
 
 def attached(place: Path, handle: str, wanted: Wanted) -> Access:
@@ -103,7 +123,7 @@ def attached(place: Path, handle: str, wanted: Wanted) -> Access:
         )
     run = runs.read(handle)
     bridle = connect(place, role="agent")
-    return Access(bridle, run, mission=wanted.mission_id, agent=wanted.agent, own=False)
+    return Access(bridle, run, wanted, mission=wanted.mission_id, own=False)
 
 
 def defaults_of(bundle: Path) -> Defaults:
