@@ -74,7 +74,7 @@ class SealedFile:
 
         Raises `UsageError` for what cannot be one, `StoreError` where it cannot be written.
         """
-        _check(name, value)
+        check(name, value)
         with self._lock:
             entries = self._read()
             if name not in entries and len(entries) >= MOST:
@@ -169,6 +169,23 @@ def kept_in(folder: Path, environ: Mapping[str, str] = os.environ) -> SealedFile
     return SealedFile(folder / FILE, key)
 
 
+def check(name: str, value: str | None) -> None:
+    """Raise `UsageError` for what is no name, or (unless None) no value of a secret."""
+    if not NAME.fullmatch(name):
+        raise UsageError(
+            "this is no name of a secret",
+            hint="1 to 64 letters a-z, digits and `. _ -`, a letter or digit first",
+        )
+    if value is None:
+        return
+    size = 0
+    with suppress(UnicodeEncodeError):
+        size = len(value.encode())
+    # What it is is never said: not its length either.
+    if not 0 < size <= LONGEST or "\0" in value:
+        raise UsageError(f"a secret is 1 to {LONGEST} bytes of UTF-8 text without NUL")
+
+
 def read_plain(path: Path, most: int) -> bytes:
     """Return the bytes of a plain file, not through a link. Raises `OSError`, also if too long."""
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -196,20 +213,6 @@ def _given_key(path: Path) -> bytes:
             hint="`head -c 32 /dev/urandom` makes one; systemd-creds encrypts it",
         )
     return key
-
-
-def _check(name: str, value: str) -> None:
-    if not NAME.fullmatch(name):
-        raise UsageError(
-            "this is no name of a secret",
-            hint="1 to 64 letters a-z, digits and `. _ -`, a letter or digit first",
-        )
-    size = 0
-    with suppress(UnicodeEncodeError):
-        size = len(value.encode())
-    # What it is is never said: not its length either.
-    if not 0 < size <= LONGEST or "\0" in value:
-        raise UsageError(f"a secret is 1 to {LONGEST} bytes of UTF-8 text without NUL")
 
 
 def _bound(name: str) -> bytes:

@@ -34,6 +34,7 @@ _COMMANDS = {
     "agents": "agents",
     "operator": "operator",
     "keys": "keys",
+    "secrets": "secrets",
     "delegations": "delegations",
     "revoke": "revoke",
     "grant": "grant",

@@ -10,6 +10,7 @@ from msgspec import Struct, structs
 
 from bridle.bundle.load import load
 from bridle.governor import refusals
+from bridle.governor.credentials import secrets
 from bridle.governor.delegation import showing as grants_shown
 from bridle.governor.ground import proven
 from bridle.governor.ground.core import Core
@@ -132,6 +133,9 @@ class Desk:
         """Answer what needs nothing but a turn of its own."""
         if isinstance(call, calls.Revoke):
             return self._revoke(caller, call)
+        if isinstance(call, calls.SecretVerb):
+            write = partial(self._as, caller)
+            return Listing(rows=secrets.answer(self._office.core, write, caller, call))
         act, show = _ACTS.get(type(call)), _SHOWN.get(type(call))
         if act is not None:
             self._as(caller, partial(act, caller=caller, call=call))

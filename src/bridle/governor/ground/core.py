@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from msgspec import Struct
 
+from bridle.brokers.registry import Brokers
 from bridle.bundle.bundle import Bundle
 from bridle.bundle.load import load_files
 from bridle.engine.engine import Engine
@@ -57,7 +58,8 @@ class Setting(Struct, frozen=True):
     `leases` is false only offline, where an action without an outcome counts as started for ever.
     `operators` are the uids that the operator's socket is for, beside the governor's own. `store`
     is the store's id, by which grants name this governor, and `grant_keys` the folder of the keys
-    that sign them (None: they live in memory).
+    that sign them (None: they live in memory). `brokers` make credentials (None: nobody does, as
+    where governor and agent are one process: nothing could be kept from it there).
     """
 
     level: str
@@ -65,6 +67,7 @@ class Setting(Struct, frozen=True):
     operators: tuple[int, ...] = ()
     store: str = "memory"
     grant_keys: Path | None = None
+    brokers: Brokers | None = None
 
 
 class Lost(Struct, frozen=True):
@@ -95,6 +98,7 @@ class Core:
         self, store: Store, keys: Keys, setting: Setting, *, clock: Clock, chance: Chance
     ) -> None:
         self.store = store
+        self.brokers = setting.brokers
         self.keyring = Keyring(keys.payload)
         self.recorder = Recorder(chance)
         self.clock = clock

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from bridle.brokers import sealed_file
+from bridle.brokers.registry import Brokers
 from bridle.bundle.bundle import Bundle
 from bridle.bundle.load import load, load_files
 from bridle.governor.audit.opening import Left, assert_witnessed
@@ -182,6 +184,8 @@ def _core(place: Place, store: Store, site: Site, *, embedded: bool) -> Core:
             operators=site.operators,
             store=place.id,
             grant_keys=place.keys,
+            # INVARIANT: I9 — an embedded governor has none: it lives in the agent's process.
+            brokers=None if embedded else Brokers(sealed_file.kept_in(place.keys)),
         ),
         clock=WallClock(store.write(_latest_time)),
         chance=SystemChance(),

@@ -1,0 +1,1 @@
+"""Credentials of systems: who may use one, for which attempt, until when; sealed secrets."""
