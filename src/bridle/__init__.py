@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bridle.client.agent import Agent, current
     from bridle.client.bridle import Bridle
+    from bridle.client.credentials import LeasedCredential, acredential, credential
     from bridle.client.delegating import Invitation, Offer
-    from bridle.client.errors import Denied, Held
+    from bridle.client.errors import Denied, Held, PerformedError
     from bridle.client.govern import govern
     from bridle.client.mission import Mission
     from bridle.client.opening import connect, unlock
@@ -49,18 +50,22 @@ __all__ = [
     "Effect",
     "Held",
     "Invitation",
+    "LeasedCredential",
     "Mission",
     "Offer",
     "Outcome",
+    "PerformedError",
     "Revocation",
     "Terms",
     "Used",
     "Verdict",
     "__version__",
+    "acredential",
     "anything",
     "between",
     "cidr",
     "connect",
+    "credential",
     "current",
     "eq",
     "govern",
@@ -85,17 +90,21 @@ _FROM = {
     "Effect": ("bridle.model.verdict", "Effect"),
     "Held": ("bridle.client.errors", "Held"),
     "Invitation": ("bridle.client.delegating", "Invitation"),
+    "LeasedCredential": ("bridle.client.credentials", "LeasedCredential"),
     "Mission": ("bridle.client.mission", "Mission"),
     "Offer": ("bridle.client.delegating", "Offer"),
     "Outcome": ("bridle.model.outcome", "Outcome"),
+    "PerformedError": ("bridle.client.errors", "PerformedError"),
     "Revocation": ("bridle.client.revoking", "Revocation"),
     "Terms": ("bridle.model.calls", "Terms"),
     "Used": ("bridle.client.used", "Used"),
     "Verdict": ("bridle.model.verdict", "Verdict"),
+    "acredential": ("bridle.client.credentials", "acredential"),
     "anything": ("bridle.trust.grants.conditions", "anything"),
     "between": ("bridle.trust.grants.conditions", "between"),
     "cidr": ("bridle.trust.grants.conditions", "cidr"),
     "connect": ("bridle.client.opening", "connect"),
+    "credential": ("bridle.client.credentials", "credential"),
     "current": ("bridle.client.agent", "current"),
     "eq": ("bridle.trust.grants.conditions", "eq"),
     "govern": ("bridle.client.govern", "govern"),

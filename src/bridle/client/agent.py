@@ -19,7 +19,7 @@ from bridle.client.transport.channel import Channel, ask
 from bridle.client.used import texts
 from bridle.model.action import Action
 from bridle.model.calls import Begin, Decide, Listing, Redeem, ToolsOf
-from bridle.model.errors import UsageError
+from bridle.model.errors import BridleError, UsageError
 from bridle.model.outcome import Outcome
 from bridle.model.reason import Reason, ReasonCode
 from bridle.model.verdict import Effect, Release, Verdict
@@ -105,7 +105,7 @@ class Agent(Giver):
         tool: str,
         args: Args = None,
         *,
-        effect: Callable[..., Any],
+        effect: Callable[..., Any] | None = None,
         key: str | None = None,
         on_denied: OnDenied = "raise",
         stream: bool = False,
@@ -117,18 +117,22 @@ class Agent(Giver):
         call is a new action. Raises `Denied` or `Held` (`on_denied="return"` returns them), and
         whatever the effect raises. An iterator comes back as a list; `stream=True` yields its items
         as they come, where no rule can judge the tool's results (`UsageError` otherwise).
+
+        Without `effect` the governor's side carries the action out, for tools that say how: then
+        `PerformedError` says that it failed, and `UnreachableError` that nobody here knows.
         """
         _check(effect, on_denied, stream=stream)
-        if guard.needs_loop(effect):
+        if effect is not None and guard.needs_loop(effect):
             raise UsageError(f"the effect of {tool!r} is async", hint="use `await agent.acall(…)`")
+        wait = self._patience(tool) if effect is None else None
         asked = self._freeze(tool, args, key)
         if isinstance(asked, Denied):
             return _refuse(asked, on_denied)
-        if stream:
+        if stream and effect is not None:
             self._assert_streams(tool)
             return guard.stream(self._session.channel, self._intent(asked), effect)
         try:
-            return guard.guard(self._session.channel, self._intent(asked), effect)
+            return guard.guard(self._session.channel, self._intent(asked, wait=wait), effect)
         except (Denied, Held) as refusal:
             if refusal.action != asked.id:
                 raise  # it came from a call inside the effect
@@ -139,7 +143,7 @@ class Agent(Giver):
         tool: str,
         args: Args = None,
         *,
-        effect: Callable[..., Any],
+        effect: Callable[..., Any] | None = None,
         key: str | None = None,
         on_denied: OnDenied = "raise",
         stream: bool = False,
@@ -151,16 +155,18 @@ class Agent(Giver):
         from bridle.client.attempt import waiting
 
         _check(effect, on_denied, stream=stream)
+        if not self._session.is_open:
+            await waiting.to_the_end(self._session.open)
+        wait = await waiting.to_the_end(self._patience, tool) if effect is None else None
         asked = self._freeze(tool, args, key)
         if isinstance(asked, Denied):
             return _refuse(asked, on_denied)
-        if not self._session.is_open:
-            await waiting.to_the_end(self._session.open)
-        if stream:
+        if stream and effect is not None:
             await waiting.to_the_end(self._assert_streams, tool)
             return guard.astream(self._session.channel, self._intent(asked), effect)
         try:
-            return await guard.aguard(self._session.channel, self._intent(asked), effect)
+            intent = self._intent(asked, wait=wait)
+            return await guard.aguard(self._session.channel, intent, effect)
         except (Denied, Held) as refusal:
             if refusal.action != asked.id:
                 raise  # as in `call`
@@ -256,16 +262,18 @@ class Agent(Giver):
         return guard.HeldEffect(self._session.channel, intent, None, approval)
 
     def tool(
-        self, name: str, *, key: binding.KeyFunction | None = None
+        self, name: str, *, key: binding.KeyFunction | None = None, performed: bool = False
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Decorate a function so that calling it acts with the tool `name` as this agent.
 
         Positional and keyword arguments are bound to the function's parameters; `key`, called with
         them, names the step. Sync, async, generator and async generator functions keep their kind.
+        With `performed` the governor's side carries it out: the function only says what the tool's
+        arguments are, and its body never runs.
         """
 
         def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-            return binding.governed(function, name, lambda: self, key)
+            return binding.governed(function, name, lambda: self, key, performed=performed)
 
         return decorate
 
@@ -323,7 +331,10 @@ class Agent(Giver):
             code = ReasonCode.MALFORMED.value
             return Denied("the key is no valid Unicode", code=code, action=name)
 
-    def _intent(self, action: Action, *, start: bool = True) -> gate.Intent:
+    def _intent(
+        self, action: Action, *, start: bool = True, wait: float | None = None
+    ) -> gate.Intent:
+        """Return what to ask. With `wait`, the governor's side is to carry it out."""
         call = Decide(
             session=self._session.handle,
             tool=action.tool,
@@ -332,14 +343,41 @@ class Agent(Giver):
             adapter=action.adapter,
             start=start,
             requester=self._requester,
+            perform=wait is not None,
         )
-        return gate.Intent(call, action.id, origin=self)
+        return gate.Intent(call, action.id, origin=self, wait=wait)
+
+    def _patience(self, tool: str) -> float:
+        """Seconds to wait for what the governor's side carries out.
+
+        Raises `UsageError` for a tool that it does not carry out.
+        """
+        try:
+            row = self._known(tool)
+            if row.get("performed") is False:
+                # The bundle may have changed since.
+                row = self._known(tool, anew=True)
+        except UsageError:
+            raise
+        except BridleError:
+            # Whoever cannot be asked this cannot be asked the rest either: that is said there.
+            row = {}
+        if row.get("performed") is False:
+            raise UsageError(
+                f"the governor's side does not carry out {tool!r}",
+                hint="pass effect=…, the function that does it",
+            )
+        return guard.patience(int(row.get("timeout_ms", 0)))
+
+    def _known(self, tool: str, *, anew: bool = False) -> dict[str, Any]:
+        """Return what the governor says of a tool; empty where this agent can never use it."""
+        with self._lock:
+            if self._tools is None or anew:
+                self._tools = {row["name"]: row for row in self.tools()}
+            return self._tools.get(tool, {})
 
     def _assert_streams(self, tool: str) -> None:
-        with self._lock:
-            if self._tools is None:
-                self._tools = {row["name"]: row for row in self.tools()}
-            row = self._tools.get(tool, {})
+        row = self._known(tool)
         # INVARIANT: I2 — streamed items are out before a rule could judge them, so a tool that is
         # not known to be free of release rules is not streamed.
         if row.get("release_rules", True):
@@ -360,9 +398,11 @@ def current() -> Agent:
     return acting[-1]
 
 
-def _check(effect: Callable[..., Any], on_denied: str, *, stream: bool) -> None:
-    if not callable(effect):
+def _check(effect: Callable[..., Any] | None, on_denied: str, *, stream: bool) -> None:
+    if effect is not None and not callable(effect):
         raise UsageError("effect= must be the function that does it")
+    if stream and effect is None:
+        raise UsageError("what the governor's side carries out comes back as a whole")
     if on_denied not in ("raise", "return"):
         raise UsageError("on_denied is 'raise' or 'return'")
     if stream and on_denied == "return":

@@ -52,15 +52,18 @@ def governed(
     tool: str,
     acting: Callable[[], Agent],
     key: KeyFunction | None = None,
+    *,
+    performed: bool = False,
 ) -> Callable[..., Any]:
     """Return the twin of `function` that acts with `tool` as the agent that `acting` returns.
 
     `key` makes the action's key from the bound arguments; without it each call is a new action.
-    Raises `UsageError` for a function whose arguments have no names.
+    With `performed` the governor's side carries it out, and the function's body never runs. Raises
+    `UsageError` for a function whose arguments have no names.
     """
     binding = Binding(function)
     build = _twin(function)
-    twin = build(function, tool, acting, _asked(binding, key))
+    twin = build(None if performed else function, tool, acting, _asked(binding, key))
     return functools.update_wrapper(twin, function)
 
 
@@ -86,7 +89,7 @@ def _twin(function: Callable[..., Any]) -> Callable[..., Callable[..., Any]]:
 
 
 def _plain(
-    function: Callable[..., Any], tool: str, acting: Callable[[], Agent], asked: Asked
+    function: Callable[..., Any] | None, tool: str, acting: Callable[[], Agent], asked: Asked
 ) -> Callable[..., Any]:
     def twin(*args: Any, **kwargs: Any) -> Any:
         found, key = asked(args, kwargs)
@@ -96,7 +99,7 @@ def _plain(
 
 
 def _coroutine(
-    function: Callable[..., Any], tool: str, acting: Callable[[], Agent], asked: Asked
+    function: Callable[..., Any] | None, tool: str, acting: Callable[[], Agent], asked: Asked
 ) -> Callable[..., Any]:
     async def twin(*args: Any, **kwargs: Any) -> Any:
         found, key = asked(args, kwargs)
@@ -106,7 +109,7 @@ def _coroutine(
 
 
 def _generator(
-    function: Callable[..., Any], tool: str, acting: Callable[[], Agent], asked: Asked
+    function: Callable[..., Any] | None, tool: str, acting: Callable[[], Agent], asked: Asked
 ) -> Callable[..., Any]:
     def twin(*args: Any, **kwargs: Any) -> Iterator[Any]:
         found, key = asked(args, kwargs)
@@ -116,7 +119,7 @@ def _generator(
 
 
 def _async_generator(
-    function: Callable[..., Any], tool: str, acting: Callable[[], Agent], asked: Asked
+    function: Callable[..., Any] | None, tool: str, acting: Callable[[], Agent], asked: Asked
 ) -> Callable[..., Any]:
     async def twin(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         found, key = asked(args, kwargs)

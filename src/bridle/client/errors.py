@@ -44,6 +44,23 @@ class Denied(BridleError):  # noqa: N818 - a public name of the vocabulary; a de
         return self.message
 
 
+class PerformedError(BridleError):
+    """The governor's side carried the action out, and it failed.
+
+    `code` says how (`docs/reference/reason-codes.md`). `reached` is false where nothing has
+    happened; otherwise it may have taken effect. `action` is the action's id.
+    """
+
+    code = "perform_failed"
+
+    def __init__(
+        self, message: str, *, code: str | None = None, action: str = "", reached: bool = True
+    ) -> None:
+        super().__init__(message, code=code)
+        self.action = action
+        self.reached = reached
+
+
 class Origin(Protocol):
     """Who was held: pickles as a reference, and finds the way back from wherever it is loaded."""
 

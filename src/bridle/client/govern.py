@@ -21,23 +21,26 @@ Function = Callable[..., Any]
 
 
 @overload
-def govern(fn: Function, *, tool: str | None = None) -> Any: ...
+def govern(fn: Function, *, tool: str | None = None, performed: bool = False) -> Any: ...
 @overload
-def govern(fn: None = None, *, tool: str | None = None) -> Callable[[Function], Any]: ...
-def govern(fn: Function | None = None, *, tool: str | None = None) -> Any:
+def govern(
+    fn: None = None, *, tool: str | None = None, performed: bool = False
+) -> Callable[[Function], Any]: ...
+def govern(fn: Function | None = None, *, tool: str | None = None, performed: bool = False) -> Any:
     """Return the governed twin of `fn`: each call acts with `tool` as `bridle.current()`.
 
     `tool` is the function's own name unless given. The twin is of the same kind (sync, async,
-    generator), its `definition` is `{"name", "description", "inputSchema"}`. Raises `UsageError`
+    generator), its `definition` is `{"name", "description", "inputSchema"}`. With `performed` the
+    governor's side carries it out, and the body of `fn` never runs. Raises `UsageError`
     for a function whose arguments have no names or whose annotations have no JSON Schema; the twin
     raises it outside an agent's context.
     """
     if fn is None:
-        return functools.partial(govern, tool=tool)
+        return functools.partial(govern, tool=tool, performed=performed)
     name = tool if tool is not None else getattr(fn, "__name__", "")
     if not name:
         raise UsageError("this callable has no name", hint="say which tool it is: tool=…")
-    twin: Any = binding.governed(fn, name, agent.current)
+    twin: Any = binding.governed(fn, name, agent.current, performed=performed)
     twin.definition = definition(fn, name)
     return twin
 

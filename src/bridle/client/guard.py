@@ -28,15 +28,18 @@ _POLL_MS = 20_000
 _ASYNC_POLL_SECONDS = 0.2
 _RECONNECT_SECONDS = 0.2
 _PATIENCE_SECONDS = 60.0
+_MARGIN_SECONDS = 30.0
 _NO_ITERATOR = "stream=True needs an effect that returns an (async) iterator"
 _STREAMED = Outcome(OutcomeKind.OK, opaque=True)
 
 EffectFunction = Callable[..., Any]
 
 
-def guard(channel: Channel, intent: Intent, effect: EffectFunction) -> Any:
+def guard(channel: Channel, intent: Intent, effect: EffectFunction | None) -> Any:
     """Run `effect` with the verdict's arguments, if a verdict lets it, and return its result.
 
+    Without an effect, the governor's side is asked to carry it out (`intent.performs`), which may
+    raise `PerformedError`.
     Raises `Denied` or `Held`, whatever the effect raised (unchanged), or `UnreachableError` when
     the effect ran and its outcome could not be reported; the result is then withheld.
     """
@@ -53,7 +56,7 @@ def guard(channel: Channel, intent: Intent, effect: EffectFunction) -> Any:
     return gate.finish(admitted, result, resumable)
 
 
-async def aguard(channel: Channel, intent: Intent, effect: EffectFunction) -> Any:
+async def aguard(channel: Channel, intent: Intent, effect: EffectFunction | None) -> Any:
     """Do what `guard` does without blocking the event loop. A sync `effect` runs in a thread."""
     from bridle.client.attempt import waiting
 
@@ -177,10 +180,10 @@ class HeldEffect:
 
     def resume(self, effect: EffectFunction | None) -> Any:
         """See `Held.resume`."""
-        chosen = effect or self._effect or self._for_result()
-        if needs_loop(chosen):
+        chosen = effect or self._effect or self._without()
+        if chosen is not None and needs_loop(chosen):
             raise UsageError("the held effect is async", hint="use `await held.aresume()`")
-        return guard(self._channel, self._intent, chosen)
+        return guard(self._channel, self._asking(chosen), chosen)
 
     async def aresume(self, effect: EffectFunction | None) -> Any:
         """See `Held.aresume`."""
@@ -188,15 +191,25 @@ class HeldEffect:
 
         chosen = effect or self._effect
         if chosen is None:
-            chosen = await waiting.to_the_end(self._for_result)
-        return await aguard(self._channel, self._intent, chosen)
+            chosen = await waiting.to_the_end(self._without)
+        return await aguard(self._channel, self._asking(chosen), chosen)
 
-    def _for_result(self) -> EffectFunction:
+    def _asking(self, effect: EffectFunction | None) -> Intent:
+        """Ask the governor's side to carry it out where nothing here would run."""
+        call = self._intent.call
+        assert isinstance(call, Redeem)
+        return structs.replace(self._intent, call=structs.replace(call, perform=effect is None))
+
+    def _without(self) -> EffectFunction | None:
         """Stand in for the effect where none is needed. Raises `UsageError` where one is."""
         # INVARIANT: I4 — nothing is started that nobody here could run.
         row = approval_of(self._channel, self._intent.session, self._approval)
         if row.get("subject") == "result":
             return _no_effect
+        if row.get("performed"):
+            wait = patience(int(row.get("timeout_ms", 0)))
+            self._intent = structs.replace(self._intent, wait=wait)
+            return None
         raise UsageError(
             "this action was held in another process: its effect did not come along",
             hint="pass it: resume(effect=…)",
@@ -233,6 +246,14 @@ def approval_of(channel: Channel, session: str, approval: str, wait_ms: int = 0)
     return rows[0]
 
 
+def patience(timeout_ms: int) -> float:
+    """Seconds that the answer to what the governor's side carries out may take.
+
+    The tool's timeout, which a credential is made within, and time to say what came of it.
+    """
+    return timeout_ms / 1000 + _MARGIN_SECONDS
+
+
 def _no_effect(**arguments: Any) -> Any:
     del arguments
     raise UsageError("a held result has no effect to run")
@@ -246,7 +267,9 @@ def needs_loop(effect: EffectFunction) -> bool:
     )
 
 
-def _run(effect: EffectFunction, started: Started) -> Any:
+def _run(effect: EffectFunction | None, started: Started) -> Any:
+    if effect is None:
+        raise UsageError("nothing here could run this", hint="pass effect=…")
     # INVARIANT: I1, I3 — the one line that starts an effect: behind a `Started`, with what it says.
     return effect(**started.arguments)
 
@@ -263,11 +286,11 @@ def _finished(result: Any, started: Started) -> Any:
     return results.drained(result, started.intent.limit, started.intent.action)
 
 
-async def _arun(effect: EffectFunction, started: Started) -> Any:
+async def _arun(effect: EffectFunction | None, started: Started) -> Any:
     from bridle.client.attempt import waiting
 
     intent = started.intent
-    if needs_loop(effect):
+    if effect is not None and needs_loop(effect):
         result = _run(effect, started)
     else:
         result = await waiting.in_thread(_run_whole, effect, started)
@@ -279,7 +302,7 @@ async def _arun(effect: EffectFunction, started: Started) -> Any:
     return results.drained(result, intent.limit, intent.action)
 
 
-def _run_whole(effect: EffectFunction, started: Started) -> Any:
+def _run_whole(effect: EffectFunction | None, started: Started) -> Any:
     """Run a sync effect in its thread, with everything that an iterator still has to do."""
     try:
         result = started.unwrapped(_run(effect, started))

@@ -15,7 +15,8 @@ from msgspec import structs
 from bridle.bundle.bundle import Bundle
 from bridle.bundle.load import load
 from bridle.governor import desk, refusals
-from bridle.governor.action import attempts, holds, outcomes, path, standing
+from bridle.governor.action import attempts, carrying, holds, outcomes, path, standing
+from bridle.governor.action.carrying import Carried
 from bridle.governor.approval import answers, exceptions
 from bridle.governor.audit.opening import Left
 from bridle.governor.delegation import lapsing, offering
@@ -155,6 +156,10 @@ class Governor:
         known = latest.tools.get(tool) if latest is not None else None
         return known is None or known.effect is EffectClass.IRREVERSIBLE
 
+    def carried(self, verdict: Verdict) -> Carried:
+        """Return the tool and the system of what a verdict has started. Raises `BridleError`."""
+        return self._core.write(partial(carrying.of_start, verdict=verdict), relaxed=True)
+
     def handle(self, caller: Caller, call: calls.Call) -> Reply:
         """Answer one call of an authenticated caller."""
         if caller.operator and isinstance(call, calls.AgentCall | calls.Accept):
@@ -205,6 +210,8 @@ class Governor:
             if self._log is not None:
                 self._log.end()
         finally:
+            if self._core.brokers is not None:
+                self._core.brokers.close()
             self._core.store.close()
 
     # --- agents ---------------------------------------------------------------------------------

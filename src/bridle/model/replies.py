@@ -22,11 +22,16 @@ class Judged(Reply, frozen=True, kw_only=True, tag="verdict"):
 class Performed(Reply, frozen=True, kw_only=True, tag="performed"):
     """Answer to a `Decide` or `Redeem` with `perform` that was carried out by the governor's side.
 
-    `verdict` let it start, `release` says what came of it: its result, or that it failed.
+    `verdict` let it start, `release` says what may be told of it, and holds the output wherever
+    there is one to tell. `error` is the code of a failure (empty: none), `message` its text, and
+    `reached` false where nothing has happened.
     """
 
     verdict: Verdict
     release: Release
+    error: str = ""
+    message: str = ""
+    reached: bool = True
 
 
 class Vended(Reply, frozen=True, kw_only=True, tag="vended"):

@@ -8,7 +8,7 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from bridle.client.transport import wire
 from bridle.client.transport.embedded import TICK_SECONDS, Handler
@@ -18,11 +18,14 @@ from bridle.model.calls import Caller, Failed
 from bridle.model.errors import ProtocolError
 from bridle.server.connection import Connection
 from bridle.server.listening import Door, Listener, listen, remove
+from bridle.server.performing import Performances
 
 _log = logging.getLogger("bridle.server")
 
 # Seconds that calls under way have to finish once the server stops.
 _GRACE = 10.0
+# Seconds that those have to record their end that were stopped then.
+_LAST_WORDS = 2.0
 # Seconds to leave new connections waiting when the process has no file or thread left for them.
 _BREATHER = 0.1
 
@@ -49,6 +52,7 @@ class Server:
         self._welcome = wire.Welcome(
             bridle=wire.VERSION, store=store, governor=version, instance=handler.instance
         )
+        self._performances = Performances(handler)
         self._idle_exit = idle_exit
         self._patience = patience
         self._lock = threading.Lock()
@@ -150,6 +154,7 @@ class Server:
             self._welcome,
             patience=self._patience,
             path=door.path,
+            performances=self._performances,
         )
         thread = threading.Thread(
             target=self._serve, args=(served, door), name=f"bridle-{door.name}", daemon=True
@@ -183,11 +188,18 @@ class Server:
             running = dict(self._running)
         for served in running:
             served.stop()
-        deadline = time.monotonic() + _GRACE
-        for thread in (*running.values(), ticker):
-            thread.join(max(0.0, deadline - time.monotonic()))
+        _join((*running.values(), ticker), _GRACE)
+        # What takes longer is given up, and recorded so.
+        self._performances.end()
+        _join(running.values(), _LAST_WORDS)
         self._wake_in.close()
         self._wake_out.close()
+
+
+def _join(threads: Iterable[threading.Thread], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
 
 
 def _turn_away(connection: socket.socket, refusal: Failed) -> None:

@@ -40,6 +40,7 @@ from bridle.model.calls import (
 )
 from bridle.model.errors import ProtocolError
 from bridle.model.outcome import Outcome, OutcomeKind
+from bridle.server.performing import Performances
 from bridle.trust.proof import NONCE_BYTES, Challenge
 
 _log = logging.getLogger("bridle.server")
@@ -61,7 +62,7 @@ class Connection:
     """Serves one peer: `serve` blocks until it is over, `stop` ends it between two calls.
 
     `patience` is the seconds a peer has to say hello, to finish a frame, to take an answer,
-    `path` the socket's, which a login is bound to.
+    `path` the socket's, which a login is bound to. `performances` carries out what agents ask for.
     """
 
     def __init__(  # noqa: PLR0913 - settings by name
@@ -73,8 +74,10 @@ class Connection:
         *,
         patience: float = wire.FRAME_SECONDS,
         path: Path | None = None,
+        performances: Performances | None = None,
     ) -> None:
         self._frames = Frames(connection)
+        self._performances = performances or Performances(handler)
         self._caller = caller
         self._handler = handler
         self._welcome = structs.replace(welcome, nonce=os.urandom(NONCE_BYTES).hex())
@@ -186,6 +189,8 @@ class Connection:
         try:
             if isinstance(call, ApprovalOf):
                 return self._poll(call)
+            if isinstance(call, Decide | Redeem) and call.perform:
+                return self._performances.answer(self._caller, call)
             return self._handler.handle(self._caller, call)
         except Exception:
             # INVARIANT: I2 — an answer that fails is a refusal.

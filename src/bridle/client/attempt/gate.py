@@ -14,10 +14,20 @@ from msgspec import Struct
 
 from bridle.client.attempt import arguments, results
 from bridle.client.attempt.beats import Pulse
-from bridle.client.errors import Denied, Held, Origin, Resumption
-from bridle.client.transport.channel import Channel
+from bridle.client.errors import Denied, Held, Origin, PerformedError, Resumption
+from bridle.client.transport.channel import SILENT, Channel
 from bridle.client.used import Used, texts
-from bridle.model.calls import Begin, Decide, Failed, Judged, Observe, Redeem, Released, Reply
+from bridle.model.calls import (
+    Begin,
+    Decide,
+    Failed,
+    Judged,
+    Observe,
+    Performed,
+    Redeem,
+    Released,
+    Reply,
+)
 from bridle.model.errors import BridleError, ProtocolError, UnreachableError
 from bridle.model.outcome import Outcome, OutcomeKind
 from bridle.model.reason import ReasonCode
@@ -34,6 +44,8 @@ _HINTS = {
     ReasonCode.REVOKED.value: "revoking is final: a human, or whoever handed it on, grants anew",
     ReasonCode.REQUESTER_MISSING.value: "say whom it serves: `agent.serving(reference)`",
 }
+_NOBODY_KNOWS = "no answer came: nobody here can say whether it was carried out"
+_SAME_KEY = "call it again with the same key: what has ended is answered, and not done again"
 _RAN = "the effect ran; until this outcome arrives the governor counts it as `unknown`"
 
 
@@ -45,13 +57,19 @@ class Intent(Struct, frozen=True):
     """What is to be asked, and what the answer must fit.
 
     `action` is the id the answer must name, `limit` the bytes an iterator's items may have.
-    `origin` is who asks.
+    `origin` is who asks. `wait` is the seconds that the answer may take (None: as ever).
     """
 
     call: Decide | Begin | Redeem
     action: str
     limit: int = results.RESULT_BYTES
     origin: Origin | None = None
+    wait: float | None = None
+
+    @property
+    def performs(self) -> bool:
+        """Whether the governor's side is asked to carry it out."""
+        return not isinstance(self.call, Begin) and self.call.perform
 
     @property
     def session(self) -> str:
@@ -117,6 +135,8 @@ def admit(channel: Channel, intent: Intent, resumable: Resumable) -> Started | S
         if reply.release.action != intent.action and reply.release.effect is not Effect.DENY:
             raise _unusable(intent, "the governor's release is about another action")
         return Stored(released(reply.release, resumable))
+    if isinstance(reply, Performed) and intent.performs:
+        return Stored(performed(reply, intent, resumable))
     verdict = _verdict(reply, intent)
     if not verdict.effect.runs:
         raise refusal(verdict, resumable)
@@ -140,8 +160,13 @@ def judge(channel: Channel, intent: Intent) -> Verdict:
 
 def _answer(channel: Channel, intent: Intent) -> Reply:
     try:
-        reply = channel.send(intent.call)
+        if intent.wait is None:
+            reply = channel.send(intent.call)
+        else:
+            reply = channel.send(intent.call, timeout=intent.wait)
     except Exception as problem:
+        if intent.performs and getattr(problem, "code", "") == SILENT:
+            raise UnreachableError(_NOBODY_KNOWS, code=SILENT, hint=_SAME_KEY) from problem
         raise _not_asked(intent, problem) from problem
     if isinstance(reply, Failed):
         raise Denied(reply.message, code=reply.code, hint=reply.hint, action=intent.action)
@@ -161,7 +186,9 @@ def _verdict(reply: Reply, intent: Intent) -> Verdict:
 
 
 def executable(verdict: Verdict, intent: Intent) -> dict[str, Any]:
-    """Return the arguments that the verdict lets execute. Raises `Denied`."""
+    """Return the arguments that the verdict lets execute, here. Raises `Denied`."""
+    if intent.performs:
+        raise _unusable(intent, "the governor's side started it and did not carry it out")
     # INVARIANT: I3 — what executes is read from the verdict, never from the caller's objects.
     try:
         return arguments.from_text(verdict.args)
@@ -258,6 +285,23 @@ def finish(started: Started, result: Any, resumable: Resumable) -> Any:
     # INVARIANT: I3 — a result that a rule has judged is passed on as it was judged.
     if release.effect is Effect.ALLOW and not release.output:
         return result
+    return released(release, resumable)
+
+
+def performed(reply: Performed, intent: Intent, resumable: Resumable) -> Any:
+    """Return the result of what the governor's side carried out.
+
+    Raises `Denied` or `Held` where it may not pass, `PerformedError` where there is none.
+    """
+    action, release = intent.action, reply.release
+    if reply.verdict.action != action:
+        raise _unusable(intent, "the governor carried out another action")
+    if not release.effect.runs:
+        raise refusal(msgspec.structs.replace(release, action=action), resumable)
+    if reply.error:
+        raise PerformedError(reply.message, code=reply.error, action=action, reached=reply.reached)
+    if release.action != action:
+        raise _unusable(intent, "the governor's release is about another action")
     return released(release, resumable)
 
 

@@ -31,6 +31,10 @@ _BY_CODE: dict[str, type[BridleError]] = {
 }
 
 
+SILENT = "governor_silent"
+"""The code of an `UnreachableError` where what was asked to be carried out may have been."""
+
+
 class Channel(Protocol):
     """A way to one governor, usable from any thread."""
 

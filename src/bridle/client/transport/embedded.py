@@ -13,6 +13,8 @@ from bridle.model.errors import BridleError, UnreachableError, UsageError
 from bridle.trust.proof import NONCE_BYTES, Challenge
 
 if TYPE_CHECKING:
+    from bridle.governor.action.carrying import Carried
+    from bridle.model.verdict import Verdict
     from bridle.trust.credential import Credential
 
 # Seconds between two rounds of housekeeping. `bridle serve` keeps the same pace.
@@ -38,6 +40,10 @@ class Handler(Protocol):
 
     def handle(self, caller: Caller, call: Call) -> Reply:
         """Answer one call. Never raises for a call."""
+        ...
+
+    def carried(self, verdict: Verdict) -> Carried:
+        """Return the tool and the system of what a verdict has started. Raises `BridleError`."""
         ...
 
     def login(self, caller: Caller, call: Login, challenge: Challenge) -> Caller | Failed:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridle.client.transport import runs, wire
-from bridle.client.transport.channel import error_of
+from bridle.client.transport.channel import SILENT, error_of
 from bridle.client.transport.frames import Frames
 from bridle.client.transport.peer import folder_of, peer_of, short_path
 from bridle.model.calls import (
@@ -136,9 +136,10 @@ class UnixChannel:
             try:
                 return self._exchange(call, deadline)
             except _LostError as lost:
-                final = tries > 1 or (lost.sent and not isinstance(call, _REPEATABLE))
+                final = tries > 1 or (lost.sent and not _repeatable(call))
                 if final and not in_time:
-                    raise self._unreachable("the connection broke before the answer came") from lost
+                    why = "the connection broke before the answer came"
+                    raise self._unreachable(why, _silence(call, sent=lost.sent)) from lost
             except UnreachableError:
                 if not in_time:
                     raise
@@ -168,7 +169,8 @@ class UnixChannel:
             reply = _received(connection, deadline)
         except TimeoutError as late:
             self._drop(connection)
-            raise self._unreachable("the governor did not answer in time") from late
+            why = "the governor did not answer in time"
+            raise self._unreachable(why, _silence(call, sent=sent)) from late
         except (OSError, ProtocolError) as broken:
             self._drop(connection)
             if not _hung_up(broken):
@@ -292,8 +294,9 @@ class UnixChannel:
         kind = ProtocolError if failed.code.startswith("protocol") else UnreachableError
         return kind(failed.message, code=failed.code, hint=failed.hint)
 
-    def _unreachable(self, why: str) -> UnreachableError:
-        return UnreachableError(f"no governor answers at {self.path}: {why}", hint=_START)
+    def _unreachable(self, why: str, code: str | None = None) -> UnreachableError:
+        message = f"no governor answers at {self.path}: {why}"
+        return UnreachableError(message, code=code, hint=_START)
 
     def forget(self) -> None:
         """After a fork: the parent's connections are the parent's."""
@@ -301,6 +304,19 @@ class UnixChannel:
         for connection in self._open:
             connection.close()
         self._open, self._idle = set(), []
+
+
+def _performs(call: Call) -> bool:
+    return isinstance(call, Decide | Redeem) and call.perform
+
+
+def _repeatable(call: Call) -> bool:
+    # What is carried out over there goes on: only whoever asked can say whether to ask again.
+    return isinstance(call, _REPEATABLE) and not _performs(call)
+
+
+def _silence(call: Call, *, sent: bool) -> str | None:
+    return SILENT if sent and _performs(call) else None
 
 
 def _hung_up(problem: BaseException) -> bool:

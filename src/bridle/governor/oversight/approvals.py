@@ -62,6 +62,7 @@ def status(turn: Turn, call: ApprovalOf) -> dict[str, Any]:
     if isinstance(found, Reason):
         raise NotFoundError("no such approval for this session", code=found.code)
     row = found[1]
+    tool = turn.bundle.tools.get(row.tool)
     return {
         "id": row.id,
         "status": showing.status_of(turn, row),
@@ -69,6 +70,8 @@ def status(turn: Turn, call: ApprovalOf) -> dict[str, Any]:
         "subject": row.subject,
         "action": row.action,
         "tool": row.tool,
+        "performed": tool is not None and tool.performed is not None,
+        "timeout_ms": tool.timeout_ms if tool is not None else 0,
     }
 
 

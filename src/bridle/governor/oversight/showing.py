@@ -229,6 +229,8 @@ def tools(at: Standing) -> list[dict[str, Any]]:
             "pin": tool.pin,
             "input": tool.input,
             "release_rules": at.engine.has_release_rules(tool.name),
+            "performed": tool.performed is not None,
+            "timeout_ms": tool.timeout_ms,
         }
         for tool in offering.within_reach(at)
     ]
