@@ -74,6 +74,10 @@ class Made(Struct, frozen=True, kw_only=True):
     handle: bytes
     expires: int
 
+    def __repr__(self) -> str:
+        # The handle may be the credential itself.
+        return f"Made(expires={self.expires})"
+
 
 class Broker(Protocol):
     """Makes credentials of one kind. Safe for use by many threads."""

@@ -51,7 +51,7 @@ class SealedFile:
     """
 
     def __init__(self, path: Path, key: bytes | Callable[[], bytes]) -> None:
-        self._path = path
+        self.path = path
         self._key = key
         self._lock = threading.Lock()
         self._sealer: Sealer | None = None
@@ -131,7 +131,7 @@ class SealedFile:
 
     def _bytes(self) -> bytes | None:
         try:
-            return read_plain(self._path, _MOST_BYTES)
+            return read_plain(self.path, _MOST_BYTES)
         except FileNotFoundError:
             return None
         except OSError as problem:
@@ -140,9 +140,9 @@ class SealedFile:
     def _write(self, entries: _Entries) -> None:
         body = _encode(entries)
         try:
-            folders.replace(self._path, _MAGIC + self._mac(body) + body)
+            folders.replace(self.path, _MAGIC + self._mac(body) + body)
         except OSError as problem:
-            raise of_system(problem, self._path) from None
+            raise of_system(problem, self.path) from None
 
     def _mac(self, body: bytes) -> bytes:
         try:
