@@ -21,7 +21,7 @@ from bridle.client.transport.runs import Run
 from bridle.client.transport.unix import UnixChannel
 from bridle.model import calls
 from bridle.model.errors import ProtocolError, UnreachableError
-from bridle.model.verdict import Effect, Verdict
+from bridle.model.verdict import Effect, Release, Verdict
 from client.raw import WELCOME, Peer, frame, listening
 from client.scripted import AGENT, MISSION, Scripted, Sink, act, served, until
 
@@ -56,7 +56,7 @@ def test_the_answer_these_tests_withhold_would_run_the_effect(tmp_path: Path, si
         peer.greet(connection)
         request = peer.asked(connection)
         connection.sendall(frame(allowing(request)))
-        release = calls.Release(
+        release = Release(
             action=act(wire.decode_call(request, operator=False)), effect=Effect.ALLOW
         )
         peer.asked(connection)
@@ -156,7 +156,7 @@ def test_an_outcome_is_told_again_to_the_governor_after_the_one_killed_within_it
             connection.sendall(frame(allowing(peer.asked(connection))))
         peer.asked(connection)
         action = act(wire.decode_call(peer.requests[0], operator=False))
-        release = calls.Release(action=action, effect=Effect.ALLOW)
+        release = Release(action=action, effect=Effect.ALLOW)
         answer = frame(wire.encode(calls.Released(release=release)))
         connection.sendall(answer[:cut] if peer.connections == 1 else answer)
 

@@ -13,7 +13,7 @@ from bridle.model import calls
 from bridle.model.errors import UnreachableError, UsageError
 from bridle.model.outcome import Outcome, OutcomeKind
 from bridle.model.reason import ReasonCode
-from bridle.model.verdict import Effect, Receipt
+from bridle.model.verdict import Effect, Receipt, Release
 from client.scripted import Scripted, Sink, act, refusal
 
 
@@ -137,7 +137,7 @@ def test_an_allow_that_started_nothing_runs_nothing(
         calls.Done(),
         calls.Opened(id="x"),
         calls.Listing(rows=[]),
-        calls.Released(release=calls.Release(action="a", effect=Effect.ALLOW)),
+        calls.Released(release=Release(action="a", effect=Effect.ALLOW)),
         calls.Failed(code="store_unavailable", message="disk full"),
     ],
     ids=lambda reply: type(reply).__name__,
@@ -292,8 +292,8 @@ def test_a_rewritten_result_that_is_no_json_is_denied(
     [
         calls.Done(),
         calls.Failed(code="store_unavailable", message="disk full"),
-        calls.Released(release=calls.Release(action="act_other", effect=Effect.ALLOW)),
-        calls.Released(release=calls.Release(action="act_other", effect=Effect.MODIFY, output="1")),
+        calls.Released(release=Release(action="act_other", effect=Effect.ALLOW)),
+        calls.Released(release=Release(action="act_other", effect=Effect.MODIFY, output="1")),
     ],
     ids=["wrong type", "failed", "another action", "another action rewritten"],
 )
