@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from bridle.client.agent import Agent, current
     from bridle.client.bridle import Bridle
     from bridle.client.credentials import LeasedCredential, acredential, credential
-    from bridle.client.credentials import LeasedCredential, acredential, credential
     from bridle.client.delegating import Invitation, Offer
     from bridle.client.errors import Denied, Held, PerformedError
     from bridle.client.govern import govern
@@ -92,7 +91,6 @@ _FROM = {
     "Held": ("bridle.client.errors", "Held"),
     "Invitation": ("bridle.client.delegating", "Invitation"),
     "LeasedCredential": ("bridle.client.credentials", "LeasedCredential"),
-    "LeasedCredential": ("bridle.client.credentials", "LeasedCredential"),
     "Mission": ("bridle.client.mission", "Mission"),
     "Offer": ("bridle.client.delegating", "Offer"),
     "Outcome": ("bridle.model.outcome", "Outcome"),
@@ -102,12 +100,10 @@ _FROM = {
     "Used": ("bridle.client.used", "Used"),
     "Verdict": ("bridle.model.verdict", "Verdict"),
     "acredential": ("bridle.client.credentials", "acredential"),
-    "acredential": ("bridle.client.credentials", "acredential"),
     "anything": ("bridle.trust.grants.conditions", "anything"),
     "between": ("bridle.trust.grants.conditions", "between"),
     "cidr": ("bridle.trust.grants.conditions", "cidr"),
     "connect": ("bridle.client.opening", "connect"),
-    "credential": ("bridle.client.credentials", "credential"),
     "credential": ("bridle.client.credentials", "credential"),
     "current": ("bridle.client.agent", "current"),
     "eq": ("bridle.trust.grants.conditions", "eq"),
