@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bridle.client.delegating import Invitation, Offer
     from bridle.client.errors import Denied, Held, PerformedError
     from bridle.client.govern import govern
+    from bridle.client.inside import attach
     from bridle.client.mission import Mission
     from bridle.client.opening import connect, unlock
     from bridle.client.opening import open_bundle as open  # noqa: A004 - bridle.open, never bare
@@ -62,6 +63,7 @@ __all__ = [
     "__version__",
     "acredential",
     "anything",
+    "attach",
     "between",
     "cidr",
     "connect",
@@ -101,6 +103,7 @@ _FROM = {
     "Verdict": ("bridle.model.verdict", "Verdict"),
     "acredential": ("bridle.client.credentials", "acredential"),
     "anything": ("bridle.trust.grants.conditions", "anything"),
+    "attach": ("bridle.client.inside", "attach"),
     "between": ("bridle.trust.grants.conditions", "between"),
     "cidr": ("bridle.trust.grants.conditions", "cidr"),
     "connect": ("bridle.client.opening", "connect"),

@@ -11,27 +11,14 @@ from typing import Any, TextIO
 import click
 
 from bridle.cli import choice, terminal
-from bridle.cli.root import ENVIRONMENT, Command
+from bridle.cli.leading import Leading
+from bridle.cli.root import ENVIRONMENT
 from bridle.cli.unlocking import with_key
 
 _SESSION = "BRIDLE_SESSION"
 # What a session that was handed over has been opened with.
 _OPERATORS = ("mission", "user", "executor", "prompt", "prompt_file")
 _GROUPS = "resources,prompts,completions,sampling,elicitation,roots,other"
-
-
-class _Before(Command):
-    """A command in front of another one, which begins after `--`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Take what stands after `--` as it is."""
-        cut = args.index("--") if "--" in args else len(args)
-        ctx.meta["server"] = tuple(args[cut + 1 :])
-        return super().parse_args(ctx, args[:cut])
-
-    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
-        """Show the server's command in the usage line."""
-        return [*super().collect_usage_pieces(ctx), "-- SERVER..."]
 
 
 def _groups(ctx: click.Context, param: click.Parameter, value: str) -> frozenset[str]:
@@ -42,7 +29,7 @@ def _groups(ctx: click.Context, param: click.Parameter, value: str) -> frozenset
     return found
 
 
-@click.command(cls=_Before)
+@click.command(cls=Leading, follows="SERVER")
 @choice.governor
 @click.option("--mission", metavar="TEMPLATE", help="Start a mission from this template.")
 @click.option(
@@ -87,7 +74,7 @@ def mcp(*, bundle: Path, **options: Any) -> None:
     from bridle.gateway import stdio
     from bridle.gateway.proxy import Rules
 
-    command: tuple[str, ...] = click.get_current_context().meta["server"]
+    command: tuple[str, ...] = click.get_current_context().meta["command"]
     if not command:
         raise click.UsageError("No server: give its command after --.")
     rules = Rules(passes=options["passes"], everything=options["all_tools"], wait=options["wait"])

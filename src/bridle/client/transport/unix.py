@@ -74,7 +74,8 @@ class UnixChannel:
     """Connections to one of the governor's sockets.
 
     `role` is `agent` or `operator`, `timeout` the seconds one call may take from first to last.
-    `credential` is proved on every connection that is made.
+    `credential` is proved on every connection that is made. `service` is what is asked for at a
+    jail's socket, which whoever made the jail has put there.
     """
 
     def __init__(
@@ -84,8 +85,10 @@ class UnixChannel:
         role: str,
         timeout: float = 10.0,
         credential: Credential | None = None,
+        service: str = "",
     ) -> None:
         self.path = path
+        self._service = service
         self._credential = credential
         self.role = role
         self.timeout = timeout
@@ -218,7 +221,11 @@ class UnixChannel:
             self._open.add(connection)
         try:
             self._reach(plain, deadline)
-            self._check_owner(plain)
+            if self._service:
+                # In a jail the owner outside has no name.
+                plain.sendall(f"{self._service}\n".encode())
+            else:
+                self._check_owner(plain)
             welcome = self._greet(connection, deadline)
             self._prove(connection, welcome, deadline)
         except BaseException as problem:

@@ -20,6 +20,8 @@ from bridle.model.action import AttemptState
 from bridle.model.calls import Agents, Approvals, Attempts, Exceptions, Missions
 from bridle.model.errors import NotFoundError, UsageError
 from bridle.model.mission import MissionStatus
+from bridle.model.performing import Egress
+from bridle.model.tool import System, Tool
 from bridle.store.rows import (
     AttemptRow,
     ExceptionRow,
@@ -230,10 +232,18 @@ def tools(at: Standing) -> list[dict[str, Any]]:
             "input": tool.input,
             "release_rules": at.engine.has_release_rules(tool.name),
             "performed": tool.performed is not None,
+            "egress": _egress(tool, at.bundle.systems[tool.system]),
             "timeout_ms": tool.timeout_ms,
         }
         for tool in offering.within_reach(at)
     ]
+
+
+def _egress(tool: Tool, system: System) -> dict[str, Any]:
+    """Return where the tool's requests may go; empty where they are not the agent's to write."""
+    if not isinstance(tool.performed, Egress):
+        return {}
+    return {"methods": tool.performed.methods, "hosts": system.hosts, "url": system.url}
 
 
 def _limit(asked: int) -> int:
