@@ -24,6 +24,7 @@ EXPORTS = [
     "Mission",
     "Offer",
     "Outcome",
+    "PerformedError",
     "Revocation",
     "Terms",
     "Used",
