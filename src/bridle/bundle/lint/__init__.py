@@ -7,6 +7,7 @@ from bridle.bundle.lint import (
     budgets,
     cedar,
     conditions,
+    credentials,
     entities,
     keys,
     missions,
@@ -30,6 +31,7 @@ def run(bundle: Bundle, documents: dict[str, Document], findings: Findings) -> N
     places = Places(bundle.files)
     _policies(bundle, places, documents, findings)
     tools.check(bundle, documents[systems.FILE], findings)
+    credentials.check(bundle, documents[systems.FILE], findings)
     missions.check(bundle, documents[mission_files.FILE], findings)
     budgets.check(bundle, documents, findings)
     keys.check(bundle, documents[agents.FILE], findings)

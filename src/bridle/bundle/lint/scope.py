@@ -146,7 +146,7 @@ def _in_scope(node: pst.Template, seen: Seen, bundle: Bundle) -> bool:
             acts = any(e.id in groups(seen) for e in entities)
         case _:
             acts = True
-    return acts and _resource(node.resource, seen, bundle)
+    return acts and covers_system(node.resource, seen.tool.system, bundle)
 
 
 def groups(seen: Seen) -> frozenset[str]:
@@ -156,24 +156,25 @@ def groups(seen: Seen) -> frozenset[str]:
     return frozenset({seen.action, EffectClass(seen.tool.effect).value, "call"})
 
 
-def _resource(scope: pst.PrincipalOrResourceConstraint, seen: Seen, bundle: Bundle) -> bool:
+def covers_system(scope: pst.PrincipalOrResourceConstraint, system: str, bundle: Bundle) -> bool:
+    """Whether the resource scope of a policy covers a system."""
     match scope:
         case pst.ScopeEq(entity=pst.EntityUid() as entity):
-            return str(entity.type) == "System" and entity.id == seen.tool.system
+            return str(entity.type) == "System" and entity.id == system
         case pst.ScopeIn(entity=pst.EntityUid() as entity):
-            return _within(entity, seen, bundle)
+            return _within(entity, system, bundle)
         case pst.ScopeIs(entity_type=kind):
             return str(kind) == "System"
         case pst.ScopeIsIn(entity_type=kind, entity=pst.EntityUid() as entity):
-            return str(kind) == "System" and _within(entity, seen, bundle)
+            return str(kind) == "System" and _within(entity, system, bundle)
         case _:
             return True
 
 
-def _within(entity: pst.EntityUid, seen: Seen, bundle: Bundle) -> bool:
-    system = bundle.systems.get(seen.tool.system)
+def _within(entity: pst.EntityUid, name: str, bundle: Bundle) -> bool:
+    system = bundle.systems.get(name)
     if str(entity.type) == "System":
-        return entity.id == seen.tool.system
+        return entity.id == name
     return str(entity.type) == "Domain" and system is not None and entity.id == system.domain
 
 
@@ -193,7 +194,7 @@ def _possible(expr: pst.Expr, seen: Seen, bundle: Bundle) -> bool:
 def _names(name: str, op: str, entity: pst.EntityUid, seen: Seen, bundle: Bundle) -> bool:
     if name == "resource":
         if op == "in":
-            return _within(entity, seen, bundle)
+            return _within(entity, seen.tool.system, bundle)
         return str(entity.type) == "System" and entity.id == seen.tool.system
     if name == "action":
         return entity.id == seen.action if op == "eq" else entity.id in groups(seen)

@@ -201,7 +201,8 @@ def _meta(table: Table, use: Use) -> str:
     prefix, slash, _ = key.rpartition("/")
     labels = prefix.split(".") if slash else []
     reserved = key == "progressToken" or {"mcp", "modelcontextprotocol"} & set(labels)
-    if key and (len(key) > 128 or not _META.fullmatch(key) or reserved):
+    written = isinstance(table.data.get("meta"), str)
+    if written and (len(key) > 128 or not _META.fullmatch(key) or reserved):
         table.bad(
             "meta",
             "`meta` is a key of `_meta` of your own, such as example.com/token",

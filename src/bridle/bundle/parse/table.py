@@ -77,7 +77,7 @@ class Table:
     def choice(self, key: str, values: tuple[str, ...], default: str = "") -> str:
         """Read one of a few words; required when there is no default."""
         value = self.text(key, default, required=not default)
-        if value and value not in values:
+        if value not in values and isinstance(self.data.get(key), str):
             self.bad(key, f"`{key}` is one of {', '.join(values)}")
             return default or values[0]
         return value or values[0]
