@@ -27,6 +27,7 @@ _COMMANDS = {
     "policy": "policy",
     "serve": "serve",
     "mcp": "mcp",
+    "run": "run",
     "status": "serve",
     "missions": "missions",
     "approvals": "approvals",

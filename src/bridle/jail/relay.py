@@ -31,7 +31,7 @@ _FORWARDED = (
     signal.SIGUSR2,
     signal.SIGWINCH,
 )
-_NOT_FOUND, _NOT_RUN = 127, 126
+_NOT_FOUND, _NOT_RUN, _UNKEPT = 127, 126, 125
 
 
 def main(words: list[str]) -> int:
@@ -46,6 +46,15 @@ def main(words: list[str]) -> int:
 
 def run(command: list[str]) -> int:
     """Run a command behind a proxy; return its status, 128 + n for a signal."""
+    # INVARIANT: nothing starts in a jail that nobody outside keeps any more.
+    try:
+        with _reached("ready") as far:
+            kept = far.recv(3) == b"ok\n"
+    except OSError:
+        kept = False
+    if not kept:
+        sys.stderr.write("the jail's socket does not answer: nothing is started\n")
+        return _UNKEPT
     listener = socket.create_server(("127.0.0.1", 0), backlog=_MOST_CONNECTIONS)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     environ = {**os.environ, **dict.fromkeys(_PROXIES, url)}

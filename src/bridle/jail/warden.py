@@ -34,6 +34,10 @@ _PATIENCE = 10.0
 _GRACE = 2.0
 
 
+READY = "ready"
+"""What the relay asks before it starts the command: a jail without its warden starts nothing."""
+
+
 class Service(Protocol):
     """What one connection is served by. It may close the connection, and need not."""
 
@@ -52,7 +56,7 @@ class Warden:
     def __init__(
         self, services: Mapping[str, Service], *, uid: int, patience: float = _PATIENCE
     ) -> None:
-        self._services = dict(services)
+        self._services = {READY: _be_there, **services}
         self._uid = uid
         self._patience = patience
         self._lock = threading.Lock()
@@ -170,3 +174,7 @@ class Warden:
             line += byte
         connection.settimeout(None)
         return line[:-1].decode("ascii", "replace")
+
+
+def _be_there(connection: socket.socket) -> None:
+    connection.sendall(b"ok\n")
