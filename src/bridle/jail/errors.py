@@ -13,3 +13,15 @@ class JailError(BridleError):
     """
 
     code = "jail_unavailable"
+
+
+def of_bubblewrap(errors: str, why: str = "it said nothing") -> JailError:
+    """Return why bubblewrap made no jail, of what it wrote on its standard error."""
+    said = (errors.strip().splitlines() or [why])[-1]
+    hint = "the user of the jail must be able to reach each folder that it is given"
+    if "uid map" in said or "namespace" in said or "RTM_NEWADDR" in said or "loopback" in said:
+        hint = (
+            "let this user make user namespaces: on Ubuntu 24.04 and later AppArmor must allow "
+            "bwrap (a profile with `userns,`), in a container the runtime must"
+        )
+    return JailError(f"bubblewrap cannot make the jail: {said}", hint=hint)

@@ -12,7 +12,7 @@ from msgspec import Struct
 from bridle.jail.bubblewrap import environment
 from bridle.jail.limits import cgroup, watch
 from bridle.jail.places import system
-from bridle.jail.profile import HOME, MEBI, SOCKET, Limits, Profile
+from bridle.jail.profile import HOME, MEBI, SCRATCH, SOCKET, Limits, Profile
 
 Reach = Literal["yes", "no", "governor"]
 """Whether: by itself, not at all, or only through the governor."""
@@ -50,11 +50,7 @@ def _files(profile: Profile) -> list[Row]:
         *(Row(f"{path}", "yes", "read only") for path in profile.read),
         *(Row(f"{path}", "yes", "read only, of the system") for path in system.folders()),
         *(Row(f"{path}", "yes", "read only, of the interpreter") for path in interpreter),
-        Row(
-            f"{HOME}, scratch folders",
-            "yes",
-            f"/tmp and /dev/shm too: its own, in memory, {size}, gone at the end",
-        ),
+        Row(f"{HOME}, {SCRATCH}", "yes", f"its own, in memory, {size}, gone at the end"),
         Row("every other file", "no", "not mounted: other homes, /var, /run, the rest of /etc"),
         Row("environment", "yes", ", ".join(sorted(environment(profile))) + "; nothing else"),
         Row("open descriptors", "no", "none but the standard three, none of which is a file"),

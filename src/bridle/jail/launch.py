@@ -18,7 +18,9 @@ def launch(
     """Check that a jail can be had, try it, and start it.
 
     A stream is a descriptor or file, `subprocess.PIPE` or `DEVNULL`; None takes our own. The jail
-    dies with the thread that calls this, at the latest. Raises `JailError`; then nothing runs.
+    dies with the thread that calls this, at the latest; but a first process that has not begun its
+    command by then must itself see that nobody is there any more, as the relay does. Raises
+    `JailError`; then nothing runs.
     """
     support.require(profile.user)
     work, read = folders.opened(profile)

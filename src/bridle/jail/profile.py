@@ -15,6 +15,8 @@ SOCKET = Path("/run/bridle/socket")
 """Where the one socket to the governor is, inside."""
 HOME = Path("/home/agent")
 HOSTNAME = "jail"
+SCRATCH = "/tmp, /dev/shm"  # noqa: S108 - of the jail alone
+"""The other folders that it can write to; like the home they are in memory."""
 UID = GID = 1000
 """Who a process is inside; outside it is the profile's user, or ours."""
 

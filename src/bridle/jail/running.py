@@ -21,7 +21,7 @@ from typing import IO, Any, Self
 from msgspec import Struct
 
 from bridle.jail.bubblewrap import Arguments, Plan
-from bridle.jail.errors import JailError
+from bridle.jail.errors import JailError, of_bubblewrap
 from bridle.jail.limits import cgroup, kernel, watch
 from bridle.jail.streams import Stream, Streams
 
@@ -67,6 +67,7 @@ class Jail:
         self._excess = ""
         self._killed = False
         self._ended: Ended | None = None
+        self._failure: JailError | None = None
         self._over = threading.Lock()
         self._watcher: threading.Thread | None = None
 
@@ -103,14 +104,21 @@ class Jail:
 
     def signal(self, number: int) -> None:
         """Send a signal to the jail's first process; nothing happens when it is gone."""
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._descriptor, number)
+        with self._over, contextlib.suppress(ProcessLookupError):
+            if self._ended is None and self._failure is None:
+                signal.pidfd_send_signal(self._descriptor, number)
 
     def kill(self) -> None:
         """End every process of the jail. Returns at once; `wait` tells when it is done."""
         self._killed = True
         # Everything in a PID namespace dies with its first process.
         self.signal(signal.SIGKILL)
+
+    def abandon(self) -> None:
+        """Kill a jail whose command has not begun, and forget it."""
+        self.kill()
+        os.close(self._descriptor)
+        os.close(self._status)
 
     def wait(self, timeout: float | None = None) -> Ended:
         """Wait until all of the jail is gone and its output is written.
@@ -122,25 +130,28 @@ class Jail:
             code = self._process.wait(timeout)
         except subprocess.TimeoutExpired:
             raise TimeoutError(f"the jail is still there after {timeout} seconds") from None
+        if self._watcher is not None:
+            self._watcher.join()
         with self._over:
+            if self._failure is not None:
+                raise self._failure
             if self._ended is None:
                 self._ended = self._end(code)
         return self._ended
 
     def _end(self, code: int) -> Ended:
-        if self._watcher is not None:
-            self._watcher.join()
         self._streams.finish()
         if self._group is not None:
             self._group.remove()
         told = _documents(self._status)
         os.close(self._descriptor)
         if "exit-code" not in told and code >= 0 and not self._killed:
-            raise JailError(
+            self._failure = JailError(
                 f"the jail could not start its command (bubblewrap ended with {code})",
                 code="jail_failed",
                 hint="is the command's program seen inside? `bridle run --explain` lists what is",
             )
+            raise self._failure
         # What was killed before it ran its command was killed all the same.
         status = told.get("exit-code", 128 + signal.SIGKILL)
         return Ended(int(status), self._excess)
@@ -182,10 +193,11 @@ def start(
         try:
             jail.limit(plan, ready)
         except BaseException as problem:
-            jail.kill()
-            process.kill()
-            process.wait()
-            raise JailError(f"the limits of the jail could not be set: {problem}") from problem
+            jail.abandon()
+            raise _failed(process, f"its limits could not be set ({problem})") from problem
+    except BaseException:
+        streams.finish()
+        raise
     finally:
         os.close(waiting)
         os.close(ready)
@@ -259,21 +271,30 @@ def _first(process: subprocess.Popen[bytes], told: int, streams: Streams) -> Jai
         ready, _, _ = select.select([told], [], [], PATIENCE)
         part = os.read(told, 4096) if ready else b""
         if not part:
-            process.kill()
-            code = process.wait()
             os.close(told)
-            raise JailError(
-                f"bubblewrap made no jail (it ended with {code})",
-                hint="it says why on the standard error of the jail",
-            )
+            raise _failed(process, "it ended before it was made, or did not end in time")
         text += part
     try:
         return Jail(process, int(json.loads(text.splitlines()[0])["child-pid"]), told, streams)
     except (ValueError, KeyError, OSError) as problem:
-        process.kill()
-        process.wait()
         os.close(told)
-        raise JailError(f"bubblewrap made no jail: {problem}") from problem
+        raise _failed(process, f"its first process is not known ({problem})") from problem
+
+
+def _failed(process: subprocess.Popen[bytes], why: str) -> JailError:
+    """End what did not become a jail, and return what is known of it."""
+    # INVARIANT: bubblewrap alone is not killed: its child would go on without limits.
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(signal.SIGSTOP)
+        for pid in list(watch.processes(process.pid)):
+            os.kill(pid, signal.SIGKILL)
+    process.kill()
+    said = process.stderr.read(65_536).decode("utf-8", "replace") if process.stderr else ""
+    for file in (process.stdin, process.stdout, process.stderr):
+        if file is not None:
+            file.close()
+    process.wait()
+    return of_bubblewrap(said, why)
 
 
 def _documents(descriptor: int) -> dict[str, Any]:

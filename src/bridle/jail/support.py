@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from bridle.jail.bubblewrap import Plan
-from bridle.jail.errors import JailError
+from bridle.jail.errors import JailError, of_bubblewrap
 from bridle.jail.profile import UID, Identity
 from bridle.jail.running import program, start
 from bridle.jail.seccomp.numbers import MACHINES, Machine
@@ -158,25 +158,14 @@ def tried(plan: Plan) -> None:
     try:
         ended = jail.wait(30)
     except JailError as problem:
-        raise _said(errors) from problem
+        raise of_bubblewrap(errors) from problem
     if ended.status != 0:
-        raise _said(errors)
+        raise of_bubblewrap(errors)
     if weak := lacking(output):
         raise JailError(
             f"the jail on trial lacks a wall: {weak}",
             hint="nothing was started; this is a fault of the system or of Bridle: report it",
         )
-
-
-def _said(errors: str) -> JailError:
-    said = (errors.strip().splitlines() or ["it said nothing"])[-1]
-    hint = "the user of the jail must be able to reach each folder that it is given"
-    if "uid map" in said or "namespace" in said or "RTM_NEWADDR" in said or "loopback" in said:
-        hint = (
-            "let this user make user namespaces: on Ubuntu 24.04 and later AppArmor must allow "
-            "bwrap (a profile with `userns,`), in a container the runtime must"
-        )
-    return JailError(f"bubblewrap cannot make the jail: {said}", hint=hint)
 
 
 def lacking(output: str) -> str:

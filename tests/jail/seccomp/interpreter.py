@@ -21,7 +21,8 @@ def run(program: Program, number: int, architecture: int, *arguments: int) -> in
         at += 1
         match code:
             case 0x20:  # BPF_LD | BPF_W | BPF_ABS
-                assert value % 4 == 0 and value < len(data)
+                assert value % 4 == 0
+                assert value < len(data)
                 accumulator = int.from_bytes(data[value : value + 4], "little")
             case 0x54:  # BPF_ALU | BPF_AND | BPF_K
                 accumulator &= value

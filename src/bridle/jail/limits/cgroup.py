@@ -24,7 +24,7 @@ class Group:
     def remove(self) -> None:
         """Kill whatever is left in the group, and take it away if that is possible at once."""
         with contextlib.suppress(OSError):
-            (self.folder / "cgroup.kill").write_text("1", "ascii")
+            _write(self.folder, "cgroup.kill", 1)
         with contextlib.suppress(OSError):
             self.folder.rmdir()
 

@@ -31,7 +31,8 @@ _TOP = ("/", "/etc", "/home", "/root", "/tmp", "/var", "/var/lib", "/var/tmp", "
 _OF_USERS = (
     ".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker", ".netrc", ".pgpass", ".git-credentials",
     ".config/gcloud", ".config/gh", ".config/bridle", ".local/share/keyrings",
-    ".local/state/bridle", ".password-store", ".vault-token", ".mozilla", ".pypirc", ".npmrc", ".bash_history",
+    ".local/state/bridle", ".password-store", ".vault-token", ".mozilla", ".pypirc", ".npmrc",
+    ".bash_history",
 )  # fmt: skip
 _SOCKETS = ("SSH_AUTH_SOCK", "GPG_AGENT_INFO", "XDG_RUNTIME_DIR", "DOCKER_HOST", "BRIDLE_SOCKETS")
 
