@@ -21,6 +21,7 @@ from bridle.client.transport.runs import Run
 from bridle.language.errors import LanguageError
 from bridle.model.calls import CloseSession, Done, Listing, ToolsOf
 from bridle.model.errors import BridleError, UsageError
+from bridle.trust.credential import Credential
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -83,12 +84,17 @@ class Access:
 
 
 def opened(
-    bundle: Path, wanted: Wanted, *, human: Callable[[Bridle], Bridle] = lambda bridle: bridle
+    bundle: Path,
+    wanted: Wanted,
+    *,
+    human: Callable[[Bridle], Bridle] = lambda bridle: bridle,
+    workload: Credential | None = None,
 ) -> Access:
     """Open a session as the operator of a bundle, starting a governor and a mission if need be.
 
     A folder of sockets does as well, where a governor serves them.
     `human` puts somebody in the way who can unlock a key, where the mission's user has one.
+    `workload` proves, on the way for the agent's calls, which workload carries them out.
     """
     if not wanted.agent or not (wanted.mission_id or (wanted.mission and wanted.user)):
         raise UsageError(
@@ -99,6 +105,9 @@ def opened(
     found = open_bundle(bundle) if (bundle / manifest.FILE).is_file() else connect(bundle)
     bridle = human(found)
     try:
+        if workload is not None:
+            agents = connect(bundle, role="agent", credential=workload).agents
+            bridle = Bridle(bridle.operator, agents=agents, reference=bridle.reference)
         mission = (
             wanted.mission_id
             or bridle.start_mission(wanted.mission, user=wanted.user, prompt=wanted.prompt).id
@@ -113,8 +122,13 @@ def opened(
     return Access(bridle, run, wanted, mission=mission, own=True)
 
 
-def attached(place: Path, handle: str, wanted: Wanted) -> Access:
-    """Use a session that an operator has opened and handed over. Needs no operator's right."""
+def attached(
+    place: Path, handle: str, wanted: Wanted, *, workload: Credential | None = None
+) -> Access:
+    """Use a session that an operator has opened and handed over. Needs no operator's right.
+
+    `workload` as in `opened`.
+    """
     if not wanted.agent or not wanted.mission_id:
         raise UsageError(
             "a session that was handed over belongs to an agent in a mission",
@@ -122,7 +136,7 @@ def attached(place: Path, handle: str, wanted: Wanted) -> Access:
             hint="give --agent and --mission-id as the operator said them",
         )
     run = runs.read(handle)
-    bridle = connect(place, role="agent")
+    bridle = connect(place, role="agent", credential=workload)
     return Access(bridle, run, wanted, mission=wanted.mission_id, own=False)
 
 

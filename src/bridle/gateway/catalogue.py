@@ -25,11 +25,15 @@ _UNLIKE_ANY = "-"
 
 
 class Known(Struct, frozen=True):
-    """A tool of the bundle, as this server knows it (`wire`)."""
+    """A tool of the bundle, as this server knows it (`wire`).
+
+    `meta` is the key of `_meta` that its calls carry a credential in; empty where they need none.
+    """
 
     name: str
     wire: str
     pin: str = ""
+    meta: str = ""
 
 
 class Catalogue:
@@ -57,7 +61,7 @@ class Catalogue:
         for row in rows:
             if not self._concerns(row):
                 continue
-            known = Known(row["name"], row["wire"], row["pin"])
+            known = Known(row["name"], row["wire"], row["pin"], row.get("meta", ""))
             if known.wire in tools:
                 twice.add(known.wire)
             tools[known.wire] = known

@@ -198,8 +198,10 @@ class Proxy:
 
     def from_server(self, line: bytes) -> Job | None:
         """Take a line of the server."""
+        line = self.calls.credentials.scrubbed(line)
         try:
             found = message.read(line, longest=message.LONGEST_FROM_SERVER)
+            self.calls.credentials.require_none(found)
         except MessageError as refused:
             self._tell(f"a line of the server was dropped: {refused.message}")
             return self._unreadable(line, refused)

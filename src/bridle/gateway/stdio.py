@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -37,17 +38,19 @@ def serve(  # noqa: PLR0913 - all but two by name
     rules: Rules,
     ready: Callable[[], None] = lambda: None,
     verbose: bool = False,
+    quiet: bool = False,
 ) -> bool:
     """Run until the client or the server leaves, or a signal comes. Call from the main thread.
 
     `ready` is called once the server runs. Returns whether the server stayed as long as it was
-    wanted. Raises `UsageError` when nothing could be called, `ServerError` when nothing starts.
+    wanted. With `quiet` the server's standard error is dropped. Raises `UsageError` when nothing
+    could be called, `ServerError` when nothing starts.
     """
     catalogue = Catalogue(system)
     catalogue.reach(access.tools())
     catalogue.require_any()
     with _Bell() as bell:
-        child = Child(command)
+        child = Child(command, subprocess.DEVNULL if quiet else None)
         try:
             return _Run(access, catalogue, child, rules, bell, verbose=verbose).run(ready)
         finally:

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -14,6 +14,9 @@ from bridle.cli import choice, terminal
 from bridle.cli.leading import Leading
 from bridle.cli.root import ENVIRONMENT
 from bridle.cli.unlocking import with_key
+
+if TYPE_CHECKING:
+    from bridle.trust.credential import Credential
 
 _SESSION = "BRIDLE_SESSION"
 # What a session that was handed over has been opened with.
@@ -42,6 +45,13 @@ def _groups(ctx: click.Context, param: click.Parameter, value: str) -> frozenset
 @click.option("--user", help="On whose behalf the mission is.")
 @click.option("--agent", envvar="BRIDLE_AGENT", help="Who acts [env: BRIDLE_AGENT].")
 @click.option("--executor", metavar="WORKLOAD", help="The workload that carries the calls out.")
+@click.option(
+    "--as-workload",
+    "workload",
+    metavar="WORKLOAD",
+    help="Be this workload, with its key: its calls may need credentials that only it gets.",
+)
+@choice.passphrase
 @click.option("--system", default="", help="The system that the server is, of systems.toml.")
 @click.option("--prompt", default="", metavar="TEXT", help="What the user asked for.")
 @click.option("--prompt-file", type=click.File(), help="File with what the user asked for.")
@@ -69,6 +79,7 @@ def mcp(*, bundle: Path, **options: Any) -> None:
     Speaks MCP on standard input and output in the server's place. Connects to the governor of the
     bundle or starts one, starts a mission and opens a session in it; what is left out is what the
     bundle's [defaults] say. With a session in BRIDLE_SESSION it needs no operator's right.
+    With --as-workload, what the server writes to standard error is dropped.
     """
     from bridle.client import access
     from bridle.gateway import stdio
@@ -80,11 +91,12 @@ def mcp(*, bundle: Path, **options: Any) -> None:
     rules = Rules(passes=options["passes"], everything=options["all_tools"], wait=options["wait"])
     handle = os.environ.pop(_SESSION, "")
     wanted = _wanted(bundle, options)
+    workload = _workload(options["workload"])
     if handle:
         _require_silence(options)
-        session = access.attached(bundle, handle, wanted)
+        session = access.attached(bundle, handle, wanted, workload=workload)
     else:
-        session = access.opened(bundle, wanted, human=with_key)
+        session = access.opened(bundle, wanted, human=with_key, workload=workload)
     try:
         stayed = stdio.serve(
             session,
@@ -93,6 +105,8 @@ def mcp(*, bundle: Path, **options: Any) -> None:
             rules=rules,
             ready=lambda: _ready(session.mission, options),
             verbose=options["verbose"],
+            # INVARIANT: I9 — it is the client's, and the server may say there what it was sent.
+            quiet=workload is not None,
         )
     finally:
         session.close()
@@ -110,6 +124,19 @@ def _require_silence(options: dict[str, Any]) -> None:
         raise click.UsageError(f"The session in {_SESSION} was opened without --{shown}.")
 
 
+def _workload(name: str | None) -> Credential | None:
+    """Unlock the key of the workload that this proxy is, if it is one."""
+    if name is None:
+        return None
+    from bridle.cli import passphrase
+    from bridle.trust import folder, keyfile
+
+    file = folder.by_name(name).file
+    if file.kind != "workload":
+        raise click.UsageError(f"{name!r} is the key of a {file.kind}, and no workload's.")
+    return passphrase.unlocked(f"{name}'s key", lambda text: keyfile.unseal(file, text))
+
+
 def _wanted(bundle: Path, options: dict[str, Any]) -> Any:
     """What is asked for: the options, and where they are silent the bundle's defaults."""
     from bridle.client.access import Wanted, defaults_of
@@ -121,9 +148,17 @@ def _wanted(bundle: Path, options: dict[str, Any]) -> Any:
         mission_id=options["mission_id"],
         user=options["user"] or defaults.user,
         agent=options["agent"] or defaults.agent,
-        executor=defaults.executor if options["executor"] is None else options["executor"],
+        executor=_executor(options, defaults.executor),
         prompt=file.read() if file is not None else options["prompt"],
     )
+
+
+def _executor(options: dict[str, Any], default: str) -> str:
+    named: str | None = options["executor"]
+    if named is not None:
+        return named
+    workload: str | None = options["workload"]
+    return workload or default
 
 
 def _ready(mission: str, options: dict[str, Any]) -> None:

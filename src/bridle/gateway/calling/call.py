@@ -15,7 +15,7 @@ import msgspec
 from bridle.client.attempt import results
 from bridle.client.attempt.gate import Intent, Started
 from bridle.client.transport.channel import Channel
-from bridle.gateway.calling import repeats
+from bridle.gateway.calling import credentials, repeats
 from bridle.gateway.wire import methods
 from bridle.gateway.wire.message import Message
 from bridle.model.calls import Decide
@@ -47,6 +47,8 @@ class Attempt:
         self._channel = channel
         self._intent = intent
         self._started = Started(channel, intent, verdict)
+        # Key of `_meta` and value; kept for the call that goes on with it, and shown to nobody.
+        self.credential: tuple[str, str] | None = None
 
     def keep_alive(self) -> None:
         """Renew the lease until `let_go`."""
@@ -115,9 +117,11 @@ class Call:
         """What the server is sent: the client's own bytes, unless arguments were rewritten."""
         # INVARIANT: I3 — the server gets exactly the arguments of the verdict.
         granted = self.attempt.verdict.args if self.attempt is not None else ""
-        if granted == self.args:
-            return self.message.line
-        return self.message.replaced(granted.encode(), "params", "arguments")
+        line = self.message.line
+        if granted != self.args:
+            line = self.message.replaced(granted.encode(), "params", "arguments")
+        held = self.attempt.credential if self.attempt is not None else None
+        return line if held is None else credentials.placed(line, *held)
 
     def runs(self, attempt: Attempt) -> None:
         """Note the start. The lease is kept alive from here on."""

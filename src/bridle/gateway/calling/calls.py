@@ -13,8 +13,9 @@ from collections.abc import Callable
 from bridle.client.access import Access
 from bridle.client.attempt import gate
 from bridle.client.errors import Denied
-from bridle.gateway.calling import answers, repeats
+from bridle.gateway.calling import answers, credentials, repeats
 from bridle.gateway.calling.call import Attempt, Call, State, outcome_of
+from bridle.gateway.calling.credentials import Credentials
 from bridle.gateway.calling.parked import Parked
 from bridle.gateway.calling.repeats import Repeats, Waiting
 from bridle.gateway.catalogue import Catalogue
@@ -58,6 +59,7 @@ class Calls:
     ) -> None:
         self._access = access
         self._catalogue = catalogue
+        self.credentials = Credentials(access.channel, access.session)
         self._client = client
         self._server = server
         self._answered = answered
@@ -128,6 +130,12 @@ class Calls:
     # --- before the server sees anything ---------------------------------------------------------
 
     def _run(self, call: Call) -> None:
+        key = self._place(call)
+        if key and credentials.occupied(call.message, key):
+            # INVARIANT: I9 — a server acts with what it is given for this call, or not at all.
+            why = f"the call's own _meta has the place of a credential, {key}"
+            self._refuse(call, answers.not_asked("reserved_input", why))
+            return
         if call.continues is not None:
             self._continue(call, call.continues)
             return
@@ -203,7 +211,26 @@ class Calls:
         elif not verdict.attempt or verdict.lease_ms < 0:
             self._refuse(call, answers.not_asked("protocol_error", "the governor started nothing"))
         else:
-            self._send(call, Attempt(self._access.channel, intent, verdict))
+            self._equip(call, Attempt(self._access.channel, intent, verdict))
+
+    def _equip(self, call: Call, attempt: Attempt) -> None:
+        """Get a started call what it needs at the server, and send it."""
+        key = self._place(call)
+        if key:
+            attempt.keep_alive()
+            try:
+                attempt.credential = key, self.credentials.of(attempt.verdict.attempt)
+            except BaseException:
+                # INVARIANT: I2 — no credential, no call.
+                attempt.let_go()
+                attempt.abandon()
+                raise
+        self._send(call, attempt)
+
+    def _place(self, call: Call) -> str:
+        """Return the key of `_meta` that a call's credential goes into; empty: it needs none."""
+        known = self._catalogue.tool(call.wire)
+        return known.meta if known is not None else ""
 
     def _send(self, call: Call, attempt: Attempt) -> None:
         """Send a started call to the server, unless it was given up meanwhile."""

@@ -28,11 +28,12 @@ class ServerError(BridleError):
 class Child:
     """A running MCP server. Start it from the thread that lives longest: it dies with that one.
 
-    `errors` gets what it says on standard error, in place of this process's own. It cannot look
+    `errors` (a file, or `subprocess.DEVNULL`) gets what it says on standard error, in place of this
+    process's own. It cannot look
     into this process, and gets no variable of Bridle's.
     """
 
-    def __init__(self, command: Sequence[str], errors: IO[bytes] | None = None) -> None:
+    def __init__(self, command: Sequence[str], errors: IO[bytes] | int | None = None) -> None:
         _conceal()
         try:
             self._process = subprocess.Popen(  # noqa: S603 - the operator's own command

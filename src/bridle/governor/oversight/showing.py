@@ -18,6 +18,7 @@ from bridle.governor.oversight import missions, spending
 from bridle.governor.publishing import signed_log
 from bridle.model.action import AttemptState
 from bridle.model.calls import Agents, Approvals, Attempts, Exceptions, Missions
+from bridle.model.credential import ExchangeCredential, SealedCredential, Use
 from bridle.model.errors import NotFoundError, UsageError
 from bridle.model.mission import MissionStatus
 from bridle.model.performing import Egress
@@ -234,6 +235,7 @@ def tools(at: Standing) -> list[dict[str, Any]]:
             "performed": tool.performed is not None,
             "egress": _egress(tool, at.bundle.systems[tool.system]),
             "timeout_ms": tool.timeout_ms,
+            "meta": _meta(at.bundle.systems[tool.system]),
         }
         for tool in offering.within_reach(at)
     ]
@@ -244,6 +246,14 @@ def _egress(tool: Tool, system: System) -> dict[str, Any]:
     if not isinstance(tool.performed, Egress):
         return {}
     return {"methods": tool.performed.methods, "hosts": system.hosts, "url": system.url}
+
+
+def _meta(system: System) -> str:
+    """Return the key of `_meta` that a call's credential goes into; empty where it needs none."""
+    declared = system.credential
+    if not isinstance(declared, SealedCredential | ExchangeCredential):
+        return ""
+    return declared.meta if declared.use is Use.MCP else ""
 
 
 def _limit(asked: int) -> int:
