@@ -34,7 +34,7 @@ domain = "all"
 domain = "all"
 url = "{web}"
 private = true
-hosts = ["127.0.0.1"]
+hosts = ["127.0.0.3"]
 [systems.pipes]
 domain = "all"
 url = "{pipes}"
@@ -121,7 +121,7 @@ class Sink(http.server.BaseHTTPRequestHandler):
 class Site:
     """A loopback HTTP server. `seen` is what reached it."""
 
-    def __init__(self, host: str = "127.0.0.1") -> None:
+    def __init__(self, host: str) -> None:
         self._server = http.server.ThreadingHTTPServer((host, 0), Sink)
         self._server.seen = self.seen = []
         self.host, self.port = host, self._server.server_port
@@ -147,7 +147,7 @@ class Booth:
         self.python = yard.python
         self.folder = folder
         self.bundle = folder / "bundle"
-        self.web, self.pipes = Site(), Site("127.0.0.2")
+        self.web, self.pipes = Site("127.0.0.3"), Site("127.0.0.2")
         for name, text in BUNDLE.items():
             path = self.bundle / name
             path.parent.mkdir(parents=True, exist_ok=True)
