@@ -164,9 +164,20 @@ def kept_in(folder: Path, environ: Mapping[str, str] = os.environ) -> SealedFile
         if given:
             with suppress(FileNotFoundError):
                 return _given_key(Path(given) / GIVEN_KEY)
-        return keys.load_or_create(folder / KEY_FILE)
+        return _kept_key(folder)
 
     return SealedFile(folder / FILE, key)
+
+
+def _kept_key(folder: Path) -> bytes:
+    """Read the key beside the secrets; none is made where some were sealed with another."""
+    path = folder / KEY_FILE
+    if not (folder / FILE).exists():
+        return keys.load_or_create(path)
+    try:
+        return keys.load(path)
+    except FileNotFoundError:
+        raise StoreError(f"there is no key {path}", code="key_invalid") from None
 
 
 def check(name: str, value: str | None) -> None:
@@ -223,5 +234,5 @@ def _unreadable(why: str) -> BrokerError:
     return BrokerError(
         f"the sealed secrets cannot be used: {why}",
         code="secrets_unreadable",
-        hint="restore secrets.sealed and its key from a backup, or set the secrets anew",
+        hint="restore secrets.sealed and its key from a backup, or move it away and set them anew",
     )
