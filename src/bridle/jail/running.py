@@ -36,7 +36,8 @@ _FOLDERS = "/usr/bin:/bin:/usr/local/bin"
 class Ended(Struct, frozen=True):
     """How a jail ended: the status of its first process (128 + n for a signal), and why.
 
-    `excess` is the limit that ended it (memory, processes, entries, time) or empty.
+    `excess` is the limit that ended it (memory, processes, entries, time, or uncountable where
+    they could not be counted any more) or empty.
     """
 
     status: int

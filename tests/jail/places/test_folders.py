@@ -169,6 +169,19 @@ def test_the_program_that_judges_cannot_be_changed() -> None:
             assert "the program that runs this" in refused(path)
 
 
+def test_an_interpreter_that_lies_beside_secrets_is_not_shown(
+    work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = work.parent / "home"
+    (home / ".ssh").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(home))
+    opened(work)
+    # As after `python -m venv ~`.
+    monkeypatch.setattr(sys, "prefix", str(home))
+    assert "interpreter's folder" in refused(work)
+    opened(work, python=False)
+
+
 @pytest.mark.parametrize("depth", [0, 3])
 def test_a_folder_with_a_socket_pipe_or_device_is_refused(work: Path, depth: int) -> None:
     folder = work.joinpath(*"abc"[:depth])

@@ -55,6 +55,9 @@ def opened(profile: Profile) -> tuple[Seen, tuple[Seen, ...]]:
     """
     kept = [*profile.kept, *_own(profile)]
     found: list[Seen] = []
+    # An environment may lie in a home: what is shown of it must hold no more than programs.
+    for path in system.python() if profile.python else ():
+        _apart(path, "interpreter's folder", [each for each in kept if not each.readable])
     try:
         found.append(_work(profile, kept))
         found.extend(_read(path, kept, found[0].path) for path in profile.read)
