@@ -92,11 +92,26 @@ class Handover(Struct, frozen=True, kw_only=True):
     chain: tuple[str, ...] = ()
 
 
-class GovernanceCase(Struct, frozen=True, kw_only=True):
-    """A governance action on a mission.
+class Vending(Struct, frozen=True, kw_only=True):
+    """The credential of a system that an action needs: what `vend_credential` is judged by.
 
-    `start_mission` and `add_prompt` are the user's own, `delegate` an agent's (see `handover`) in a
-    mission of that user.
+    `agent` acts by `tool`, whose class is `effect`; `executor` is the workload that would be given
+    it. `chain` are the agents that it acts through or for: all of them must be permitted.
+    """
+
+    agent: str
+    system: str
+    tool: str
+    effect: str
+    executor: str
+    chain: tuple[str, ...] = ()
+
+
+class GovernanceCase(Struct, frozen=True, kw_only=True):
+    """A governance action on a mission, or on a system (`vending`).
+
+    `start_mission` and `add_prompt` are the user's own, `delegate` (see `handover`) and
+    `vend_credential` (see `vending`) an agent's in a mission of that user.
     """
 
     action: str
@@ -104,6 +119,7 @@ class GovernanceCase(Struct, frozen=True, kw_only=True):
     mission: MissionView
     now: int
     handover: Handover | None = None
+    vending: Vending | None = None
 
 
 class Cause(Struct, frozen=True):

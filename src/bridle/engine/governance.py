@@ -1,4 +1,4 @@
-"""Governance actions (`start_mission`, `add_prompt`, `delegate`), judged by `governance/` alone.
+"""Governance actions (`start_mission`, `delegate`, …), judged by `governance/` alone.
 
 A permit of `policies/` never reaches them. There are no remedies here: an objection denies.
 """
@@ -28,7 +28,7 @@ from bridle.model.reason import ReasonCode
 from bridle.model.verdict import Effect
 
 ACTIONS = ("start_mission", "add_prompt")
-DELEGATE = "delegate"
+DELEGATE, VEND = "delegate", "vend_credential"
 
 
 class Governance:
@@ -59,19 +59,25 @@ class Governance:
         """Whether this is a governance action, and everybody in it is declared."""
         if case.user not in self._bundle.users:
             return False
-        given = case.handover
-        if given is None:
-            return case.action in ACTIONS
-        agents = (given.agent, given.to, *given.chain)
-        return case.action == DELEGATE and all(a in self._bundle.agents for a in agents)
+        wanted, given = case.vending, case.handover
+        if wanted is not None:
+            known = case.action == VEND and wanted.system in self._bundle.systems
+            return known and self._are_agents(wanted.agent, *wanted.chain)
+        if given is not None:
+            return case.action == DELEGATE and self._are_agents(given.agent, given.to, *given.chain)
+        return case.action in ACTIONS
+
+    def _are_agents(self, *names: str) -> bool:
+        return all(name in self._bundle.agents for name in names)
 
     def _question(self, case: GovernanceCase) -> Question:
         context = governance_context(case)
-        given = case.handover
+        given = case.vending or case.handover
         if given is None:
             who = uid("User", case.user)
             return Question(self._party(case, who, kin_of_user(self._bundle, case.user), context))
-        # INVARIANT: I5 — what one of its ancestors may not hand on, an agent may not either.
+        # INVARIANT: I5 — what one of its ancestors may not hand on, or be given, an agent may not
+        # either.
         actor, *others = (
             self._party(case, uid("Agent", a), kin_of_agent(self._bundle, a), context)
             for a in dict.fromkeys((given.agent, *given.chain))
@@ -81,9 +87,10 @@ class Governance:
     def _party(
         self, case: GovernanceCase, principal: Uid, kin: Kin, context: dict[str, Any]
     ) -> Party:
-        request = Request(
-            principal, uid("Action", case.action), uid("Mission", case.mission.id), context
-        )
+        resource = uid("Mission", case.mission.id)
+        if case.vending is not None:
+            resource = uid("System", case.vending.system)
+        request = Request(principal, uid("Action", case.action), resource, context)
         return Party(self._slice(case.action, principal["id"], kin), request)
 
     def _slice(self, action: str, name: str, kin: Kin) -> Slice:

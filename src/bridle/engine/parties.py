@@ -14,6 +14,7 @@ from bridle.engine.cedar.slicer import Scope, Slicer, context_reads, entity_matc
 from bridle.engine.temporal.history import NOTHING_WANTED, Wanted
 from bridle.engine.temporal.recall import Recall, nothing_known
 from bridle.language.policy import Policy, PolicySetName
+from bridle.model.identity import GOVERNOR
 from bridle.model.reason import ReasonCode
 
 RESULT_SUFFIX = ":result"
@@ -133,7 +134,7 @@ def undeclared(bundle: Bundle, case: Case) -> Refusal | None:
     if case.tool not in bundle.tools:
         return Refusal(ReasonCode.UNKNOWN_TOOL, "there is no such tool")
     agents = all(a in bundle.agents for a in (case.agent, *_others(case)))
-    executor = not case.executor or case.executor in bundle.workloads
+    executor = case.executor in ("", GOVERNOR, *bundle.workloads)
     if agents and case.user in bundle.users and executor:
         return None
     return Refusal(ReasonCode.POLICY_ERROR, "an identity of this action is not declared")

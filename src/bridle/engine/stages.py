@@ -134,6 +134,14 @@ def governance_context(case: GovernanceCase) -> dict[str, Any]:
             "expires_ms": given.expires_ms,
             "task": given.task,
         }
+    wanted = case.vending
+    if wanted is not None:
+        context |= {
+            "user": uid("User", case.user),
+            "tool": wanted.tool,
+            "effect": wanted.effect,
+            "executor": wanted.executor,
+        }
     return context
 
 

@@ -192,7 +192,8 @@ class ActionRow(Row, frozen=True, kw_only=True):
 class AttemptRow(Row, frozen=True, kw_only=True):
     """One start of an action. Once `contradicted`, only a human's word says how it ended.
 
-    `request` says which of the action's requests it is the start of.
+    `request` says which of the action's requests it is the start of, `session` (the hash of its
+    handle) where it was started.
     """
 
     TABLE: ClassVar[str] = "attempts"
@@ -218,6 +219,7 @@ class AttemptRow(Row, frozen=True, kw_only=True):
     line: str = ""
     grant: str = ""
     requester: str = ""
+    session: str = ""
 
 
 class HoldRow(Row, frozen=True, kw_only=True):

@@ -101,6 +101,7 @@ class LeaseRow(Row, frozen=True, kw_only=True):
     opens the system), `ended` or `failed`. `grant` is that of the session it was asked in, `epoch`
     the one it was asked in. `sealed` is what its broker needs to take it back, encrypted with this
     governor's key of secrets; `tries` counts how often taking it back has failed.
+    `bundle` is that whose declaration it was made by, `live` when it was vended (0: never).
     """
 
     TABLE: ClassVar[str] = "leases"
@@ -125,3 +126,5 @@ class LeaseRow(Row, frozen=True, kw_only=True):
     ended: int = 0
     code: str = ""
     tries: int = 0
+    bundle: str = ""
+    live: int = 0

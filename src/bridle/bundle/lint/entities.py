@@ -15,6 +15,7 @@ from bridle.bundle.parse.table import Findings
 from bridle.language.policy import Policy, PolicySetName
 from bridle.language.temporal.ast import EntityLiteral
 from bridle.language.temporal.tree import walk
+from bridle.model.identity import GOVERNOR
 
 _MISSION = re.compile(r"mis_[0-9a-f]{32}")
 _GROUPS = "call, read, write, irreversible, release"
@@ -26,7 +27,7 @@ def check(policies: Iterable[Policy], bundle: Bundle, places: Places, findings: 
         "Agent": bundle.agents,
         "User": bundle.users,
         "Team": bundle.teams,
-        "Workload": bundle.workloads,
+        "Workload": {**bundle.workloads, GOVERNOR: None},
         "System": bundle.systems,
         "Domain": bundle.domains,
     }

@@ -87,7 +87,10 @@ def logged_schema(tools: Iterable[Tool], extra: Extra) -> str:
 
 def governance_schema(extra: Extra) -> str:
     """Return the schema of the governance set."""
-    context = f'{{"mission": {_MISSION}, "user": User, "system": {_SYSTEM}}}'
+    vending = (
+        f'{{"mission": {_MISSION}, "user": User, "system": {_SYSTEM}, "tool": String, '
+        '"effect": String, "executor": String}'
+    )
     handover = (
         f'{{"mission": {_MISSION}, "user": User, "system": {_SYSTEM}, "to": Agent, "depth": Long, '
         '"tools": Set<String>, "effects": Set<String>, "expires_ms": Long, "task": Bool}'
@@ -98,7 +101,7 @@ def governance_schema(extra: Extra) -> str:
         ("start_mission", "User", "Mission", own),
         ("add_prompt", "User", "Mission", own),
         ("delegate", "Agent", "Mission", handover),
-        ("vend_credential", "Agent", "System", context),
+        ("vend_credential", "Agent", "System", vending),
     ):
         lines.append(
             f'action "{name}" in ["governance"] appliesTo '

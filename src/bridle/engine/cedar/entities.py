@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from bridle.bundle.bundle import Bundle
 from bridle.engine.cedar.answer import Uid
-from bridle.model.identity import Agent, User
+from bridle.model.identity import GOVERNOR, Agent, User
 from bridle.model.tool import System
 
 Entity = dict[str, Any]
@@ -29,7 +29,7 @@ def entities(bundle: Bundle) -> Iterator[Entity]:
         yield _user(user)
     for agent in bundle.agents.values():
         yield _agent(agent)
-    for workload in bundle.workloads:
+    for workload in (*bundle.workloads, GOVERNOR):
         yield _entity("Workload", workload)
     for domain in bundle.domains:
         yield _entity("Domain", domain)

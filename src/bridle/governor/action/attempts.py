@@ -42,7 +42,7 @@ def start(at: Standing, action: ActionRow, tool: Tool) -> AttemptRow:
         mission=action.mission,
         agent=action.agent,
         tool=action.tool,
-        executor=at.session.executor,
+        executor=at.executor,
         state=AttemptState.STARTED,
         started=at.now,
         lease=at.now + tool.timeout_ms if turn.core.leases else 0,
@@ -51,6 +51,7 @@ def start(at: Standing, action: ActionRow, tool: Tool) -> AttemptRow:
         line=action.line,
         grant=action.grant,
         requester=action.requester,
+        session=at.session.id,
     )
     turn.tx.put(attempt)
     number = action.attempts + 1

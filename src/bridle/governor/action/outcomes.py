@@ -40,7 +40,7 @@ def observe(turn: Turn, call: Observe) -> Release:
         return releases.refused("", Reason(ReasonCode.NOT_DECIDED, text))
     if turn.durability == "relaxed" and not may_relax(at.bundle, attempt.tool):
         raise NotRelaxedError
-    if executors.unproven(turn, at.session.executor) is not None:
+    if executors.unproven(turn, at.executor) is not None:
         call = _hearsay(call)
     at = at.serving(attempt.requester)
     outcome = _readable(at, call.outcome)

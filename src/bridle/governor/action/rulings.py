@@ -99,7 +99,7 @@ class Asked(Struct, frozen=True, kw_only=True):
             agent=at.session.agent,
             mission=at.mission,
             typed=typed,
-            executor=at.session.executor,
+            executor=at.executor,
             line=at.session.line,
             requesters=at.requesters,
         )
@@ -262,7 +262,7 @@ def _row(asked: Asked, ruling: Ruling) -> ActionRow:
         mission=at.mission.id,
         agent=at.session.agent,
         tool=_named(asked),
-        executor=at.session.executor,
+        executor=at.executor,
         state=_STATE[ruling.effect],
         requested=_requested(asked),
         judged=turn.core.keyed(ruling.typed.digest) if ruling.typed else "",

@@ -23,6 +23,7 @@ from bridle.governor.history.whose import Whose
 from bridle.governor.identity import proofs
 from bridle.governor.revocation.halting import halted
 from bridle.model import public_key
+from bridle.model.identity import GOVERNOR
 from bridle.model.mission import MissionStatus, MissionTemplate, matches
 from bridle.model.reason import Reason, ReasonCode
 from bridle.model.tool import EffectClass, Tool
@@ -122,6 +123,18 @@ class Standing(Struct, frozen=True):
         return self.engine.bundle
 
     @property
+    def performing(self) -> bool:
+        """Whether the governor's own side carries out what is asked for in this turn."""
+        caller = self.turn.caller
+        return caller is not None and caller.performing
+
+    @property
+    def executor(self) -> str:
+        """The workload that carries out what is asked for, empty where the agent acts itself."""
+        # INVARIANT: I9 — what the governor's side carries out is nobody else's to report on.
+        return GOVERNOR if self.performing else self.session.executor
+
+    @property
     def template(self) -> MissionTemplate | None:
         """The mission's template, if the bundle in force still has it."""
         return self.bundle.missions.get(self.mission.template)
@@ -166,7 +179,7 @@ class Standing(Struct, frozen=True):
 
     def executes(self, row: Executed) -> bool:
         """Whether it also is for this session's workload: no other starts it or reports on it."""
-        return self.owns(row) and row.executor == self.session.executor
+        return self.owns(row) and row.executor == self.executor
 
     def case(
         self,
@@ -192,7 +205,7 @@ class Standing(Struct, frozen=True):
                 labels=template.labels if template else (),
             ),
             now=self.now,
-            executor=self.session.executor,
+            executor=self.executor,
             chain=self.ancestors,
             requesters=self.requesters,
             waived=waived,
@@ -211,7 +224,7 @@ class Standing(Struct, frozen=True):
         `proved` is the workload that the connection proved to be, with its key's fingerprint.
         """
         who = self.session
-        executor = who.executor or who.agent
+        executor = self.executor or who.agent
         caller = self.turn.caller
         if caller is not None and caller.workload:
             more["proved"] = f"{caller.workload} {caller.method}"
@@ -225,6 +238,7 @@ class Standing(Struct, frozen=True):
             "epoch": str(self.globals.epoch),
             "bundle": self.globals.active,
             "level": self.turn.level,
+            **({"jailed": "yes"} if who.jailed else {}),
             **self._granted(),
             **more,
         }
@@ -324,7 +338,8 @@ def _out_of_scope(at: Standing, name: str) -> Reason | None:
         return without
     if not in_scope(bundle, template, tool):
         return _outside("this tool is outside the mission's tools and domains")
-    executor = at.session.executor
+    # What the governor's side may carry out is said by the tool itself (`separation`).
+    executor = "" if at.executor == GOVERNOR else at.executor
     workload = bundle.workloads.get(executor)
     if executor and (workload is None or not matches(workload.tools, name)):
         return _outside("this workload may not execute this tool")

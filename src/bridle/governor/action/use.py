@@ -65,7 +65,7 @@ def _refusal(at: Standing, action: ActionRow, attempt: AttemptRow) -> str:
 def _trusted(at: Standing) -> bool:
     # INVARIANT: what lowers a charge is said by a workload that the bundle trusts, and that has
     # proved to be it where it has a key. The agent's own word never does.
-    workload = at.bundle.workloads.get(at.session.executor)
+    workload = at.bundle.workloads.get(at.executor)
     if workload is None or not workload.reports_use:
         return False
     if at.turn.status("workload", workload.id) is not Status.ACTIVE:

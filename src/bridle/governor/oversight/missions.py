@@ -193,6 +193,7 @@ def open_session(turn: Turn, caller: Caller, call: OpenSession) -> Opened:
         method=opener.method,
         holder=call.holder,
         epoch=turn.globals.epoch,
+        jailed=call.jailed,
     )
     if call.holder:
         row = offering.root(turn, row, certified)
@@ -228,7 +229,14 @@ def _said(act: Act, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _of(row: SessionRow, what: str) -> dict[str, Any]:
-    return {"what": what, "agent": row.agent, "executor": row.executor, "session": row.id[:16]}
+    jailed = {"jailed": True} if row.jailed else {}
+    return {
+        "what": what,
+        "agent": row.agent,
+        "executor": row.executor,
+        "session": row.id[:16],
+        **jailed,
+    }
 
 
 def _template(turn: Turn, name: str) -> MissionTemplate:
