@@ -17,7 +17,7 @@ from bridle.model.performing import EGRESS_METHODS, HttpCall
 
 CONNECT = "CONNECT"
 
-_BODYLESS = ("GET", "HEAD", "DELETE")
+_BODYLESS = ("GET", "HEAD")
 _MOST_HEADERS = 64
 _LONGEST_HEADER = 8_192
 # RFC 9110, field names; an underscore is a dash to some programs (CGI), so it is none here.

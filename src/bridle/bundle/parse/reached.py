@@ -17,6 +17,7 @@ _URL = re.compile(
 )
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_PORT = re.compile(r"(?P<host>\[[0-9a-f:.]{2,45}\]|[^:\[\]]*):(?P<port>[1-9][0-9]{0,4})")
 _ALL_BELOW = "*."
 _DOTS = {".", ".."}
 
@@ -55,9 +56,13 @@ def _is_sound(found: re.Match[str]) -> bool:
 
 
 def hosts(table: Table, *, private: bool) -> tuple[str, ...]:
-    """Read `hosts`: names, `*.` and a name for all below it, addresses where `private`."""
+    """Read `hosts`: names, `*.` and a name for all below it, addresses where `private`.
+
+    Each may end in a port; without one, that of `http://` or `https://` is meant.
+    """
     found = table.texts("hosts")
-    for index, text in enumerate(found):
+    for index, whole in enumerate(found):
+        text = _without_port(whole)
         name = text.removeprefix(_ALL_BELOW)
         if _is_name(name) and ("." in name or (private and name == text)):
             continue
@@ -66,11 +71,18 @@ def hosts(table: Table, *, private: bool) -> tuple[str, ...]:
         table.findings.error(
             table.at("hosts", index),
             "bad_host",
-            f"{text[:80]!r} is no name of a host",
-            "write docs.example.com, or *.example.com for all below it, without scheme and port;"
+            f"{whole[:80]!r} is no name of a host",
+            "write docs.example.com, or *.example.com for all below it, without scheme;"
             " addresses and single words need `private = true`",
         )
     return found
+
+
+def _without_port(text: str) -> str:
+    found = _PORT.fullmatch(text)
+    if found is None or int(found["port"]) > 65_535:
+        return text
+    return (found["host"] or "").removeprefix("[").removesuffix("]")
 
 
 def _is_host(text: str) -> bool:
