@@ -4,7 +4,6 @@ import http.server
 import json
 import os
 import subprocess
-import sys
 import sysconfig
 import threading
 from collections.abc import Iterator
@@ -12,12 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import bridle
+from gateway.office import tool
 from jail.yard import Yard
 
 SOURCE = Path(bridle.__file__).resolve().parents[1]
 
-CALL_THIS = 'action == Action::"{tool}", resource'
+SERVED = [tool("echo"), tool("wipe")]
 BUNDLE = {
     "bridle.toml": 'format = 1\nname = "booth"\nversion = "1"\noperators = ["ana"]\n'
     '[defaults]\nmission = "desk"\nuser = "ana"\nagent = "clerk"\nexecutor = "local"\n',
@@ -25,7 +27,7 @@ BUNDLE = {
     '[workloads.local]\ntools = ["*"]\n[approvers.owners]\nusers = ["ana"]\nneed = 1\n',
     "missions.toml": '[missions.desk]\npurpose = "Work at the desk"\nagents = ["clerk"]\n'
     'tools = ["*"]\ndomains = ["all"]\nexpires = "1h"\n',
-    "systems.toml": '''
+    "systems.toml": """
 [domains.all]
 description = "All of it"
 [systems.notes]
@@ -66,16 +68,24 @@ egress = {{ methods = ["GET", "CONNECT"] }}
 [tools."files.echo"]
 system = "files"
 wire = "echo"
-pin = "{pin}"
 effect = "read"
-input = {{ type = "object", properties = {{ text = {{ type = "string" }} }} }}
-''',
-    "policies/desk.dw": '''
+from = "tools/files.json"
+[tools."files.wipe"]
+system = "files"
+wire = "wipe"
+effect = "write"
+from = "tools/files.json"
+""",
+    "tools/files.json": json.dumps({"tools": SERVED}),
+    "policies/desk.dw": """
 @id("all")
 permit (principal == Agent::"clerk", action in Action::"call", resource);
 @id("no-deleting")
 @reason("nothing is deleted")
 forbid (principal, action == Action::"note.delete", resource);
+@id("no-wiping")
+@reason("nothing is wiped")
+forbid (principal, action == Action::"files.wipe", resource);
 @id("writing-waits")
 @reason("a human looks at what is sent")
 @hold("owners")
@@ -84,11 +94,11 @@ forbid (principal, action == Action::"web.write", resource);
 @reason("this page is not for agents")
 forbid (principal, action == Action::"web.read", resource)
 when { context.input.url like "*/secret*" };
-''',
-    "governance/missions.dw": '''
+""",
+    "governance/missions.dw": """
 @id("ana-works")
 permit (principal == User::"ana", action, resource);
-''',
+""",
 }
 
 
@@ -100,7 +110,7 @@ class Sink(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer()
 
-    do_HEAD = do_POST = do_GET
+    do_HEAD = do_POST = do_GET  # noqa: N815 - names of the standard library's
 
     def _answer(self) -> None:
         length = int(self.headers.get("content-length", "0"))
@@ -142,7 +152,7 @@ def run_in(yard: Yard) -> dict[str, str]:
 class Booth:
     """Runs `bridle run` of one bundle, with its governor and its sites."""
 
-    def __init__(self, yard: Yard, folder: Path, *, pin: str = "") -> None:
+    def __init__(self, yard: Yard, folder: Path) -> None:
         self.yard = yard
         self.python = yard.python
         self.folder = folder
@@ -152,7 +162,7 @@ class Booth:
             path = self.bundle / name
             path.parent.mkdir(parents=True, exist_ok=True)
             if name == "systems.toml":
-                text = text.format(web=self.web.url, pipes=self.pipes.url, pin=pin)  # noqa: PLW2901
+                text = text.format(web=self.web.url, pipes=self.pipes.url)  # noqa: PLW2901
             path.write_text(text)
         self.environ = {
             "PATH": os.environ["PATH"],
@@ -162,19 +172,23 @@ class Booth:
             "A_SECRET_OF_THE_CALLER": "hunter2-in-the-environment",
             **run_in(yard),
         }
+        self.sink = folder / "sink"
+        self.sink.mkdir()
+        (self.sink / "tools.json").write_text(json.dumps({"tools": SERVED}))
+        self._patch = pytest.MonkeyPatch()
         for variable in ("XDG_STATE_HOME", "BRIDLE_KEYS"):
-            os.environ[variable] = self.environ[variable]
+            self._patch.setenv(variable, self.environ[variable])
         self.governor = bridle.open(self.bundle, idle_exit=60)
 
     def words(self, *options: str) -> list[str]:
         """Return the words of `bridle run` up to the command."""
         words = [self.python, "-P", "-m", "bridle", "run", str(self.bundle)]
-        words += ["--work", str(self.yard.work), *options]
+        words += ["--work", str(self.yard.work)]
         if self.yard.user:
             words += ["--as", self.yard.user.name]
         for name, value in run_in(self.yard).items():
             words += ["--env", f"{name}={value}"]
-        return [*words, "--"]
+        return [*words, *options, "--"]
 
     def run(self, *command: str, options: tuple[str, ...] = (), **more: str) -> Any:
         """Run a command in a jail, to its end."""
@@ -208,8 +222,6 @@ class Booth:
 
     def close(self) -> None:
         self.governor.close()
+        self._patch.undo()
         self.web.close()
         self.pipes.close()
-
-
-assert sys.version_info >= (3, 11)

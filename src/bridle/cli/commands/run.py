@@ -112,6 +112,7 @@ def run(*, bundle: Path, **options: Any) -> None:
         return
     if not profile.command:
         raise click.UsageError("No agent: give its command after --.")
+    options["servers"] = jailing.servers(options["servers"])
     _require_a_jail(profile)
     access = _access(bundle, options)
     try:
@@ -203,7 +204,7 @@ def _jailed(
     from bridle.jail.warden import Warden
 
     tally = Tally()
-    named = jailing.servers(options["servers"])
+    named: dict[str, tuple[str, ...]] = options["servers"]
     # INVARIANT: handle and key stay with these, outside; none of it goes into the profile.
     services: dict[str, Service] = {
         "governor": GovernorService(access.channel, access.session, tally),
