@@ -160,6 +160,7 @@ class Jail:
     def limit(self, plan: Plan, ready: int) -> None:
         """Set the plan's limits on the first process, let it go on, and watch it."""
         kernel.set_on(self.pid, plan.limits, plan.user)
+        watch.in_folders(self.pid)
         self._group = cgroup.place(self.pid, plan.limits, cgroup.beside_own())
         os.write(ready, b"1")
         watcher = threading.Thread(target=self._watch, args=(plan,), name="jail", daemon=True)

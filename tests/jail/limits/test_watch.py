@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from bridle.jail.limits import watch
 from bridle.jail.profile import MEBI, Limits
 from jail.yard import SMALL, Yard
@@ -104,8 +106,35 @@ def test_descendants_are_found_at_any_depth() -> None:
 
 def test_nothing_is_too_much_for_a_process_that_does_nothing() -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        # This process is in no jail: its folders in memory are those of the machine.
-        limits = Limits(memory=1 << 50, entries=1 << 50, time=SMALL.time)
-        assert watch.excess(process.pid, limits, 0) == ""
-        assert watch.excess(process.pid, limits, SMALL.time + 1) == "time"
+        # Its folders are those of the machine, as in a jail that is being made: not counted.
+        assert watch.in_folders(process.pid) == (0, 0)
+        assert watch.excess(process.pid, SMALL, 0) == ""
+        assert watch.excess(process.pid, SMALL, SMALL.time + 1) == "time"
         process.kill()
+
+
+BLIND = """
+import sys
+from pathlib import Path
+from bridle.jail.launch import launch
+from bridle.jail.profile import Identity, Profile
+user = Identity(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+command = ("/bin/sh", "-c", "touch ran")
+try:
+    launch(Profile(command=command, work=Path(sys.argv[1]), python=False, user=user)).wait()
+except Exception as problem:
+    print(problem)
+"""
+
+
+def test_who_cannot_count_starts_no_jail(yard: Yard) -> None:
+    if yard.user is None:
+        pytest.skip("not run: only root starts a jail as another user")
+    ran = subprocess.run(
+        ["setpriv", "--bounding-set=-sys_ptrace", sys.executable, "-c", BLIND, str(yard.work),
+         yard.user.name, str(yard.user.uid), str(yard.user.gid)],
+        capture_output=True, check=True, env={"PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    assert b"limits could not be set" in ran.stdout
+    assert b"jail_unavailable" in ran.stdout
+    assert not (yard.work / "ran").exists()

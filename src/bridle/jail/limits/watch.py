@@ -54,10 +54,17 @@ def processes(pid: int) -> Iterator[int]:
 
 
 def in_folders(pid: int) -> tuple[int, int]:
-    """Return the bytes and entries of a jail's folders in memory."""
+    """Return the bytes and entries of a jail's folders in memory; none before they are made.
+
+    Raises `PermissionError` for who may not look into another user's process.
+    """
     used = entries = 0
     for folder in _FOLDERS:
-        with contextlib.suppress(OSError):
+        # What is not there is not there yet, or no more; what we may not see has to be known.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            root = Path(f"/proc/{pid}/root/").stat()
+            if os.path.samestat(root, Path("/").stat()):
+                continue
             found = os.statvfs(f"/proc/{pid}/root/{folder}")
             used += (found.f_blocks - found.f_bfree) * found.f_frsize
             entries += found.f_files - found.f_ffree
