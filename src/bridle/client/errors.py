@@ -47,7 +47,7 @@ class Denied(BridleError):  # noqa: N818 - a public name of the vocabulary; a de
 class PerformedError(BridleError):
     """The governor's side carried the action out, and it failed.
 
-    `code` says how (`docs/reference/reason-codes.md`). `reached` is false where nothing has
+    `code` says how (`docs/python.md`). `reached` is false where nothing has
     happened; otherwise it may have taken effect. `action` is the action's id.
     """
 
