@@ -9,6 +9,7 @@ from bridle.governor.action import attempts, budgets, holds, rulings
 from bridle.governor.action.rulings import Asked
 from bridle.governor.action.standing import PASSING, NotRelaxedError, Standing, obstacle
 from bridle.governor.approval import exceptions
+from bridle.governor.credentials import separation
 from bridle.governor.delegation import authority, deputies
 from bridle.governor.history import telling
 from bridle.model.reason import Reason, ReasonCode
@@ -21,12 +22,14 @@ def judge(asked: Asked) -> Verdict:
     found = asked.found
     if isinstance(found, Refusal):
         return rulings.deny(asked, (Reason(found.code, found.text),))
-    stop = obstacle(asked.at, asked.call.tool) or asked.redefined
+    stop = obstacle(asked.at, asked.call.tool) or asked.redefined or _apart(asked)
     if stop is not None:
         # What stands in the way only for now (a kill, a suspension) does not use up an approval.
         kept = asked.approval is not None and stop.code in PASSING
         return rulings.deny(asked, (stop,), keep_row=kept)
     outside = ungranted(asked.at, asked.call.tool, found)
+    # Before policy is asked, and again when it is made: an agent hears of it with the verdict.
+    outside = outside or separation.denied(asked.at, asked.call.tool)
     if outside is not None:
         return rulings.deny(asked, (outside,), keep_row=asked.approval is not None)
     void = _use_up(asked)
@@ -36,6 +39,11 @@ def judge(asked: Asked) -> Verdict:
     if isinstance(form, Refusal):
         return rulings.deny(asked, (Reason(form.code, form.text),))
     return _by_policy(asked, form)
+
+
+def _apart(asked: Asked) -> Reason | None:
+    call = asked.call
+    return separation.refusal(asked.at, call.tool, perform=call.perform)
 
 
 def ungranted(at: Standing, tool: str, typed: Typed) -> Reason | None:

@@ -20,6 +20,7 @@ from bridle.governor.action.standing import (
     obstacle,
     redefined,
 )
+from bridle.governor.credentials import separation
 from bridle.governor.ground import clear
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
@@ -139,7 +140,7 @@ def _gate(at: Standing, row: ActionRow, definition: str) -> Reason | None:
     if row.bundle != at.globals.active:
         return Reason(ReasonCode.LEASE_LAPSED, "the policies have changed since; decide again")
     # INVARIANT: I4 — a kill or suspension committed after the verdict is seen here and beats it.
-    stop = obstacle(at, row.tool)
+    stop = obstacle(at, row.tool) or separation.refusal(at, row.tool)
     if stop is None and (definition or row.definition):
         stop = redefined(at.bundle.tools[row.tool], definition)
     return stop or overtaking.overtaken(at, row)

@@ -15,6 +15,7 @@ from bridle.governor.oversight import humans, missions, showing
 from bridle.model.action import ActionState
 from bridle.model.calls import Answer, ApprovalOf, Caller, Decide, EndException, Redeem
 from bridle.model.errors import NotFoundError, RefusedError
+from bridle.model.identity import GOVERNOR
 from bridle.model.reason import Reason, ReasonCode
 from bridle.model.verdict import Effect, Release, Verdict
 from bridle.store.rows import ActionRow, ExceptionRow, HoldRow
@@ -82,7 +83,7 @@ def redeem(turn: Turn, call: Redeem) -> Verdict | Release:
         return Verdict(action="", effect=Effect.DENY, reasons=(found,))
     at, row = found
     action = turn.tx.get(ActionRow, call.action or row.action)
-    if action is None or not at.executes(action) or not _concerns(turn, row, action):
+    if action is None or not _may_redeem(at, row, action) or not _concerns(turn, row, action):
         reason = Reason(ReasonCode.NOT_DECIDED, "this approval is not about that action")
         return Verdict(action=row.action, effect=Effect.DENY, reasons=(reason,))
     at, stranger = entry.admitted(at.serving(action.requester), call, action.tool)
@@ -93,6 +94,15 @@ def redeem(turn: Turn, call: Redeem) -> Verdict | Release:
     if row.subject == holds.RESULT:
         return _redeem_result(at, row, action)
     return _redeem_action(at, row, action, call)
+
+
+def _may_redeem(at: Standing, row: HoldRow, action: ActionRow) -> bool:
+    """Whether this session goes on with an action here, or is told what came of it."""
+    if at.executes(action):
+        return True
+    # What the governor's side has carried out is told to whom it was done for.
+    over = row.subject == holds.RESULT or action.state == ActionState.OK
+    return over and action.executor == GOVERNOR and at.owns(action)
 
 
 def _concerns(turn: Turn, row: HoldRow, action: ActionRow) -> bool:
@@ -135,6 +145,7 @@ def _redeem_action(at: Standing, row: HoldRow, action: ActionRow, call: Redeem) 
         key="redeemed",
         start=call.start,
         definition=call.definition,
+        perform=call.perform,
     )
     return path.judge_again(at, again, action, row)
 
