@@ -211,9 +211,9 @@ class Calls:
         elif not verdict.attempt or verdict.lease_ms < 0:
             self._refuse(call, answers.not_asked("protocol_error", "the governor started nothing"))
         else:
-            self._equip(call, Attempt(self._access.channel, intent, verdict))
+            self._equip(call, Attempt(self._access.channel, intent, verdict), waiting)
 
-    def _equip(self, call: Call, attempt: Attempt) -> None:
+    def _equip(self, call: Call, attempt: Attempt, waiting: Waiting | None) -> None:
         """Get a started call what it needs at the server, and send it."""
         key = self._place(call)
         if key:
@@ -224,6 +224,9 @@ class Calls:
                 # INVARIANT: I2 — no credential, no call.
                 attempt.let_go()
                 attempt.abandon()
+                if waiting is not None:
+                    # Nothing ran, so what humans approved is still to be done.
+                    self._repeats.keep(call.sameness, waiting)
                 raise
         self._send(call, attempt)
 
