@@ -306,17 +306,11 @@ def test_a_proxy_that_is_killed_leaves_no_lease_in_force(office: Office) -> None
         front.kill(signal.SIGKILL)
         front.process.wait(30)
     mission = front.mission
-    os.sched_yield()
-    from bridle.model.calls import MissionVerb
-
     office.governor.done(MissionVerb(mission=mission, verb="close", anyway=True))
     _until(lambda: not office.governor.rows(Leases(mission=mission)))
 
 
-def _until(true) -> None:
-    import threading
-    import time
-
+def _until(true: Callable[[], bool]) -> None:
     end = time.monotonic() + 30
     while not true():
         assert time.monotonic() < end
