@@ -11,11 +11,14 @@ import binascii
 import html
 import json
 import re
-from collections.abc import Iterable
-from typing import Any, TypeGuard
+from collections.abc import Iterable, Mapping
+from typing import Any, Self, TypeGuard
 from urllib.parse import quote, quote_plus
 
 MARK = "[credential]"
+
+PLAIN = frozenset(("host", "port", "dbname", "user", "sslmode"))
+"""Fields that say where a credential is used, and open nothing."""
 
 # Shorter values stand in too much that is none of theirs.
 _SHORTEST = 4
@@ -36,6 +39,14 @@ class Scrubber:
         self._bytes = (
             re.compile(found.encode("utf-8", "surrogatepass"), re.IGNORECASE) if found else None
         )
+
+    @classmethod
+    def of(cls, fields: Mapping[str, str]) -> Self:
+        """Return one for the fields of a secret that are one: a port or a database's name is none.
+
+        `fields` are those of `Secret.reveal`.
+        """
+        return cls(value for name, value in fields.items() if name not in PLAIN)
 
     def text(self, value: str) -> str:
         """Return the text without them."""

@@ -203,7 +203,7 @@ class _Performance:
         now = running.current()
         reply = self._inside.send(Vend(session=now.session, attempt=now.attempt))
         if isinstance(reply, Vended):
-            self._scrubber = Scrubber(reply.secret.values())
+            self._scrubber = Scrubber.of(reply.secret)
             return Secret(**reply.secret), reply.lease
         if isinstance(reply, Failed):
             raise UnreachedError(reply.message, code=reply.code)

@@ -61,3 +61,10 @@ def test_keys_of_objects_and_what_is_nested_deep_are_looked_through() -> None:
 def test_nothing_is_taken_out_without_a_secret_worth_it() -> None:
     assert Scrubber(["", "a"]).text("a banana") == "a banana"
     assert Scrubber([]).raw(b"\xff") == b"\xff"
+
+
+def test_where_a_credential_is_used_is_no_secret() -> None:
+    scrubber = Scrubber.of({"host": "db.example", "port": "5432", "password": "hunter2-long"})
+    assert scrubber.text("5432 rows of db.example by hunter2-long") == (
+        f"5432 rows of db.example by {MARK}"
+    )
