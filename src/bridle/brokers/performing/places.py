@@ -23,6 +23,8 @@ _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _NUMBER = re.compile(r"(?:[0-9]+|0x[0-9a-f]*)")
 # What may stand in a path and a query as it is (RFC 3986), and whole percent-encodings.
 _PLAIN = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?]|%[0-9A-Fa-f]{2})*")
+# Letters, digits, `-._~`: a rule that names a path could not see them encoded (RFC 3986, 6.2.2.2).
+_NEEDLESS = re.compile(r"%(?:2[DE]|3[0-9]|4[1-9A-F]|5[0-9AF]|6[1-9A-F]|7[0-9AE])", re.IGNORECASE)
 _DOTS = (".", "..")
 _DECODINGS = 5
 
@@ -66,6 +68,8 @@ def read(url: object) -> Place:
     target = path if query is None else f"{path}?{query}"
     if not _PLAIN.fullmatch(target):
         raise _refused("what has a meaning of its own in a URL is percent-encoded")
+    if _NEEDLESS.search(target):
+        raise _refused("letters, digits and -._~ stand as they are, not percent-encoded")
     check_path(path)
     return Place(scheme, _host(match["host"].lower()), port, target)
 
