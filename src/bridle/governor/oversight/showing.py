@@ -52,16 +52,18 @@ def missions_of(turn: Turn, call: Missions) -> list[dict[str, Any]]:
         {
             **structs.asdict(mission),
             "budgets": spending.of_mission(turn, mission),
-            "sessions": [
-                {"agent": s.agent, "executor": s.executor, "opened": s.opened, "closed": s.closed}
-                for s in sessions
-            ],
+            "sessions": [_session(each) for each in sessions],
             "started_attempts": [
                 structs.asdict(a) for a in running(turn) if a.mission == mission.id
             ],
             "pending_holds": turn.tx.count(HoldRow, mission=mission.id, status=holds.PENDING),
         }
     ]
+
+
+def _session(row: SessionRow) -> dict[str, Any]:
+    shown = ("agent", "executor", "opened", "closed", "jailed")
+    return {name: getattr(row, name) for name in shown}
 
 
 def running(turn: Turn) -> list[AttemptRow]:
