@@ -1,6 +1,8 @@
 """Credentials and performed tools in systems.toml: read strictly, secrets never in their place."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bridle.bundle.check import check_files
 from bridle.model.credential import (
@@ -12,6 +14,7 @@ from bridle.model.credential import (
 )
 from bridle.model.finding import Severity
 from bridle.model.performing import Egress, HttpCall, SqlCall
+from bundle.test_fuzz import SPLICES, settled
 
 SYSTEM = """
 [systems.hub]
@@ -475,3 +478,38 @@ def test_an_empty_word_is_none_of_a_few_words(desk, key):
     assert old in made
     changed = {**desk.files, "systems.toml": made.replace(old, f'{key} = ""', 1)}
     assert check_files(changed)[0] is None
+
+
+# --- whatever stands there -----------------------------------------------------------------------
+
+ODD = [
+    'url = "https://[::1"', "hosts = [[]]", "credential = 3", 'credential = "x"', "http = []",
+    "sql = {}",
+    'egress = { methods = [["GET"]] }', "lease = 1e9", 'lease = "9999999999s"', "private = 1",
+    'url = "https://' + "a" * 3000 + '"', 'statement = "%(((("', 'path = "/{{{{}}"',
+    'role = "\\ud800"',
+    'secret = "{secret}"', 'form = "{secret"', "query = [[]]", 'query = [""]', 'argument = ""',
+]  # fmt: skip
+
+EVERY = [
+    (URL, HEADER, 'http = { method = "POST", path = "/r/{owner}", query = ["labels"] }\n' + INPUT),
+    ('hosts = ["docs.example.com"]\n', "", 'egress = { methods = ["GET"] }\n'),
+    ("", POSTGRES, 'sql = { statement = "SELECT %(number)s", rows = 7 }\n' + INPUT),
+    ("private = true\n", EXCHANGE + ENDPOINT + 'client_id = "b"\nclient_secret = "p"\n', INPUT),
+    ('protocol = "mcp"\n', SEALED.replace("worker", "mcp") + 'meta = "a.b/c"\n', INPUT),
+]
+
+
+@given(data=st.data())
+@settings(max_examples=120, deadline=None)
+def test_whatever_stands_there_is_a_bundle_or_findings_and_nothing_else(desk, data):
+    whole = files(desk, *data.draw(st.sampled_from(EVERY)))["systems.toml"]
+    start = len(desk.files["systems.toml"])
+    edit = st.tuples(
+        st.floats(0, 1), st.sampled_from([0, 0, 1, 8, 40]), st.sampled_from(SPLICES + ODD)
+    )
+    text = whole[start:]
+    for where, cut, new in data.draw(st.lists(edit, min_size=1, max_size=3)):
+        at = int(where * len(text))
+        text = text[:at] + new + text[at + cut :]
+    settled(check_files({**desk.files, "systems.toml": whole[:start] + text}))

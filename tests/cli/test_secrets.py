@@ -159,16 +159,13 @@ def test_secrets_that_systems_name_and_nobody_sealed_are_shown(
 ) -> None:
     folder = tmp_path / "desk"
     bridle_("init", folder, "--passphrase-file", words)
-    path = folder / "systems.toml"
-    first = re.search(r"^\[systems\.([a-z_-]+)\]$", path.read_text(), re.MULTILINE)
-    assert first is not None
-    credential = 'credential = { broker = "header", secret = "hub-token" }\n'
-    text = path.read_text().replace(first[0] + "\n", f"{first[0]}\n{credential}", 1)
-    path.write_text(text)
+    with (folder / "systems.toml").open("a") as file:
+        file.write('[domains.saas]\n[systems.hub]\ndomain = "saas"\n')
+        file.write('credential = { broker = "header", secret = "hub-token" }\n')
     serving(folder)
-    rows = [{"name": "hub-token", "sealed": False, "systems": [first[1]]}]
+    rows = [{"name": "hub-token", "sealed": False, "systems": ["hub"]}]
     assert bridle_("secrets", folder, "--json").json == rows
-    assert re.search(rf"hub-token +missing +{first[1]}", bridle_("secrets", folder).out)
+    assert re.search(r"hub-token +missing +hub", bridle_("secrets", folder).out)
 
 
 def test_a_governor_in_the_agent_s_own_process_keeps_none(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import logging
 import pickle
+import re
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from uuid import uuid4
 
 import msgspec
@@ -17,7 +19,9 @@ from msgspec import structs
 from bridle.brokers.broker import BrokerError, Made, Order
 from bridle.model.credential import AnyCredential
 from brokers.conformance.bench import GAPS, Bench
+from brokers.conformance.conftest import ALL
 
+PAGE = (Path(__file__).parents[3] / "docs" / "credentials.md").read_text("utf-8")
 MINUTE = 60_000
 
 # What a refusal may take beyond `wait_ms` on a busy machine; a broker without a bound never ends.
@@ -266,5 +270,15 @@ def test_a_secret_is_not_copied_out_of_its_process(bench: Bench) -> None:
             copying(made.secret)
 
 
-def test_gaps_have_names_that_are_known(bench: Bench) -> None:
-    assert bench.gaps <= GAPS.keys()
+@pytest.mark.parametrize("name", ALL)
+def test_the_page_names_exactly_the_gaps_that_each_bench_declares(
+    name: str, tmp_path: Path
+) -> None:
+    with ALL[name](tmp_path) as bench:
+        assert bench.gaps <= GAPS.keys()
+        rows = re.findall(
+            r"^\| `([a-z_-]+)` \| ((?:`[a-z_]+`(?:, )?)+|nothing) \|$", PAGE, re.MULTILINE
+        )
+        told = dict(rows)[name]
+        assert set(re.findall(r"`([a-z_]+)`", told)) == bench.gaps
+        bench.broker.close()
