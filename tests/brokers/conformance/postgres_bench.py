@@ -15,7 +15,7 @@ from bridle.brokers.postgres import PostgresBroker
 from bridle.model.credential import AnyCredential, PostgresCredential, Use
 from brokers.conformance.bench import Bench, sealed_in
 from brokers.conformance.loopback import nobody, silence
-from brokers.database import OWNER, Database, serving
+from brokers.database import OWNER, Database, shared
 
 
 class _Logins(Bench):
@@ -23,7 +23,6 @@ class _Logins(Bench):
 
     def __init__(self, folder: Path, database: Database, use: Use) -> None:
         self._database = database
-        database.ask("CREATE ROLE reader NOLOGIN")
         self.secrets = sealed_in(folder, house=database.dsn)
         self.broker = PostgresBroker(self.secrets)
         self.credential = PostgresCredential(use=use, secret="house", role="reader")
@@ -52,8 +51,7 @@ class _Logins(Bench):
 
 @contextmanager
 def _logins(folder: Path, use: Use) -> Generator[Bench]:
-    with serving() as database:
-        yield _Logins(folder, database, use)
+    yield _Logins(folder, shared(), use)
 
 
 BENCHES = {f"postgres-{use}": partial(_logins, use=use) for use in (Use.WORKER, Use.GOVERNOR)}
