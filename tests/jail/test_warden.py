@@ -74,7 +74,8 @@ def connected(warden: Warden, first: bytes) -> socket.socket:
     peer = socket.socket(socket.AF_UNIX)
     peer.connect(str(warden.path))
     peer.settimeout(20)
-    peer.sendall(first)
+    if first:
+        peer.sendall(first)
     return peer
 
 
