@@ -99,6 +99,26 @@ class SealedFile:
         with self._lock:
             return tuple(sorted(self._read()))
 
+    def seal(self, value: bytes, context: str) -> bytes:
+        """Encrypt what lies elsewhere with the key of secrets, bound to `context`: what it is.
+
+        Raises `BrokerError` (`secrets_unreadable`) where the key cannot be used.
+        """
+        with self._lock:
+            return self._own_sealer().seal_bytes(value, _about(context), os.urandom(NONCE_BYTES))
+
+    def open(self, blob: bytes, context: str) -> bytes:
+        """Decrypt what `seal` made for the same context. Raises as it does."""
+        with self._lock, suppress(LedgerError):
+            return self._own_sealer().open_bytes(blob, _about(context))
+        raise _unreadable("what was sealed with its key does not open")
+
+    def _own_sealer(self) -> Sealer:
+        try:
+            return self._keys()[0]
+        except StoreError as problem:
+            raise _unreadable(f"its key cannot be used ({problem.code})") from None
+
     def _keys(self) -> tuple[Sealer, bytes]:
         if self._sealer is None:
             key = self._key if isinstance(self._key, bytes) else self._key()
@@ -228,6 +248,10 @@ def _given_key(path: Path) -> bytes:
 
 def _bound(name: str) -> bytes:
     return b"bridle secret\n" + name.encode()
+
+
+def _about(context: str) -> bytes:
+    return b"bridle sealed\n" + context.encode()
 
 
 def _unreadable(why: str) -> BrokerError:

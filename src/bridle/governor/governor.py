@@ -19,6 +19,10 @@ from bridle.governor.action import attempts, carrying, holds, outcomes, path, st
 from bridle.governor.action.carrying import Carried
 from bridle.governor.approval import answers, exceptions
 from bridle.governor.audit.opening import Left
+from bridle.governor.credentials import leases
+from bridle.governor.credentials.keeper import Keeper
+from bridle.governor.credentials.scrubbing import Vended
+from bridle.governor.credentials.vending import Vending
 from bridle.governor.delegation import lapsing, offering
 from bridle.governor.ground import clear, proven
 from bridle.governor.ground.core import Core
@@ -63,6 +67,9 @@ class Governor:
             core.differs = self._watch.differs
         self._answered = threading.Condition()
         self._scrubber = Scrubber(core)
+        self._vended = Vended()
+        self._keeper = Keeper(core)
+        self._vending = Vending(core, self._keeper, self._vended)
         self._desk = desk.Desk(
             desk.Office(core, self._scrubber, self._tell, ground, self._watch, self._log)
         )
@@ -191,20 +198,30 @@ class Governor:
     def tick(self) -> int:
         """Settle what time has settled: leases, holds, missions. Returns how many."""
 
-        def settle(turn: Turn) -> int:
+        def settle(turn: Turn) -> tuple[int, bool]:
             ended = answers.expire(turn) + exceptions.expire(turn) + missions.expire(turn)
             entries.sweep(turn)
             ended += lapsing.expire(turn)
-            return attempts.recover(turn) + ended
+            return attempts.recover(turn) + ended, leases.are_in_force(turn)
 
-        done = self._core.write(settle)
+        done, vended = self._core.write(settle)
         if done:
             self._tell()
+        if vended:
+            self._keeper.wake()
         self._scrubber.retry()
         return done
 
+    def start_keeping(self) -> None:
+        """Take back credentials as they end, from now on: first those left by an earlier governor.
+
+        Without it, nothing that is vended here is taken back before its own time is up.
+        """
+        self._keeper.start()
+
     def close(self) -> None:
         """Finish and release the store."""
+        self._keeper.close()
         try:
             self._scrubber.complete()
             if self._log is not None:
@@ -225,6 +242,8 @@ class Governor:
                 reply = Judged(verdict=write(partial(path.begin, call=call)))
             case calls.Observe():
                 reply = Released(release=self._observe(caller, call))
+            case calls.Vend():
+                reply = self._vending.answer(caller, call)
             case calls.Beat():
                 reply = self._beat(caller, call)
             case calls.ApprovalOf():
@@ -255,6 +274,13 @@ class Governor:
         return write(partial(path.decide, call=call))
 
     def _observe(self, caller: Caller, call: calls.Observe) -> Release:
+        try:
+            return self._settled(caller, self._vended.scrubbed(call))
+        finally:
+            if self._vended.concerns(call.attempt):
+                self._keeper.wake()
+
+    def _settled(self, caller: Caller, call: calls.Observe) -> Release:
         write = partial(self._core.write, partial(outcomes.observe, call=call), caller=caller)
         latest = self._core.latest()
         if latest is not None and latest.manifest.durability == "relaxed":
@@ -286,6 +312,8 @@ class Governor:
     # --- failing --------------------------------------------------------------------------------
 
     def _tell(self) -> None:
+        """Wake whoever waits for what humans do: a hold's answer, the end of authority."""
+        self._keeper.wake()
         with self._answered:
             self._answered.notify_all()
 

@@ -173,6 +173,7 @@ def _run(
                     code="no_sockets",
                 ) from problem
             _ready(place.id, doors, as_json=settings.as_json)
+            governor.start_keeping()
             server.run()
     finally:
         try:
