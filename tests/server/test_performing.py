@@ -15,9 +15,11 @@ import bridle
 from bridle.client.opening import connect
 from bridle.model import calls
 from bridle.model.errors import UsageError
+from bridle.server.performing import Performances
 from brokers import searching
 from brokers.performing.servers import OK, Sink, answer, hang
 from client.desk import environment
+from client.scripted import Scripted
 from server.carrying import SECRET, Tap, governing
 
 TITLE = {"repo": "main", "title": "fine"}
@@ -320,3 +322,30 @@ def test_an_agent_on_its_own_connection_is_not_given_what_another_started(
     for reply in answers:
         assert isinstance(reply, calls.Failed), reply
         assert SECRET not in repr(reply)
+
+
+def test_as_much_as_there_is_room_for_is_carried_out_at_a_time(
+    sink: Sink, clerk: bridle.Agent, ana: bridle.Bridle
+) -> None:
+    room = Performances(Scripted(), most=1, wait=0)
+    call = calls.Decide(session="s", tool="t", args="{}", key="k", start=True, perform=True)
+    caller = calls.Caller(operator=False, method="peer:1")
+    answers: list[calls.Reply] = []
+    room._governor.decided = lambda _: (
+        answers.append(room.answer(caller, call)) or calls.Failed(code="x", message="")
+    )
+    room.answer(caller, call)
+    (second,) = answers
+    assert isinstance(second, calls.Judged)
+    assert second.verdict.effect is bridle.Effect.DENY
+    assert second.verdict.reasons[0].code == "limit_exceeded"
+
+
+def test_what_is_not_to_be_started_is_not_carried_out(clerk: bridle.Agent, sink: Sink) -> None:
+    call = calls.Decide(
+        session=clerk._session.handle, tool="page.get", args='{"id":1}', key="k", perform=True
+    )
+    reply = clerk._session.channel.send(call)
+    assert isinstance(reply, calls.Judged)
+    assert reply.verdict.effect is bridle.Effect.DENY
+    assert not sink.requests

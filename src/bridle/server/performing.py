@@ -173,10 +173,12 @@ class _Performance:
         # To the guard this is an effect like any other: it runs here.
         own = structs.replace(call, perform=False)
         self._inside.answers(own, reply)
+
+        def effect(**arguments: Any) -> Any:
+            return self._run(verdict, arguments)
+
         try:
-            result = guard.guard(
-                self._inside, Intent(own, verdict.action), lambda **given: self._run(verdict, given)
-            )
+            result = guard.guard(self._inside, Intent(own, verdict.action), effect)
         except Exception as problem:
             failure = problem
         return self._told(verdict, result, failure)

@@ -111,10 +111,10 @@ def of_agent(arguments: Mapping[str, Any], *, opened: str = "") -> Request:
         raise UnreachedError("this method is not carried out", code="argument_refused")
     if not isinstance(body, str):
         raise UnreachedError("a body is text", code="argument_refused")
-    headers = arguments.get("headers") or {}
-    if not isinstance(headers, dict) or len(cast("dict[str, Any]", headers)) > _MOST_HEADERS:
+    headers: object = arguments.get("headers") or {}
+    if not _is_object(headers) or len(headers) > _MOST_HEADERS:
         raise _odd_header()
-    kept = _own(cast("dict[str, Any]", headers), opened.lower())
+    kept = _own(headers, opened.lower())
     return Request(
         method=method,
         place=places.read(arguments.get("url")),
@@ -160,6 +160,10 @@ def _pairs(asked: dict[str, Any]) -> list[tuple[str, str]]:
                 raise _odd_argument(name)
             pairs.append((name, each if isinstance(each, str) else json.dumps(each)))
     return pairs
+
+
+def _is_object(value: object) -> TypeGuard[dict[str, Any]]:
+    return isinstance(value, dict)
 
 
 def _is_list(value: Any) -> TypeGuard[list[Any]]:
