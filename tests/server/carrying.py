@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -141,21 +141,33 @@ class Tap:
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(folder / "agents.sock"))
         self._listener.listen()
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._open: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+        self._start(self._accept)
 
     def close(self) -> None:
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        for each in (self._listener, *self._open):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(10)
+        for each in (self._listener, *self._open):
+            each.close()
+
+    def _start(self, target: Callable[..., None], *given: socket.socket) -> None:
+        thread = threading.Thread(target=target, args=given)
+        self._threads.append(thread)
+        thread.start()
 
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
                 near, _ = self._listener.accept()
                 far = socket.socket(socket.AF_UNIX)
+                self._open += [near, far]
                 far.connect(str(self._to))
                 for pair in ((near, far), (far, near)):
-                    threading.Thread(target=self._pass, args=pair, daemon=True).start()
+                    self._start(self._pass, *pair)
 
     def _pass(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
