@@ -4,19 +4,20 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # What `make bench` measures: the modules of bench/ that are subjects.
-SUBJECTS := decide ledger mcp sequences trust
+SUBJECTS := authority decide ledger mcp sequences trust
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 LOCK := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint style types layers format uids slow nightly mcp-servers mcp auditors bench docs lock wheel clean
+.PHONY: help setup demo test lint style types layers format uids jail slow nightly mcp-servers mcp auditors bench docs lock wheel clean
 
 help:
 	@echo "make demo     a governed run of two agents on real tools"
 	@echo "make test     the tests"
 	@echo "make lint     style, types and layers: ruff, mypy, pyright, import-linter"
 	@echo "make uids     governor, operator and agent as users of their own (root, .ci/setup)"
+	@echo "make jail     the escape suite of the jail, and the table of what it tries"
 	@echo "make slow     the slow tests, reduced counts"
 	@echo "make nightly  every test, full counts"
 	@echo "make mcp      the tests with MCP servers that others wrote"
@@ -61,6 +62,10 @@ layers: setup
 format: setup
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+jail: setup
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile tests/jail
+	@PYTHONPATH=tests $(BIN)/python -m jail.escapes.table
 
 slow: setup
 	$(BIN)/python -m pytest -q -m slow --timeout 600 --hypothesis-profile ci
