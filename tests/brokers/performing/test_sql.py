@@ -124,7 +124,7 @@ def test_what_only_reads_cannot_write_nor_make_itself_write(own: Desk) -> None:
         "SELECT set_config('transaction_read_only', 'off', true)",
         "DO $$ BEGIN SET TRANSACTION READ WRITE; INSERT INTO customers VALUES (99); END $$",
     ):
-        with pytest.raises(PerformError, match="25006|25001"):
+        with pytest.raises(PerformError, match=r"25006|25001"):
             own.run(SqlCall(argument="statement"), statement=text)
     assert own.database.ask("SELECT 1 FROM customers WHERE id = 99") == []
 
