@@ -99,7 +99,10 @@ def _base64(raw: bytes) -> set[str]:
         start = (0, 2, 3)[offset]
         end = len(padded) * 8 // 6
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
-            forms.add(encode(padded).decode()[start:end])
+            text = encode(padded).decode()
+            forms.add(text[start:end])
+            # Where it ends here, so does the text: its last character, too, says something.
+            forms |= {text[start:], text[start:].rstrip("=")}
     return forms
 
 
