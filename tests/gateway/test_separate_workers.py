@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import bridle
+from bridle.client.attempt import running
 from bridle.client.bridle import Bridle
 from bridle.client.errors import Denied
 from bridle.client.opening import connect
@@ -50,6 +51,11 @@ def session(office: Office) -> tuple[str, str]:
     return mission.id, mission.session("clerk", executor="proxy")
 
 
+def result(*texts: str) -> dict[str, Any]:
+    """What the sink's tools return: a CallToolResult."""
+    return {"content": [{"type": "text", "text": text} for text in texts]}
+
+
 def acting(office: Office, worker: Bridle) -> bridle.Agent:
     mission, handle = session(office)
     return worker.attach(handle, mission=mission, agent="clerk")
@@ -60,14 +66,15 @@ def test_the_worker_opens_the_system_with_it_and_only_for_one_attempt(
 ) -> None:
     seen: list[str] = []
 
-    def effect(text: str) -> str:
+    def effect(text: str) -> dict[str, Any]:
         with bridle.credential() as key:
             seen.append(key.reveal())
-        with pytest.raises(Denied):
+        with pytest.raises(bridle.BridleError):
             bridle.credential()
-        return text
+        return result(text)
 
-    assert acting(office, worker).call("sink.echo", {"text": "hello"}, effect=effect) == "hello"
+    shown = acting(office, worker).call("sink.echo", {"text": "hello"}, effect=effect)
+    assert shown == result("hello")
     assert seen == [SECRET]
 
 
@@ -78,10 +85,10 @@ def test_what_the_effect_returns_or_raises_is_recorded_and_released_without_it(
 
     def effect(text: str) -> dict[str, Any]:
         key = bridle.credential().reveal()
-        return {"raw": key, "encoded": base64.b64encode(key.encode()).decode()}
+        return result(key, base64.b64encode(key.encode()).decode())
 
     shown = agent.call("sink.echo", {"text": "x"}, effect=effect)
-    assert SECRET not in str(shown)
+    assert shown == result("[credential]", "[credential]")
 
     def failing(text: str) -> None:
         raise ValueError(f"refused {bridle.credential().reveal()}")
@@ -112,15 +119,14 @@ def test_another_session_and_an_unproven_connection_get_none_of_a_started_attemp
     _, other = session(office)
     stolen: list[Any] = []
 
-    def effect(text: str) -> None:
-        from bridle.client.attempt import running
-
+    def effect(text: str) -> dict[str, Any]:
         attempt = running.current().attempt
         with connect(_sockets(office), role="agent") as nobody:
             stolen.append(nobody.agents.send(Vend(session=run.handle, attempt=attempt)))
         foreign = runs.read(other)
         stolen.append(worker.agents.send(Vend(session=foreign.handle, attempt=attempt)))
         stolen.append(worker.agents.send(Vend(session=run.handle, attempt="att_none")))
+        return result()
 
     worker.attach(handle, mission=mission, agent="clerk").call(
         "sink.echo", {"text": "x"}, effect=effect
@@ -132,12 +138,12 @@ def test_another_session_and_an_unproven_connection_get_none_of_a_started_attemp
 def test_when_the_action_has_ended_so_has_its_lease(office: Office, worker: Bridle) -> None:
     mission, handle = session(office)
 
-    def effect(text: str) -> int:
+    def effect(text: str) -> dict[str, Any]:
         bridle.credential()
-        return len(office.governor.rows(Leases(mission=mission)))
+        return result(*(row["state"] for row in office.governor.rows(Leases(mission=mission))))
 
     agent = worker.attach(handle, mission=mission, agent="clerk")
-    assert agent.call("sink.echo", {"text": "x"}, effect=effect) == 1
+    assert agent.call("sink.echo", {"text": "x"}, effect=effect) == result("live")
     (row,) = office.governor.rows(Leases(mission=mission, all=True))
     assert row["state"] in ("ending", "ended")
 
