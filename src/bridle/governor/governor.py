@@ -54,6 +54,8 @@ _LONGEST_WAIT_MS = 20_000
 class Governor:
     """One governor of one store. Safe for use by many threads.
 
+    `keeper` takes back what was vended; nobody else has to.
+
     `handle` never raises for a call: an action that cannot be judged is denied, any other
     operation that fails is answered with `Failed`.
     """
@@ -68,8 +70,8 @@ class Governor:
         self._answered = threading.Condition()
         self._scrubber = Scrubber(core)
         self._vended = Vended()
-        self._keeper = Keeper(core)
-        self._vending = Vending(core, self._keeper, self._vended)
+        self.keeper = Keeper(core)
+        self._vending = Vending(core, self.keeper, self._vended)
         self._desk = desk.Desk(
             desk.Office(core, self._scrubber, self._tell, ground, self._watch, self._log)
         )
@@ -208,7 +210,7 @@ class Governor:
         if done:
             self._tell()
         if vended:
-            self._keeper.wake()
+            self.keeper.wake()
         self._scrubber.retry()
         return done
 
@@ -217,11 +219,11 @@ class Governor:
 
         Without it, nothing that is vended here is taken back before its own time is up.
         """
-        self._keeper.start()
+        self.keeper.start()
 
     def close(self) -> None:
         """Finish and release the store."""
-        self._keeper.close()
+        self.keeper.close()
         try:
             self._scrubber.complete()
             if self._log is not None:
@@ -278,7 +280,7 @@ class Governor:
             return self._settled(caller, self._vended.scrubbed(call))
         finally:
             if self._vended.concerns(call.attempt):
-                self._keeper.wake()
+                self.keeper.wake()
 
     def _settled(self, caller: Caller, call: calls.Observe) -> Release:
         write = partial(self._core.write, partial(outcomes.observe, call=call), caller=caller)
@@ -313,7 +315,7 @@ class Governor:
 
     def _tell(self) -> None:
         """Wake whoever waits for what humans do: a hold's answer, the end of authority."""
-        self._keeper.wake()
+        self.keeper.wake()
         with self._answered:
             self._answered.notify_all()
 

@@ -93,7 +93,12 @@ class Keeper:
             self._changed.notify_all()
         if self._thread is not None:
             self._thread.join(_GRACE)
-        self._until_idle(_GRACE)
+        self.idle(_GRACE)
+
+    def idle(self, seconds: float) -> bool:
+        """Wait until no broker is taking anything back, at most so long; return whether so."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._ending, seconds)
 
     def _run(self) -> None:
         while self._next():
@@ -194,10 +199,6 @@ class Keeper:
             self._changed.notify_all()
         if code:
             _log.warning("lease %s is not taken back yet: %s", row.id, code)
-
-    def _until_idle(self, seconds: float) -> None:
-        with self._changed:
-            self._changed.wait_for(lambda: not self._ending, seconds)
 
 
 def _noted(turn: Turn, *, lease: str, sealed: bytes, code: str) -> None:
