@@ -257,6 +257,8 @@ def test_http_is_for_private_systems(desk):
 def test_hosts_are_names_and_what_lies_below_them(desk):
     system, _ = read(desk, 'hosts = ["docs.example.com", "*.wiki.example.com"]\n')
     assert system.hosts == ("docs.example.com", "*.wiki.example.com")
+    system, _ = read(desk, 'hosts = ["docs.example.com:8443", "*.wiki.example:65535"]\n')
+    assert system.hosts == ("docs.example.com:8443", "*.wiki.example:65535")
     system, _ = read(desk, 'private = true\nhosts = ["127.0.0.1", "::1", "localhost"]\n')
     assert system.hosts == ("127.0.0.1", "::1", "localhost")
 
@@ -265,7 +267,8 @@ def test_hosts_are_names_and_what_lies_below_them(desk):
     "host",
     [
         "*", "*.", "*.com", "com", "localhost", "127.0.0.1", "::1", "https://docs.example.com", "",
-        "docs.example.com:443", "docs.*.com", "*.*.example.com", "Docs.Example.com",
+        "docs.example.com:0", "docs.example.com:65536", "docs.example.com:080",
+        "docs.example.com:", "127.0.0.1:80", "[::1]:80", "docs.example.com:80:80", "docs.*.com", "*.*.example.com", "Docs.Example.com",
         "*docs.example",
         "docs.example.com.", "docs.example.com/x", "0x7f.0.0.1", "2130706433", "*.0.0.1",
     ],
