@@ -3,10 +3,12 @@
 import base64
 import json
 import signal
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +16,7 @@ from urllib.parse import quote
 import pytest
 
 from bridle.model.calls import Attempts, Leases, MissionVerb
+from brokers import searching
 from gateway.keyed import META, OTHERS, PASSPHRASE, SECRET, prepared, seal
 from gateway.office import HERE, Front, Office, said
 
@@ -240,13 +243,42 @@ def test_a_wrong_passphrase_starts_nothing(office: Office) -> None:
 # --- the client's own process ---------------------------------------------------------------------
 
 
-def test_the_client_and_what_it_can_read_of_the_proxy_never_hold_it(front: Front) -> None:
-    """Traffic is kept whole by `Front`; the environment and arguments are everybody's to read."""
-    front.call("echo", text="x")
-    for name in ("cmdline", "environ"):
-        data = Path(f"/proc/{front.process.pid}/{name}").read_bytes()
-        assert RAW not in data
-        assert PASSPHRASE.encode() not in data
+@contextmanager
+def stranger(office: Office) -> Iterator[tuple[int, dict[str, Any]]]:
+    """A client of its own process, after its calls; yields its id and what it says."""
+    server = [sys.executable, "-u", str(HERE / "sink.py"), str(office.sink)]
+    front = office.command("mcp", str(office.bundle), *options(office), "--", *server)
+    with subprocess.Popen(
+        [sys.executable, str(HERE / "stranger.py"), *front],
+        env=office.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as client:
+        try:
+            yield client.pid, json.loads(client.stdout.readline())
+        finally:
+            client.stdin.close()
+            client.wait(30)
+
+
+def _children(pid: int) -> list[int]:
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(each) for each in text.split()]
+
+
+def test_a_client_process_holds_it_nowhere_though_the_server_echoes_it(office: Office) -> None:
+    line = {"jsonrpc": "2.0", "id": "@ID@", "result": text(SECRET)}
+    (office.sink / "say").write_text(json.dumps(line).replace('"@ID@"', "@ID@"))
+    with stranger(office) as (client, said_):
+        assert "[credential]" in said_["answer"]
+        assert searching.places_in(client, SECRET) == []
+        for name in ("cmdline", "environ"):
+            data = Path(f"/proc/{said_['ready']}/{name}").read_bytes()
+            assert not searching.found_in(data, SECRET)
+            assert not searching.found_in(data, PASSPHRASE)
+        # The server was given it, so a search that finds it nowhere would find nothing at all.
+        (server,) = _children(said_["ready"])
+        assert any(where.startswith("memory") for where in searching.places_in(server, SECRET))
 
 
 def test_a_proxy_that_is_killed_leaves_no_lease_in_force(office: Office) -> None:
