@@ -268,7 +268,8 @@ def test_hosts_are_names_and_what_lies_below_them(desk):
     [
         "*", "*.", "*.com", "com", "localhost", "127.0.0.1", "::1", "https://docs.example.com", "",
         "docs.example.com:0", "docs.example.com:65536", "docs.example.com:080",
-        "docs.example.com:", "127.0.0.1:80", "[::1]:80", "docs.example.com:80:80", "docs.*.com", "*.*.example.com", "Docs.Example.com",
+        "docs.example.com:", "127.0.0.1:80", "[::1]:80", "docs.example.com:80:80",
+        "docs.*.com", "*.*.example.com", "Docs.Example.com",
         "*docs.example",
         "docs.example.com.", "docs.example.com/x", "0x7f.0.0.1", "2130706433", "*.0.0.1",
     ],
