@@ -32,6 +32,7 @@ EXPORTS = [
     "__version__",
     "acredential",
     "anything",
+    "attach",
     "between",
     "cidr",
     "connect",

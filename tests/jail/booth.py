@@ -41,7 +41,7 @@ hosts = ["127.0.0.3"]
 domain = "all"
 url = "{pipes}"
 private = true
-hosts = ["127.0.0.2"]
+hosts = ["127.0.0.2:{pipes_port}"]
 [systems.files]
 domain = "all"
 protocol = "mcp"
@@ -162,7 +162,9 @@ class Booth:
             path = self.bundle / name
             path.parent.mkdir(parents=True, exist_ok=True)
             if name == "systems.toml":
-                text = text.format(web=self.web.url, pipes=self.pipes.url)  # noqa: PLW2901
+                text = text.format(
+                    web=self.web.url, pipes=self.pipes.url, pipes_port=self.pipes.port
+                )  # noqa: PLW2901
             path.write_text(text)
         self.environ = {
             "PATH": os.environ["PATH"],

@@ -112,6 +112,25 @@ def test_a_tunnel_is_refused_where_no_tool_declares_one(booth: Booth):
     assert json.loads(body)["code"] == "connect_refused"
 
 
+def test_a_tunnel_that_a_tool_declares_goes_where_the_governor_has_looked(booth: Booth):
+    """Judged as a whole, by its host: what is in it is between the program and the site."""
+    inner = get("/in/it", "Connection: close")
+    request = get(f"127.0.0.2:{booth.pipes.port}", method="CONNECT") + inner
+    ran = booth.code(RAW, request.replace("\r", "\\r").replace("\n", "\\n"))
+    assert ran.stdout.startswith("HTTP/1.1 200 Connected"), ran.stdout
+    assert ran.stdout.endswith("hello from /in/it")
+    assert [path for _, path, _, _ in booth.pipes.seen] == ["/in/it"]
+
+
+def test_curl_asks_for_a_whole_url_as_the_guide_says(booth: Booth):
+    plain = f"curl -sS --request-target {booth.web.url}/whole {booth.web.url}/other"
+    ran = booth.run("/bin/sh", "-c", plain)
+    if ran.returncode == 127:
+        pytest.skip("not run: there is no curl here")
+    assert ran.stdout == "hello from /whole", ran.stderr
+    assert [path for _, path, _, _ in booth.web.seen] == ["/whole"]
+
+
 @pytest.mark.parametrize(
     ("request_", "status"),
     [

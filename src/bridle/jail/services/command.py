@@ -32,7 +32,6 @@ class CommandService:
             stdin=connection.fileno(),
             stdout=connection.fileno(),
             env=self._environ,
-            cwd="/",
             start_new_session=True,
         ) as process:
             with self._lock:

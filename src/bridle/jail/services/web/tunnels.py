@@ -8,7 +8,10 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from typing import Any, cast
+from typing import Any
+
+import msgspec
+from msgspec import Struct
 
 from bridle.model.errors import ProtocolError, UnreachableError
 
@@ -17,20 +20,27 @@ _IDLE = 300.0
 _CHUNK = 65_536
 
 
+class _Where(Struct, frozen=True):
+    addresses: tuple[str, ...]
+    port: int
+
+
+class _Answer(Struct, frozen=True):
+    body: _Where
+
+
 def opened(result: Any) -> socket.socket:
     """Connect to what the governor's side answered: `{"body": {"addresses", "port"}}`.
 
     Raises `ProtocolError` for something else, `UnreachableError` where nothing answers.
     """
-    body = cast("dict[str, Any]", result).get("body") if isinstance(result, dict) else None
-    where = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
-    found: Any = where.get("addresses")
-    port: Any = where.get("port")
-    if not isinstance(found, list) or not isinstance(port, int):
-        raise ProtocolError("the tunnel's answer was changed on its way")
-    for address in found:  # pyright: ignore[reportUnknownVariableType]
+    try:
+        where = msgspec.convert(result, _Answer).body
+    except msgspec.ValidationError as problem:
+        raise ProtocolError("the tunnel's answer was changed on its way") from problem
+    for address in where.addresses:
         with contextlib.suppress(OSError):
-            return socket.create_connection((str(address), port), _SECONDS)
+            return socket.create_connection((address, where.port), _SECONDS)
     raise UnreachableError("nothing answers there", hint="is the host up?")
 
 
