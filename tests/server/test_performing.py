@@ -124,8 +124,9 @@ def test_egress_goes_to_declared_hosts_only(sink: Sink, clerk: bridle.Agent) -> 
     assert len(sink.requests) == 1
 
 
+@pytest.mark.parametrize(("tool", "args"), [("page.get", {"id": 1}), ("issue.create", TITLE)])
 def test_a_revocation_ends_the_request_at_the_server(
-    sink: Sink, clerk: bridle.Agent, ana: bridle.Bridle
+    sink: Sink, clerk: bridle.Agent, ana: bridle.Bridle, tool: str, args: dict[str, Any]
 ) -> None:
     sink.script = hang
 
@@ -136,9 +137,13 @@ def test_a_revocation_ends_the_request_at_the_server(
     thread = threading.Thread(target=revoke)
     thread.start()
     with pytest.raises((bridle.PerformedError, bridle.Denied)):
-        clerk.call("page.get", {"id": 1})
+        clerk.call(tool, args)
     thread.join()
     assert sink.ended.wait(20)
+    with pytest.raises(bridle.Denied) as denied:
+        clerk.call(tool, args)
+    assert denied.value.code == "revoked"
+    assert len(sink.requests) == 1
 
 
 def test_an_agent_that_hangs_up_stops_nothing_and_the_outcome_is_known(
