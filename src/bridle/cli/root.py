@@ -36,6 +36,7 @@ _COMMANDS = {
     "operator": "operator",
     "keys": "keys",
     "secrets": "secrets",
+    "leases": "leases",
     "delegations": "delegations",
     "revoke": "revoke",
     "grant": "grant",

@@ -34,19 +34,34 @@ class Revocation(Struct, frozen=True):
     def quiesce(self, timeout: float) -> list[dict[str, Any]]:
         """Wait until those that were running have ended, `timeout` seconds at most.
 
-        Returns what may run still; nothing once it has come to rest. One whose executor is gone may
-        run until a human settles it. Needs the operator's connection.
+        Returns what may run still, and credentials not taken back yet (their `state` is `lease`);
+        nothing once it has come to rest. One whose executor is gone may run until a human settles
+        it. Needs the operator's connection.
         """
         end = time.monotonic() + timeout
-        left = self.running
+        left = [*self.running, *leases_of(self.stopped)]
         call = Revoke(kind=self.kind, subject=self.subject, preview=True)
         while left:
-            running = {row["id"] for row in ask(self.bridle.operator, call, Fenced).running}
-            left = [row for row in left if row["id"] in running]
+            left = still(left, ask(self.bridle.operator, call, Fenced))
             if not left or time.monotonic() >= end:
                 break
             time.sleep(min(_PAUSE, max(0.0, end - time.monotonic())))
         return left
+
+
+def leases_of(stopped: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the credentials among what a revocation ends, as rows of what still runs."""
+    return [
+        {**{name: row[name] for name in ("id", "agent", "mission")}, "tool": "", "state": "lease"}
+        for row in stopped
+        if row["kind"] == "lease"
+    ]
+
+
+def still(left: list[dict[str, Any]], looked: Fenced) -> list[dict[str, Any]]:
+    """Return what of these rows is not over, by a later look at the same revocation."""
+    known = {row["id"] for row in (*looked.running, *leases_of(looked.stopped))}
+    return [row for row in left if row["id"] in known]
 
 
 def fenced(kind: str, subject: str, reply: Fenced, bridle: Bridle) -> Revocation:

@@ -11,6 +11,7 @@ from msgspec import Struct, structs
 from bridle.bundle.load import load
 from bridle.governor import refusals
 from bridle.governor.credentials import secrets
+from bridle.governor.credentials import showing as leases_shown
 from bridle.governor.delegation import showing as grants_shown
 from bridle.governor.ground import proven
 from bridle.governor.ground.core import Core
@@ -60,6 +61,7 @@ _SHOWN: dict[type[calls.Call], Callable[..., list[dict[str, Any]]]] = {
     calls.Explain: explaining.explain,
     calls.Delegations: grants_shown.delegations,
     calls.StatusSnapshot: snapshot,
+    calls.Leases: leases_shown.listed,
 }
 
 
@@ -151,7 +153,8 @@ class Desk:
             return fenced
         self._office.tell()
         # In a turn of its own: what is only shown keeps nobody waiting for the fence.
-        return structs.replace(fenced, stopped=self._as(caller, partial(revoking.ended, call=call)))
+        ended = self._as(caller, partial(revoking.ended, call=call))
+        return structs.replace(fenced, stopped=[*ended, *fenced.stopped])
 
     def _status(self, caller: Caller) -> dict[str, Any]:
         row = self._as(caller, showing.overview)

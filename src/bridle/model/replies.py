@@ -86,7 +86,7 @@ class Fenced(Reply, frozen=True, kw_only=True, tag="fenced"):
     """Answer to `Revoke` and `RevokeGrant`: from `epoch` on nothing it covers starts any more.
 
     `running` are the attempts that had started and not ended: only these may still take effect.
-    `stopped` are grants and sessions that it ends (of a preview: would end).
+    `stopped` are grants, sessions and leases that it ends (of a preview: would end).
     """
 
     epoch: int

@@ -13,6 +13,7 @@ from msgspec import structs
 from bridle.cli import choice, grants, terminal
 from bridle.cli.operator import connected
 from bridle.cli.root import FINDINGS, Command
+from bridle.client import revoking
 from bridle.client.bridle import Bridle
 from bridle.client.transport.channel import ask
 from bridle.model.calls import Fenced, Revoke
@@ -55,8 +56,8 @@ def revoke(
     SUBJECT is a grant (its digest or the first digits of it: everything below it ends too), a key
     (its fingerprint), an agent, a mission or a user. What an agent or a user was granted so far
     ends; what is granted later does not. Shows what that stops, and asks. What had started before
-    is listed: only that may still take effect. With --wait, waits for it; exit code 1 when
-    something of it still runs then.
+    is listed: only that may still take effect. With --wait, waits for it, and until credentials
+    given out for it are taken back; exit code 1 when something of it is left then.
     """
     with connected(bundle) as governor:
         meant = grants.named(governor, subject) if kind == "grant" else subject
@@ -72,7 +73,8 @@ def revoke(
         if not call.preview and not as_json:
             _tell(fenced, call)
         waits = wait is not None and not call.preview
-        left = _quiesced(governor, call, fenced.running, wait or 0) if waits else fenced.running
+        running = [*fenced.running, *revoking.leases_of(fenced.stopped)]
+        left = _quiesced(governor, call, running, wait or 0) if waits else running
     if as_json:
         terminal.document(_document(call, fenced, left if waits else None))
     elif waits:
@@ -146,8 +148,7 @@ def _left(governor: Bridle, call: Revoke, running: list[dict[str, Any]]) -> list
         return []
     # What a second revocation would find running is all of it, however much that is.
     looked = ask(governor.operator, structs.replace(call, preview=True), Fenced)
-    known = {row["id"] for row in looked.running}
-    return [row for row in running if row["id"] in known]
+    return revoking.still(running, looked)
 
 
 def _waited(left: list[dict[str, Any]]) -> None:

@@ -208,7 +208,7 @@ def _noted(turn: Turn, *, lease: str, sealed: bytes, code: str) -> None:
     if row is None or row.state != leases.ENDING or row.sealed != sealed:
         return
     if code:
-        turn.tx.put(structs.replace(row, tries=row.tries + 1))
+        turn.tx.put(structs.replace(row, tries=row.tries + 1, code=code))
         if not row.tries:
             leases.record(turn, row, "end_failed", {"code": code})
         return

@@ -11,6 +11,7 @@ from bridle.bundle.bundle import Bundle
 from bridle.governor.action import holds
 from bridle.governor.action.standing import Standing
 from bridle.governor.approval import exceptions, quorum
+from bridle.governor.credentials import showing as leases_shown
 from bridle.governor.delegation import offering
 from bridle.governor.ground.turn import Turn
 from bridle.governor.identity import identities as identity_keys
@@ -193,6 +194,7 @@ def overview(turn: Turn) -> dict[str, Any]:
         "pending_holds": turn.tx.count(HoldRow, status=holds.PENDING),
         "unknown_attempts": turn.tx.count(AttemptRow, state=AttemptState.UNKNOWN),
         "running_attempts": turn.tx.count(AttemptRow, state=AttemptState.STARTED),
+        **leases_shown.counts(turn),
         "leaves": turn.tx.frontier().size,
         "scrubbed": not state.unscrubbed,
         "history": [_scope(turn, row) for row in turn.tx.find(HistoryRow)],

@@ -14,6 +14,7 @@ from msgspec import Struct, structs
 
 from bridle.governor.action.standing import find
 from bridle.governor.approval import ending
+from bridle.governor.credentials import showing as credentials
 from bridle.governor.delegation import lineage
 from bridle.governor.ground import clear
 from bridle.governor.ground.records import Entry
@@ -73,7 +74,11 @@ def revoke(turn: Turn, caller: Caller, call: Revoke) -> Fenced:
     act = _Act(call.kind, subject, who, caller.method, call.reason, mission)
     if call.preview:
         row = _row(turn, act, turn.globals.epoch)
-        return Fenced(epoch=row.epoch, running=_running(turn, row), stopped=stopped(turn, row))
+        return Fenced(
+            epoch=row.epoch,
+            running=_running(turn, row),
+            stopped=[*stopped(turn, row), *credentials.stopped(turn, row)],
+        )
     return _revoke(turn, act)
 
 
@@ -123,7 +128,8 @@ def _revoke(turn: Turn, act: _Act) -> Fenced:
     before = turn.tx.get(RevokedRow, f"{act.kind}:{act.subject}")
     if before is not None and act.kind not in (AGENT, USER):
         # It cannot be more revoked than it is; who asks again learns what is still running.
-        return Fenced(epoch=turn.globals.epoch, running=_running(turn, before))
+        stops = credentials.stopped(turn, before)
+        return Fenced(epoch=turn.globals.epoch, running=_running(turn, before), stopped=stops)
     # INVARIANT: I4 — row and epoch are one commit; starts read both in theirs.
     state = turn.globals
     epoch = state.epoch + 1
@@ -133,7 +139,7 @@ def _revoke(turn: Turn, act: _Act) -> Fenced:
     ending.by_revocation(turn, row, act.mission)
     running = _running(turn, row)
     _record(turn, act, epoch, len(running))
-    return Fenced(epoch=epoch, running=running)
+    return Fenced(epoch=epoch, running=running, stopped=credentials.stopped(turn, row))
 
 
 def _row(turn: Turn, act: _Act, epoch: int) -> RevokedRow:
