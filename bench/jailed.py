@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -20,6 +21,8 @@ from bench import openings  # noqa: F401 - puts the tests where they can be impo
 from bridle.jail.launch import launch
 from bridle.jail.running import Jail, start
 from bridle.jail.warden import Warden
+from bridle.model.calls import SecretVerb
+from jail import booth as booths
 from jail.booth import Booth
 from jail.yard import Yard, missing
 
@@ -35,6 +38,24 @@ PROGRAMS = {
     "/bin/true": Program(("/bin/true",), 25.0),
     "python": Program(("{python}", "-I", "-c", "pass"), 8.0),
 }
+
+DECISION, JAILED_DECISION = "a decision: outside", "a decision: from the jail"
+DIRECT_PAGE = "a page: direct, ungoverned, secret in the program"
+GOVERNED_PAGE = "a page, carried out by the governor's side: outside"
+BROKERED_PAGE = "a page, carried out with a brokered header: outside"
+JAILED_PAGE = "a page, carried out by the governor's side: from the jail"
+PROXIED_PAGE = "a page, by plain HTTP over the jail's proxy"
+
+TURNS = 3
+
+_SEALED = """[systems.web.credential]
+broker = "header"
+secret = "page"
+lease = "30s"
+[systems.pipes]"""
+_VENDING = """
+@id("vend") permit (principal, action == Action::"vend_credential", resource);
+"""
 
 # What a client does with a socket that gives back what it gets; prints the median in microseconds.
 _ECHO = """
@@ -53,29 +74,31 @@ for done in range(rounds + 20):
     taken.append((time.perf_counter_ns() - began) / 1000)
 print(statistics.median(taken[20:]))
 """
-# A decision, asked for by the client library; where it runs tells which way it goes.
-_DECIDE = """
+# Calls of the client library; where it runs tells which way they go.
+_AGENT = """
 import statistics, sys, time
 import bridle
-agent = bridle.attach() if sys.argv[1] == "inside" else None
-if agent is None:
-    governor = bridle.open(sys.argv[3])
-    mission = governor.start_mission("desk", user="ana")
-    agent = mission.agent("clerk", executor="local")
+bundle, rounds, url = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+if bundle == "inside":
+    agent = bridle.attach()
+else:
+    agent = bridle.open(bundle).start_mission("desk", user="ana").agent("clerk", executor="local")
 taken = []
-for done in range(int(sys.argv[2]) + 20):
+for done in range(rounds + 5):
     began = time.perf_counter_ns()
-    agent.decide("note.write", {"text": "a note"})
+    CALL
     taken.append((time.perf_counter_ns() - began) / 1000)
-print(statistics.median(taken[20:]))
+print(statistics.median(taken[5:]))
 """
+_DECIDE = _AGENT.replace("CALL", 'agent.decide("note.write", {"text": "a note"})')
+_PAGE = _AGENT.replace("CALL", 'agent.call("web.read", {"method": "GET", "url": url})')
 # A page by plain HTTP, one connection each: through the proxy that the environment names, or not.
 _FETCH = """
 import statistics, sys, time, urllib.request
 taken = []
 for done in range(int(sys.argv[2]) + 5):
     began = time.perf_counter_ns()
-    with urllib.request.urlopen(sys.argv[1]) as answer:
+    with urllib.request.urlopen(sys.argv[3]) as answer:
         answer.read()
     taken.append((time.perf_counter_ns() - began) / 1000)
 print(statistics.median(taken[5:]))
@@ -135,19 +158,55 @@ class Place:
             bare = subprocess.run(words, check=True, capture_output=True, text=True)
         return float(out), float(bare.stdout)
 
-    def governed(self, folder: Path, rounds: int) -> Iterator[tuple[str, str, float, float]]:
-        """Yield case, what it is compared with, and both medians, of calls through `bridle run`."""
-        booth = Booth(self.yard, folder)
-        try:
-            inside = _number(booth.code(_DECIDE, "inside", str(rounds)))
-            outside = _number(_outside(booth, _DECIDE, "outside", str(rounds), str(booth.bundle)))
-            yield "a decision", "outside", inside, outside
-            few, url = max(10, rounds // 10), booth.web.url
-            inside = _number(booth.code(_FETCH, url + "/page", str(few)))
-            direct = _number(_outside(booth, _FETCH, url + "/page", str(few)))
-            yield "a page over the governed proxy", "direct, ungoverned", inside, direct
-        finally:
-            booth.close()
+    def governed(self, folder: Path, rounds: int) -> dict[str, float]:
+        """Return the medians of calls through `bridle run` and beside it, by case."""
+        few = max(10, rounds // 10)
+        with (
+            _booth(self.yard, folder / "plain") as plain,
+            _booth(self.yard, folder / "brokered", credential=True) as brokered,
+        ):
+            page = plain.web.url + "/page"
+            words = (str(plain.bundle), str(few), page)
+            inside = ("inside", str(few), page)
+            cases: dict[str, Callable[[], subprocess.CompletedProcess[str]]] = {
+                DECISION: lambda: _outside(plain, _DECIDE, str(plain.bundle), str(rounds), page),
+                JAILED_DECISION: lambda: plain.code(_DECIDE, "inside", str(rounds), page),
+                DIRECT_PAGE: lambda: _outside(plain, _FETCH, *words),
+                GOVERNED_PAGE: lambda: _outside(plain, _PAGE, *words),
+                JAILED_PAGE: lambda: plain.code(_PAGE, *inside),
+                PROXIED_PAGE: lambda: plain.code(_FETCH, *inside),
+                BROKERED_PAGE: lambda: _outside(
+                    brokered, _PAGE, str(brokered.bundle), str(few), brokered.web.url + "/page"
+                ),
+            }
+            # In turn, so that whatever else the machine does falls on all of them.
+            taken: dict[str, list[float]] = {name: [] for name in cases}
+            for _ in range(TURNS):
+                for name, ask in cases.items():
+                    taken[name].append(_number(ask()))
+            if not all("Authorization" in headers for _, _, headers, _ in brokered.web.seen):
+                raise RuntimeError("a page was asked for without its credential")
+        return {name: statistics.median(values) for name, values in taken.items()}
+
+
+@contextmanager
+def _booth(yard: Yard, folder: Path, *, credential: bool = False) -> Iterator[Booth]:
+    """Yield a bundle with its governor; with a credential for its web site, sealed."""
+    folder.mkdir()
+    texts = dict(booths.BUNDLE)
+    if credential:
+        booths.BUNDLE["systems.toml"] = texts["systems.toml"].replace("[systems.pipes]", _SEALED, 1)
+        booths.BUNDLE["governance/missions.dw"] = texts["governance/missions.dw"] + _VENDING
+    try:
+        booth = Booth(yard, folder)
+    finally:
+        booths.BUNDLE.update(texts)
+    try:
+        if credential:
+            booth.governor.rows(SecretVerb(verb="set", name="page", value="s3cret", as_user="ana"))
+        yield booth
+    finally:
+        booth.close()
 
 
 def _outside(booth: Booth, code: str, *words: str) -> subprocess.CompletedProcess[str]:
