@@ -124,7 +124,7 @@ def test_neither_handle_nor_key_is_anywhere_in_the_jail(booth: Booth):
         process.communicate()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_jail_and_all_that_is_in_it(booth: Booth, number: int):
     with booth.started(booth.python, "-c", DEAF) as process:
         assert process.stdout is not None

@@ -133,7 +133,8 @@ def _named(request: Request) -> tuple[Place, str]:
         place = read(request.target)
     except UnreachedError as problem:
         raise RequestError(f"a proxy is asked for a whole URL: {problem.message}") from problem
-    return place, request.target
+    # Rules see one spelling of what is meant.
+    return place, f"{place.scheme}://{place.authority}{place.target}"
 
 
 def _tunnelled(target: str) -> Place:
