@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - prose of a page
 """Prints what the suite tries: each way out, the wall before it, and what shows that it holds."""
 
 from jail.escapes.points import POINTS
@@ -24,5 +25,20 @@ def table() -> str:
     return "\n".join([*lines, *(f"| {way} | {wall} | `{test}` |" for way, wall, test in rows)])
 
 
+PAGE = """# Ways out of a jail
+
+Each is tried by a program that runs inside (`tests/jail/escapes/probes`), and reached nothing. Each is tried once more in a jail without the wall before it, where it must reach something: so a test that could not notice an escape fails. Only loopback and the jail itself are targets; families of sockets are created and never connected. `make jail` runs all of it.
+
+{table}
+
+What a jail does not keep is in [In a jail](../jail.md#what-to-keep-in-mind): memory that the kernel holds for sockets and pipes is only counted where the jail has a control group of its own, the work folder is as large as its disk, and the kernel itself is trusted.
+"""
+
+
+def page() -> str:
+    """Return `docs/reference/jail-escapes.md`."""
+    return PAGE.format(table=table())
+
+
 if __name__ == "__main__":
-    print(table())
+    print(page(), end="")
