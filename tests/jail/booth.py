@@ -161,11 +161,12 @@ class Booth:
         for name, text in BUNDLE.items():
             path = self.bundle / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            if name == "systems.toml":
-                text = text.format(
-                    web=self.web.url, pipes=self.pipes.url, pipes_port=self.pipes.port
-                )  # noqa: PLW2901
-            path.write_text(text)
+            filled = (
+                text.format(web=self.web.url, pipes=self.pipes.url, pipes_port=self.pipes.port)
+                if name == "systems.toml"
+                else text
+            )
+            path.write_text(filled)
         self.environ = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
