@@ -59,6 +59,11 @@ def _powerful(*names: str, powers: tuple[str, ...] = ("ALL",)) -> Weaken:
     return lambda _, plan: walls.letting(walls.powerful(plan, *powers), *names)
 
 
+def _as_root(_: Grounds, plan: Plan) -> Plan:
+    plan = walls.swapped(walls.powerful(plan, "ALL"), ("--uid", "1000"), ("--uid", "0"))
+    return walls.swapped(plan, ("--gid", "1000"), ("--gid", "0"))
+
+
 def _seen_socket(grounds: Grounds, plan: Plan) -> Plan:
     folder = str(Path(grounds.services["path"][1]).parent)
     return walls.with_(plan, "--ro-bind", folder, folder)
@@ -134,9 +139,7 @@ PROCESSES = (
     Point("a descriptor of another", "processes.descriptor_taken", "filter: pidfd_getfd",
           _letting("pidfd_getfd")),
     Point("capabilities", "processes.powers", "--cap-drop ALL", _powerful()),
-    Point("being root", "processes.root", "one user is mapped, no CAP_SETUID",
-          lambda _, plan: walls.swapped(walls.swapped(walls.powerful(plan, "ALL"),
-          ("--uid", "1000"), ("--uid", "0")), ("--gid", "1000"), ("--gid", "0"))),
+    Point("being root", "processes.root", "one user is mapped, no CAP_SETUID", _as_root),
 )  # fmt: skip
 
 KERNEL = (
@@ -207,6 +210,11 @@ def _host(path: str) -> Weaken:
 
 
 FILES = (
+    Point("settings of the kernel", "files.opened_for_writing", "one user is mapped, no powers",
+          _as_root,
+          lambda _: ("/proc/sys/kernel/core_pattern", "/proc/sys/kernel/hostname",
+                     "/proc/sys/kernel/modprobe", "/proc/sys/user/max_user_namespaces",
+                     "/proc/sys/net/ipv4/ip_forward", "/proc/sysrq-trigger", "/proc/kcore")),
     Point("a credential file", "files.contents", "its folder is not mounted", _outer, _files),
     Point("a link out of the work folder", "files.linked", "its folder is not mounted", _outer,
           _files),
