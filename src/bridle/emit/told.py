@@ -24,7 +24,7 @@ _MOST = 2**53 - 1
 _IDS = (
     *("user", "agent", "executor", "by", "method", "identities", "session", "level"),
     *("action", "attempt", "approval", "exception", "exceptions", "bundle", "epoch"),
-    *("line", "grants", "key", "proof", "proved", "requester", "serves"),
+    *("line", "grants", "key", "proof", "proved", "requester", "serves", "lease", "jailed"),
 )
 _JUDGED = ("effect", "tool", "codes", "policies", "shadow", "durability")
 _BODIES: dict[LeafKind, tuple[str, ...]] = {
@@ -40,6 +40,7 @@ _BODIES: dict[LeafKind, tuple[str, ...]] = {
     ),
     LeafKind.DELEGATION: ("what", "grant", "to", "depth", "key", "expires", "codes"),
     LeafKind.REVOCATION: ("what", "kind", "subject", "mission", "epoch", "running"),
+    LeafKind.CREDENTIAL: ("what", "system", "tool", "broker", "secret", "code", "codes", "expires"),
     LeafKind.IDENTITY: ("what", "kind", "id", "key", "ends", "overlap_ms"),
     LeafKind.MISSION: ("what", "template", "agent", "executor", "session"),
     LeafKind.POLICY: ("what", "digest", "before", "name", "version"),

@@ -320,7 +320,7 @@ def test_egress_to_the_systems_own_origin_carries_its_credential() -> None:
 def test_a_header_that_is_not_an_agents_to_set_is_refused(headers: Any) -> None:
     with serving(OK) as sink:
         with pytest.raises(UnreachedError) as refused:
-            egress(sink.url, hosts=(sink.url.removeprefix("http://"),), headers=headers)
+            egress(f"{sink.url}/", hosts=(sink.url.removeprefix("http://"),), headers=headers)
         assert refused.value.code == "header_refused"
         assert not sink.requests
 
@@ -329,7 +329,7 @@ def test_headers_of_one_connection_are_left_out() -> None:
     ours = {"Host": "evil.example", "Content-Length": "9", "Connection": "keep-alive", "TE": "x"}
     with serving(OK) as sink:
         host = sink.url.removeprefix("http://")
-        egress(sink.url, hosts=(host,), headers=ours | {"Accept-Encoding": "gzip"})
+        egress(f"{sink.url}/", hosts=(host,), headers=ours | {"Accept-Encoding": "gzip"})
         head = sink.requests[0].decode()
         assert f"Host: {host}\r\n" in head
         for odd in ("evil.example", "Content-Length", "keep-alive", "TE:", "gzip"):
@@ -339,7 +339,7 @@ def test_headers_of_one_connection_are_left_out() -> None:
 def test_a_host_that_is_not_declared_is_not_reached() -> None:
     with serving(OK) as sink:
         with pytest.raises(UnreachedError) as refused:
-            egress(sink.url, hosts=("docs.example.com",))
+            egress(f"{sink.url}/", hosts=("docs.example.com",))
         assert refused.value.code == "host_refused"
         assert not sink.requests
 
@@ -348,14 +348,14 @@ def test_a_host_that_is_not_declared_is_not_reached() -> None:
 def test_a_method_that_is_not_declared_is_not_used(method: Any) -> None:
     with serving(OK) as sink:
         with pytest.raises(UnreachedError) as refused:
-            egress(sink.url, hosts=(sink.url.removeprefix("http://"),), method=method)
+            egress(f"{sink.url}/", hosts=(sink.url.removeprefix("http://"),), method=method)
         assert refused.value.code == "argument_refused"
         assert not sink.requests
 
 
 def test_a_tunnel_is_told_where_it_may_lead_and_nothing_is_sent() -> None:
     with serving(OK) as sink:
-        told = egress(sink.url, hosts=(sink.url.removeprefix("http://"),), method="CONNECT")
+        told = egress(f"{sink.url}/", hosts=(sink.url.removeprefix("http://"),), method="CONNECT")
         assert "127.0.0.1" in told["body"]["addresses"]
         assert told["body"]["port"] == sink.port
         assert not sink.requests

@@ -190,3 +190,21 @@ def test_a_name_that_points_inside_as_well_is_refused_as_a_whole(
 def test_egress_reaches_declared_hosts_only(pattern: str, url: str, within: bool) -> None:
     system = System(id="web", domain="internet", hosts=(pattern,))
     assert http.within(places.read(url), system) is within
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://DOCS.example.com/a",
+        "http://docs.example.com:80/a",
+        "https://docs.example.com:443/a",
+        "http://docs.example.com:08080/a",
+        "http://docs.example.com",
+        "http://docs.example.com/a%2fb",
+        "http://[0:0::1]/",
+    ],
+)
+def test_a_place_has_one_text_that_rules_can_name(url: str) -> None:
+    with pytest.raises(UnreachedError):
+        places.written(url)
+    assert places.written(places.read(url).url) == places.read(url)

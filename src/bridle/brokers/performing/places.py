@@ -25,6 +25,7 @@ _NUMBER = re.compile(r"(?:[0-9]+|0x[0-9a-f]*)")
 _PLAIN = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?]|%[0-9A-Fa-f]{2})*")
 # Letters, digits, `-._~`: a rule that names a path could not see them encoded (RFC 3986, 6.2.2.2).
 _NEEDLESS = re.compile(r"%(?:2[DE]|3[0-9]|4[1-9A-F]|5[0-9AF]|6[1-9A-F]|7[0-9AE])", re.IGNORECASE)
+_ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 _DOTS = (".", "..")
 _DECODINGS = 5
 
@@ -53,6 +54,11 @@ class Place(Struct, frozen=True):
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
 
+    @property
+    def url(self) -> str:
+        """The one text that stands for it: what rules about URLs are to see."""
+        return f"{self.scheme}://{self.authority}{self.target}"
+
 
 def read(url: object) -> Place:
     """Return what an absolute URL names. Raises `UnreachedError` (`url_refused`)."""
@@ -71,7 +77,22 @@ def read(url: object) -> Place:
     if _NEEDLESS.search(target):
         raise _refused("letters, digits and -._~ stand as they are, not percent-encoded")
     check_path(path)
+    target = _ENCODED.sub(lambda found: found[0].upper(), target)
     return Place(scheme, _host(match["host"].lower()), port, target)
+
+
+def written(url: object) -> Place:
+    """Return what an absolute URL names that is written in its one form. Raises `UnreachedError`.
+
+    A rule has judged the text, so there is one text for each place.
+    """
+    place = read(url)
+    if place.url != url:
+        raise _refused(
+            "a URL is written in its one form: the host in lower case, a port only where it is not"
+            " the usual one, a path, encodings in capitals"
+        )
+    return place
 
 
 def check_path(path: str) -> None:

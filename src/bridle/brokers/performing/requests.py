@@ -117,7 +117,7 @@ def of_agent(arguments: Mapping[str, Any], *, opened: str = "") -> Request:
     kept = _own(headers, opened.lower())
     return Request(
         method=method,
-        place=places.read(arguments.get("url")),
+        place=places.written(arguments.get("url")),
         headers=kept,
         body=body.encode("utf-8", "backslashreplace"),
     )

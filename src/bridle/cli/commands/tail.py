@@ -22,7 +22,10 @@ _NEWEST = 20
 _FORMS = ("text", "json", "ocsf", "cloudevents")
 # What a line says first: what happened, then to what, then why.
 _FIRST = ("effect", "what", "kind", "approve", "status", "subject")
-_THEN = ("tool", "scope", "template", "id", "error", "codes", "policies", "why")
+_THEN = (
+    *("tool", "system", "secret", "scope", "template", "id"),
+    *("error", "code", "codes", "policies", "why"),
+)
 
 
 @click.command("tail", cls=Command)

@@ -34,6 +34,9 @@ from bridle.model.reason import ReasonCode
 from bridle.model.verdict import Effect, Release, Verdict
 
 _HINTS = {
+    ReasonCode.NOT_SEPARATED.value: "leave `effect` out where the tool says `http` or `sql`; "
+    "otherwise a workload with `separate = true` and its key has to carry it out",
+    ReasonCode.CREDENTIAL_DENIED.value: 'permit `Action::"vend_credential"` in governance/',
     ReasonCode.PROOF_MISSING.value: "act through the agent that opened the session, or attach to "
     "the whole text that `Mission.session` gave",
     ReasonCode.PROOF_STALE.value: "set this machine's clock",

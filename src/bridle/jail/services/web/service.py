@@ -134,7 +134,7 @@ def _named(request: Request) -> tuple[Place, str]:
     except UnreachedError as problem:
         raise RequestError(f"a proxy is asked for a whole URL: {problem.message}") from problem
     # Rules see one spelling of what is meant.
-    return place, f"{place.scheme}://{place.authority}{place.target}"
+    return place, place.url
 
 
 def _tunnelled(target: str) -> Place:
