@@ -1,7 +1,9 @@
 """A governor of its own with brokers, workloads that prove themselves, and what brokers open."""
 
+import itertools
 import secrets
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +22,13 @@ from bridle.model.calls import Caller, Failed, Judged, Reply, Vended
 from bridle.model.credential import AnyCredential
 from bridle.model.verdict import Verdict
 from bridle.store.base import Store
-from bridle.store.rows import LeaseRow
+from bridle.store.rows import LeaseRow, MissionRow
 from bridle.store.sqlite import open_store
 from bridle.trust import credential
-from governor.desk import ANYONE, START, Desk, bundle_of, changed, text_of
+from governor.desk import START, Desk, bundle_of, changed, text_of
 from governor.proving import SERVICE, proved
 
-CRATE, KEYLESS, OTHER = (credential.generate("workload", n) for n in ("crate", "bare", "other"))
+CRATE, MIXED, OTHER = (credential.generate("workload", n) for n in ("crate", "mixed", "other"))
 PERFORMING = Caller(operator=False, method="peer:1001", uid=1001, performing=True)
 
 SYSTEMS = """
@@ -72,7 +74,7 @@ separate = true
 key = "{OTHER.public}"
 separate = true
 [workloads.mixed]
-key = "{KEYLESS.public}"
+key = "{MIXED.public}"
 """
 
 VENDS = """
@@ -92,29 +94,39 @@ EDITS = (
     ("governance/vend.dw", "", VENDS),
 )
 
+_STEPS = itertools.count(1)
+
 CRM_KEY, API_KEY = "crm-7Hq2-Zk9w/Tt+4xV==", "api-5Yd8/Rm3s+Lp6uNc"
 
 
 class Valet:
-    """A broker whose system is a set: what is in it opens, what was taken back does not."""
+    """A broker whose system is a set: what is in it opens, what was taken back does not.
+
+    `down` refuses everything, `stubborn` so many times to take back. While `go_on` is clear it
+    makes nothing, and it hangs when it is to take back the token `hangs_on`, until `let_go`.
+    """
 
     def __init__(self) -> None:
         self.opens: set[str] = set()
         self.of_lease: dict[str, str] = {}
         self.ended: list[str] = []
+        self.taken_back_by: list[AnyCredential] = []
         self.down = False
-        self.stuck = threading.Event()
-        self.go_on = threading.Event()
+        self.stubborn = 0
+        self.hangs_on = ""
+        self.go_on, self.returned, self.emptied, self.hanging, self.let_go, self.ended_one = (
+            threading.Event() for _ in range(6)
+        )
         self.go_on.set()
-        self.meanwhile: Any = None
+        self.meanwhile: Callable[[], object] | None = None
 
     def vend(self, order: Order) -> Made:
-        self.stuck.set()
         self.go_on.wait(30)
         if self.down:
             raise BrokerError("nobody answers", code="broker_unreachable")
         token = f"token-{secrets.token_urlsafe(24)}"
         self.opens.add(token)
+        self.emptied.clear()
         self.of_lease[order.lease] = token
         if self.meanwhile is not None:
             self.meanwhile()
@@ -123,16 +135,29 @@ class Valet:
         )
 
     def revoke(self, credential: AnyCredential, handle: bytes) -> None:
-        if self.down:
-            raise BrokerError("nobody answers", code="broker_unreachable")
         name = handle.decode()
         token = name.removeprefix("handle:")
         token = self.of_lease.get(token, token)
-        self.opens.discard(token)
+        if self.hangs_on == token:
+            self.hanging.set()
+            self.let_go.wait(30)
+        late = name.startswith("handle:") and not self.returned.is_set()
+        try:
+            if self.down or self.stubborn:
+                self.stubborn = max(0, self.stubborn - 1)
+                raise BrokerError("nobody answers", code="broker_unreachable")
+            self.opens.discard(token)
+        finally:
+            if late:
+                self.returned.set()
         self.ended.append(name)
+        self.taken_back_by.append(credential)
+        self.ended_one.set()
+        if not self.opens:
+            self.emptied.set()
 
     def close(self) -> None:
-        self.opens.clear()
+        """Its system does not end with it."""
 
 
 class Valets(Brokers):
@@ -160,13 +185,16 @@ class Counter(Desk):
         valet: Valet | None = None,
         store: Store | None = None,
         level: str = "separate",
+        brokers: bool = True,
     ) -> None:
+        self.edits = edits
         self.file = SealedFile(folder / "secrets.sealed", b"\7" * 32)
         self.file.set("crm-key", CRM_KEY)
         self.file.set("api-key", API_KEY)
         self.valet = valet
-        brokers = Valets(self.file, valet) if valet is not None else Brokers(self.file)
-        self.open(bundle_of(changed(*EDITS, *edits)), brokers, store, level)
+        made = Valets(self.file, valet) if valet is not None else Brokers(self.file)
+        bundle = bundle_of(changed(*EDITS, *edits))
+        self.open(bundle, made if brokers else None, store, level)
 
     def open(
         self, bundle: Bundle, brokers: Brokers | None, store: Store | None, level: str
@@ -193,7 +221,7 @@ class Counter(Desk):
         return proved(self, OTHER, SERVICE)
 
     def as_mixed(self) -> Caller:
-        return proved(self, KEYLESS, SERVICE)
+        return proved(self, MIXED, SERVICE)
 
     # --- acting ----------------------------------------------------------------------------------
 
@@ -203,7 +231,7 @@ class Counter(Desk):
         caller: Caller,
         *,
         session: str = "",
-        key: str = "k",
+        key: str = "",
         perform: bool = False,
         start: bool = True,
         **given: Any,
@@ -212,7 +240,7 @@ class Counter(Desk):
             session=session or self.session("clerk", "crate"),
             tool=tool,
             args=text_of(given),
-            key=key,
+            key=key or f"step-{next(_STEPS)}",
             start=start,
             perform=perform,
         )
@@ -220,7 +248,7 @@ class Counter(Desk):
         assert isinstance(reply, Judged), reply
         return reply.verdict
 
-    def started(self, key: str = "k", session: str = "") -> str:
+    def started(self, key: str = "", session: str = "") -> str:
         """An attempt of the worker's."""
         found = self.judge("crm.find", self.as_crate(), session=session, key=key, id=1)
         assert found.attempt, found
@@ -255,7 +283,15 @@ class Counter(Desk):
         assert isinstance(reply, calls.Released), reply
         return reply
 
+    def activate_with(self, *edits: tuple[str, str, str]) -> None:
+        self.activate(changed(*EDITS, *self.edits, *edits))
+
     # --- what there is ---------------------------------------------------------------------------
+
+    def rows_of_mission(self) -> MissionRow:
+        row = self.core.write(lambda turn: turn.tx.get(MissionRow, self.mission))
+        assert row is not None
+        return row
 
     def leases(self) -> list[LeaseRow]:
         return self.core.write(lambda turn: turn.tx.find(LeaseRow, limit=10_000))
@@ -268,6 +304,3 @@ class Counter(Desk):
         """Have everything that is over taken back, as far as brokers do."""
         self.governor.keeper.look()
         assert self.governor.keeper.idle(10)
-
-
-OPERATOR = ANYONE

@@ -78,6 +78,12 @@ class Keeper:
             self._asking.discard(lease)
         self.wake()
 
+    def retry(self) -> None:
+        """Try all that could not be taken back again, now."""
+        with self._changed:
+            self._again.clear()
+        self.wake()
+
     def look(self) -> None:
         """Find what is over and begin to take it back. Raises `StoreError`."""
         brokers = self._core.brokers
