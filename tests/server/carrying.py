@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -96,9 +96,9 @@ when { context.input.title == "delicate" };
 }
 
 
-def written(folder: Path, url: str) -> Path:
+def written(folder: Path, url: str, systems: str = SYSTEMS) -> Path:
     host = url.removeprefix("http://")
-    texts = FILES | {"systems.toml": SYSTEMS.replace("URL", url).replace("HOST", host)}
+    texts = FILES | {"systems.toml": systems.replace("URL", url).replace("HOST", host)}
     for name, text in texts.items():
         path = folder / "bundle" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -107,21 +107,26 @@ def written(folder: Path, url: str) -> Path:
 
 
 @contextmanager
-def governing(folder: Path, url: str, *, sealed: bool = True) -> Iterator[bridle.Bridle]:
+def governing(
+    folder: Path,
+    url: str,
+    *,
+    sealed: Mapping[str, str] = {"forge-token": SECRET},
+    systems: str = SYSTEMS,
+) -> Iterator[bridle.Bridle]:
     """Yield an operator's connection to a governor whose sockets and state lie in `folder`."""
     (folder / "state").mkdir(mode=0o700)
-    governor = Governor.open(written(folder, url), state=folder / "state")
+    governor = Governor.open(written(folder, url, systems), state=folder / "state")
     doors = (agents_door(folder / "agents.sock"), operator_door(folder / "operator.sock"))
     server = Server(governor, doors, store=governor.core.store_id, version="0")
+    governor.start_keeping()
     server.listen()
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
         with connect(folder) as ana:
-            if sealed:
-                ana.rows(
-                    calls.SecretVerb(verb="set", name="forge-token", value=SECRET, as_user="ana")
-                )
+            for name, value in sealed.items():
+                ana.rows(calls.SecretVerb(verb="set", name=name, value=value, as_user="ana"))
             yield ana
     finally:
         server.stop()

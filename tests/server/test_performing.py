@@ -233,7 +233,7 @@ def test_an_agent_with_an_effect_of_its_own_gets_no_start(clerk: bridle.Agent) -
 
 
 def test_a_secret_that_nobody_sealed_lets_nothing_happen(tmp_path: Path, sink: Sink) -> None:
-    with governing(tmp_path, sink.url, sealed=False) as ana:
+    with governing(tmp_path, sink.url, sealed={}) as ana:
         clerk = ana.start_mission("office", user="ana").agent("clerk", executor="worker")
         with pytest.raises(bridle.PerformedError) as failed:
             clerk.call("issue.create", TITLE)
