@@ -24,6 +24,7 @@ from bridle.store.rows import (
     EventRow,
     ExceptionRow,
     HistoryRow,
+    LeaseRow,
     LogKeyRow,
     PartitionRow,
     Row,
@@ -89,6 +90,16 @@ def act(desk: Desk) -> None:
             ExceptionRow(
                 id="exc_1", mission=desk.mission, agent="clerk", tool="bank.pay", approval="hold_1",
                 policies={"big-pay": "d"}, sealed=b"", count=2, created=1, expires=2, by=["ben"],
+            )
+        )
+    )  # fmt: skip
+    desk.core.write(
+        lambda turn: turn.tx.put(
+            LeaseRow(
+                id="lease_1", mission=desk.mission, attempt="att_1", state="ending", expires=2,
+                agent="clerk", line="clerk", grant="g", session="s", system="bank", broker="sealed",
+                executor="worker", issued=1, epoch=1, sealed=b"s", ended=2, code="c", tries=1,
+                bundle="b", live=1,
             )
         )
     )  # fmt: skip
@@ -323,6 +334,9 @@ EDITS: dict[str, tuple[Edit, str, bool]] = {
         doc("grants", lambda row: row.update(expires=9_000_000_000_000)), "row_changed", True
     ),
     "a revocation is taken back": (sql("delete from revoked"), "row_missing", True),
+    "a credential counts as taken back": (
+        doc("leases", lambda row: row.update(state="ended")), "row_changed", False
+    ),
     "a payload key is gone": (sql("delete from payload_keys"), "row_missing", True),
     "a row is no row": (sql("update missions set doc = x'7b7d'"), "row_changed", True),
 }  # fmt: skip

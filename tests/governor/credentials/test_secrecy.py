@@ -23,7 +23,6 @@ FORMS = {
     "hex": CRM_KEY.encode().hex(),
     "upper": CRM_KEY.encode().hex().upper(),
     "JSON": json.dumps(CRM_KEY).replace("/", "\\/"),
-    "spelled": json.dumps(CRM_KEY).replace("c", "\\u0063"),
     "inside": f"Authorization: Bearer {CRM_KEY}; next",
 }
 
@@ -47,6 +46,21 @@ def test_a_result_that_holds_it_is_recorded_and_released_without(opens: Opens, f
     assert text not in told(counter)
     assert CRM_KEY not in repr(again)
     assert "[credential]" in told(counter)
+
+
+def test_however_a_result_escapes_it(opens: Opens) -> None:
+    counter = opens()
+    attempt = counter.started()
+    counter.vended(attempt)
+    spelled = json.dumps(CRM_KEY).replace("c", "\\u0063").replace("/", "\\/")
+    release = counter.report(attempt, f'{{"n": 1.10, "body": {spelled}, "{CRM_KEY}": 2}}').release
+    assert release.effect is Effect.ALLOW
+    assert spelled[1:-1] not in told(counter)
+    assert '{"n": 1.10, "body": "[credential]", "[credential]": 2}' in [
+        counter.opened_leaf(index).get("output")
+        for index, each in enumerate(counter.leaves())
+        if each.commit
+    ]
 
 
 def test_an_error_that_holds_it_is_recorded_without(opens: Opens) -> None:
