@@ -8,8 +8,8 @@ import bridle
 
 COMMANDS = [
     "demo", "init", "check", "test", "pin", "activate", "decide", "policy", "serve", "mcp",
-    "status", "missions", "approvals", "explain", "agents", "operator", "keys", "delegations",
-    "revoke", "grant", "kill", "resume", "audit",
+    "run", "status", "missions", "approvals", "explain", "agents", "operator", "keys", "secrets",
+    "leases", "delegations", "revoke", "grant", "kill", "resume", "audit",
 ]  # fmt: skip
 
 NEED_A_GOVERNOR = [
@@ -30,6 +30,8 @@ NEED_A_GOVERNOR = [
     ["keys"],
     ["keys", "retire", "00" * 32],
     ["keys", "rotate-governor"],
+    ["secrets"],
+    ["leases"],
     ["delegations"],
     ["revoke", "agent", "assistant", "--yes"],
     ["grant", "export", "0" * 64],

@@ -133,12 +133,12 @@ class Warden:
         with self._lock:
             if self._closed or len(self._running) >= MOST_CONNECTIONS:
                 return False
+            # Under the lock: whoever closes joins only what has been started.
+            try:
+                thread.start()
+            except RuntimeError:
+                return False
             self._running[connection] = thread
-        try:
-            thread.start()
-        except RuntimeError:
-            self._forget(connection)
-            return False
         return True
 
     def _serve(self, connection: socket.socket) -> None:

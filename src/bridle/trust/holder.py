@@ -47,7 +47,8 @@ class Statement(Struct, frozen=True, kw_only=True):
 
     `instance` is the governor process that is asked, `grant` the digest of the session's leaf, `op`
     the kind of the request. `session` and `args` are SHA-256 (hex) of the handle and of the
-    arguments' exact text. `start` is `1` or empty. What an operation has not, is empty.
+    arguments' exact text. `start` is `1` to start it, `p` to have it carried out, `1p` for
+    both. What an operation has not, is empty.
     """
 
     instance: str
@@ -82,7 +83,7 @@ def statement_of(call: Provable, instance: str, grant: str) -> Statement:
             action=call.action,
             definition=call.definition,
         )
-    start = "1" if call.start else ""
+    start = ("1" if call.start else "") + ("p" if call.perform else "")
     if isinstance(call, Redeem):
         return Statement(
             instance=instance,
