@@ -283,7 +283,13 @@ class Governor:
                 self.keeper.wake()
 
     def _settled(self, caller: Caller, call: calls.Observe) -> Release:
-        write = partial(self._core.write, partial(outcomes.observe, call=call), caller=caller)
+        def observe(turn: Turn) -> Release:
+            release = outcomes.observe(turn, call)
+            if self._vended.concerns(call.attempt):
+                leases.end_with(turn, call.attempt)
+            return release
+
+        write = partial(self._core.write, observe, caller=caller)
         latest = self._core.latest()
         if latest is not None and latest.manifest.durability == "relaxed":
             try:

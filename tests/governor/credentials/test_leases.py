@@ -151,6 +151,12 @@ def test_a_grant_above_that_is_revoked_ends_it(counter: Counter) -> None:
     assert token not in opens_still(counter)
 
 
+def test_whoever_hears_of_an_end_finds_its_lease_ended(counter: Counter) -> None:
+    attempt, _ = live(counter)
+    counter.report(attempt)
+    assert counter.lease(attempt).state == "ending"
+
+
 def test_others_keep_theirs(counter: Counter) -> None:
     _, token = live(counter)
     session = counter.session("scout", "crate")

@@ -99,6 +99,14 @@ def end(turn: Turn, row: LeaseRow, why: str) -> LeaseRow:
     return row
 
 
+def end_with(turn: Turn, attempt: str) -> None:
+    """End what an attempt was given, in the turn that has ended it."""
+    for row in turn.tx.find(LeaseRow, attempt=attempt):
+        why = over(turn, row) if row.state == LIVE else ""
+        if why:
+            end(turn, row, why)
+
+
 def over(turn: Turn, row: LeaseRow) -> str:
     """Say why a lease is to end now, empty where it stands."""
     attempt = turn.tx.get(AttemptRow, row.attempt)
