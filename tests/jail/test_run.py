@@ -12,7 +12,7 @@ import pytest
 
 from bridle.model.calls import Missions
 from jail.booth import Booth, run_in
-from jail.yard import Yard, gone
+from jail.yard import Yard, children, gone
 
 CALLS = """
 import bridle
@@ -42,12 +42,11 @@ def booth(yard: Yard, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boot
     made.close()
 
 
-def children(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
     """All descendants of a process."""
     found = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            found += [int(child), *children(int(child))]
+    for child in children(pid):
+        found += [child, *descendants(child)]
     return found
 
 
@@ -111,7 +110,7 @@ def test_neither_handle_nor_key_is_anywhere_in_the_jail(booth: Booth):
         assert process.stdout is not None
         while process.stdout.readline() != "here\n":
             assert process.poll() is None
-        inside = children(process.pid)
+        inside = descendants(process.pid)
         found = {pid: memory(pid) for pid in inside}
         assert len(inside) >= 3, "bubblewrap, relay and agent"
         assert any(mission.id.encode() in data for data in found.values()), "it is searched well"
@@ -129,7 +128,7 @@ def test_a_signal_ends_the_jail_and_all_that_is_in_it(booth: Booth, number: int)
     with booth.started(booth.python, "-c", DEAF) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "here\n"
-        inside = children(process.pid)
+        inside = descendants(process.pid)
         process.send_signal(number)
         process.communicate(timeout=30)
         assert process.returncode == 128 + signal.SIGKILL
@@ -140,7 +139,7 @@ def test_when_the_warden_is_killed_nothing_of_the_jail_lives_on(booth: Booth):
     with booth.started(booth.python, "-c", DEAF) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "here\n"
-        inside = [os.pidfd_open(pid) for pid in children(process.pid)]
+        inside = [os.pidfd_open(pid) for pid in descendants(process.pid)]
         process.kill()
         for descriptor in inside:
             assert ended_within(descriptor, 20)

@@ -144,3 +144,11 @@ def gone(pid: int) -> bool:
 def descriptors() -> int:
     """How many descriptors this process has open."""
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def children(pid: int | str = "self") -> set[int]:
+    """Which children a process has, those that ended and were not waited for included."""
+    found: set[int] = set()
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        found.update(map(int, (task / "children").read_text().split()))
+    return found

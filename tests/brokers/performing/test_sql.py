@@ -30,13 +30,14 @@ PLAIN = "pl4in-password"
 @pytest.fixture
 def database() -> Generator[Database]:
     found = shared()
+    before = found.roles()  # the suite for all brokers leaves those that it did not revoke
     found.ask("CREATE TABLE customers (id int, name text); CREATE TABLE salaries (pay int)")
     found.ask("INSERT INTO customers SELECT i, 'c' || i FROM generate_series(1, 50) i")
     found.ask("GRANT SELECT, INSERT ON customers TO reader")
     found.ask(f"CREATE ROLE plain LOGIN NOINHERIT PASSWORD '{PLAIN}' IN ROLE reader")
     yield found
     found.ask("DROP TABLE customers, salaries; DROP ROLE plain")
-    assert not found.roles()
+    assert found.roles() <= before
 
 
 class Desk:
