@@ -3,6 +3,8 @@
 # ruff: noqa: E501, PLR0917
 # The tables read best with one change on one line.
 
+import json
+
 import pytest
 
 from bridle.model.finding import Severity
@@ -39,6 +41,32 @@ CHANGES = [
         '[ledger]\norigin = "https://a.example/b"\n[defaults]',
         "bad_origin",
         "origin",
+    ),
+    ("bridle.toml", "[defaults]", "[labels]\ndetect = {}\n[defaults]", "unknown_key", "detect"),
+    ("bridle.toml", "[defaults]", "[labels]\ndetected = 3\n[defaults]", "wrong_type", "detected"),
+    (
+        "bridle.toml", "[defaults]", '[labels.detected]\ncards = ["pci"]\n[defaults]',
+        "unknown_detector", "cards",
+    ),
+    (
+        "bridle.toml", "[defaults]", '[labels.detected]\nunsearched = ["pci"]\n[defaults]',
+        "unknown_detector", "unsearched",
+    ),
+    (
+        "bridle.toml", "[defaults]", '[labels.detected]\niban = ["two words"]\n[defaults]',
+        "bad_name", '"two words"',
+    ),
+    (
+        "bridle.toml", "[defaults]", '[labels.detected]\niban = "pci"\n[defaults]',
+        "wrong_type", "iban",
+    ),
+    ("systems.toml", 'body = { sink = "content" }', 'body = { inherits = "no" }', "wrong_type", "inherits"),
+    ("missions.toml", 'expires = "8h"', 'constants = [" "]\nexpires = "8h"', "bad_value", '" "]'),
+    ("missions.toml", 'expires = "8h"', 'constants = ["' + "x" * 4097 + '"]\nexpires = "8h"', "bad_value", '"xxx'),
+    ("missions.toml", 'expires = "8h"', 'constants = ["a", "a"]\nexpires = "8h"', "bad_value", '"a"]'),
+    (
+        "missions.toml", 'expires = "8h"', f'constants = {json.dumps([str(n) for n in range(257)])}\nexpires = "8h"',
+        "bad_value", "constants",
     ),
     ("systems.toml", 'domain = "finance"', 'domain = "fin"', "unknown_reference", "domain"),
     ("systems.toml", '"/srv/desk/export"', '"srv/export"', "relative_path", '"srv'),

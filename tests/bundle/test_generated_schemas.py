@@ -24,11 +24,23 @@ ENTITIES = [
     },
 ]
 COMMON = {
-    "mission": {"id": "m", "template": "ticket-desk", "purpose": "", "labels": []},
+    "mission": {"id": "m", "template": "ticket-desk", "purpose": "", "labels": [],
+                "untrusted": True, "clearance": []},
     "user": {"__entity": {"type": "User", "id": "ana"}},
     "chain": {"depth": 0, "agents": []},
     "system": {"now": 1},
+}  # fmt: skip
+NOWHERE = {"sources": [], "domains": [], "labels": [], "trusted": False, "prompted": False,
+           "unknown": True}  # fmt: skip
+WEB = {
+    **NOWHERE,
+    "sources": [{"type": "System", "id": "web"}],
+    "domains": [{"type": "Domain", "id": "internet"}],
 }
+
+
+def flow(*names: str, **sinks: dict) -> dict:
+    return {"flow": dict.fromkeys((*names, "any"), WEB), "sinks": sinks}
 
 
 def judge(bundle, action: str, context: dict) -> cedarpy.AuthzResult:
@@ -52,6 +64,7 @@ def bundle(desk):
 def test_requests_for_actions_and_results_fit_the_schema(bundle) -> None:
     body = {"length": 2, "found": ["iban"]}
     comment = {"input": {"id": 1, "body": "hi"}, "facts": {"body": body}}
+    comment |= flow("id", "body", content=WEB, selector=NOWHERE)
     assert judge(bundle, "desk.comment", comment).allowed
     result = {
         "input": {"id": 1},
@@ -64,9 +77,19 @@ def test_requests_for_actions_and_results_fit_the_schema(bundle) -> None:
 
 
 def test_a_request_that_does_not_fit_is_no_allow(bundle) -> None:
-    wrong = {"input": {"id": "1", "body": "hi"}, "facts": {}}
-    assert not judge(bundle, "desk.comment", wrong).allowed
-    assert not judge(bundle, "desk.comment", {"input": {"id": 1}, "facts": {}}).allowed
+    fits = {"input": {"id": 1, "body": "hi"}, "facts": {}, **flow("id", "body")}
+    assert judge(bundle, "desk.comment", fits).allowed
+    for change in (
+        {"input": {"id": "1", "body": "hi"}},
+        {"input": {"id": 1}},
+        flow("id"),
+        flow("id", "body", "other"),
+        flow("id", "body", recipient=WEB),
+        flow("id", "body", content={**WEB, "trusted": "no"}),
+        flow("id", "body", content={**WEB, "sources": ["web"]}),
+        flow("id", "body", content={**WEB, "domains": WEB["sources"]}),
+    ):
+        assert not judge(bundle, "desk.comment", {**fits, **change}).allowed, change
 
 
 def test_effect_classes_are_disjoint_groups_within_call(bundle) -> None:
@@ -74,6 +97,28 @@ def test_effect_classes_are_disjoint_groups_within_call(bundle) -> None:
     assert 'action "desk.delete_ticket" in ["irreversible"]' in schema
     assert 'action "irreversible" in ["call"]' in schema
     assert 'action "desk.delete_ticket:result" in ["release"]' in schema
+
+
+def test_an_action_has_an_origin_for_each_argument_and_each_meaning(bundle) -> None:
+    line = next(
+        x for x in bundle.schemas.tools.splitlines() if x.startswith('action "desk.search" ')
+    )
+    named = '{"query": Origin, "status"?: Origin, "limit"?: Origin, "tags"?: Origin, "any": Origin}'
+    assert f'"flow": {named}' in line
+    assert '"sinks": {"content"?: Origin, "selector"?: Origin}' in line
+    lean = next(
+        x for x in bundle.schemas.judging.splitlines() if x.startswith('action "desk.search" ')
+    )
+    assert '"flow"?: {"query": Origin' in lean
+    assert '"sinks"?: {' in lean
+
+
+def test_results_have_no_origins(bundle) -> None:
+    lines = [x for x in bundle.schemas.tools.splitlines() if x.startswith("action ")]
+    results = [x for x in lines if ':result"' in x]
+    assert len(results) == len(bundle.tools)
+    assert not [x for x in results if '"flow"' in x or '"sinks"' in x]
+    assert '"flow"' not in bundle.schemas.logged
 
 
 def test_governance_has_a_schema_of_its_own(bundle) -> None:

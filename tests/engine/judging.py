@@ -1,6 +1,7 @@
 """A small office to judge in: bundles made by hand around policy text, and cases in them."""
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -8,6 +9,7 @@ import msgspec
 from bridle.bundle.bundle import Bundle, Detector, Manifest, Schemas
 from bridle.engine.case import Case, GovernanceCase, Judgement, MissionView, Typed
 from bridle.engine.engine import Engine
+from bridle.engine.flow.source import Origin, Origins
 from bridle.language.compile import compile_file
 from bridle.language.policy import Policy, PolicySetName
 from bridle.model.finding import Location
@@ -26,10 +28,12 @@ entity Domain;
 entity System in [Domain] = { "owner": String, "environment": String, "labels": Set<String> };
 entity Mission;
 """
-SURROUNDINGS = """
-  "mission": {"id": String, "template": String, "purpose": String, "labels": Set<String>},
-  "user": User, "chain": {"depth": Long, "agents": Set<Agent>}, "executor"?: Workload,
-  "system": {"now": Long}
+MISSION_TYPE = """{"id": String, "template": String, "purpose": String, "labels": Set<String>,
+  "untrusted": Bool, "clearance": Set<String>}"""
+SURROUNDINGS = f"""
+  "mission": {MISSION_TYPE},
+  "user": User, "chain": {{"depth": Long, "agents": Set<Agent>}}, "executor"?: Workload,
+  "system": {{"now": Long}}
 """
 GROUPS = """
 action "call";
@@ -39,6 +43,8 @@ action "irreversible" in ["call"];
 action "release";
 """
 FACT = '{"length": Long, "found": Set<String>}'
+ORIGIN = """{"sources": Set<System>, "domains": Set<Domain>, "labels": Set<String>,
+  "trusted": Bool, "prompted": Bool, "unknown": Bool}"""
 INPUTS = {
     "mail.send": """{"to": Set<String>, "body": String, "urgent"?: Bool, "count"?: Long,
         "rate"?: decimal, "tone"?: String, "meta"?: {"tag": String, "note"?: String}}""",
@@ -53,6 +59,19 @@ EFFECTS = {
     "desk.read": "read",
     "web.get": "read",
 }
+SINKS_OF = {
+    "mail.send": ("amount", "content", "recipient", "selector"),
+    "pay.refund": ("amount", "content", "selector"),
+    "desk.read": ("selector",),
+    "web.get": ("selector",),
+}
+FLOW_OF = {
+    "mail.send": """"to": O, "body": O, "urgent"?: O, "count"?: O, "rate"?: O, "tone"?: O,
+        "meta"?: O""",
+    "pay.refund": '"order": O, "amount": O, "note"?: O',
+    "desk.read": '"id": O',
+    "web.get": '"url": O',
+}
 SYSTEM_OF = {"mail.send": "mail", "pay.refund": "bank", "desk.read": "desk", "web.get": "web"}
 DOMAIN_OF = {"mail": "internet", "web": "internet", "bank": "finance", "desk": "support"}
 TEAM_OF = {"boss": "leads", "triage": "support", "clerk": "support", "loner": ""}
@@ -65,12 +84,18 @@ def _facts(properties: tuple[str, ...]) -> str:
     return "{" + ", ".join(f'"{p}"?: {FACT}' for p in properties) + "}"
 
 
+def _flow(tool: str) -> str:
+    names = FLOW_OF[tool].replace(" O", f" {ORIGIN}")
+    sinks = ", ".join(f'"{s}"?: {ORIGIN}' for s in SINKS_OF[tool])
+    return f'"flow": {{{names}, "any": {ORIGIN}}}, "sinks": {{{sinks}}}, '
+
+
 def _tool_actions() -> str:
     lines: list[str] = []
     for tool, typed in INPUTS.items():
         output = f'"output": {OUTPUTS[tool]}, ' if tool in OUTPUTS else ""
         for name, group, extra, facts in (
-            (tool, EFFECTS[tool], "", ("to", "body", "tone", "note", "url", "meta")),
+            (tool, EFFECTS[tool], _flow(tool), ("to", "body", "tone", "note", "url", "meta")),
             (f"{tool}:result", "release", output, ("text", "customer", "id", "value")),
         ):
             lines.append(
@@ -83,7 +108,7 @@ def _tool_actions() -> str:
 
 def lean(schema: str) -> str:
     """Make what every context shares optional, as the generator's lean form does."""
-    for name in ("facts", "mission", "user", "chain", "system"):
+    for name in ("facts", "flow", "sinks", "mission", "user", "chain", "system"):
         schema = schema.replace(f'"{name}": ', f'"{name}"?: ')
     return schema
 
@@ -94,13 +119,12 @@ GOVERNANCE_SCHEMA = (
     + 'action "governance";\n'
     + "\n".join(
         f'action "{name}" in ["governance"] appliesTo {{ principal: [User], resource: [Mission], '
-        'context: { "mission": {"id": String, "template": String, "purpose": String, '
-        '"labels": Set<String>}, "system": {"now": Long} } };'
+        f'context: {{ "mission": {MISSION_TYPE}, "system": {{"now": Long}} }} }};'
         for name in ("start_mission", "add_prompt")
     )
     + '\naction "delegate" in ["governance"] appliesTo { principal: [Agent], resource: [Mission], '
-    'context: { "mission": {"id": String, "template": String, "purpose": String, '
-    '"labels": Set<String>}, "user": User, "system": {"now": Long}, "to": Agent, "depth": Long, '
+    f'context: {{ "mission": {MISSION_TYPE}, '
+    '"user": User, "system": {"now": Long}, "to": Agent, "depth": Long, '
     '"tools": Set<String>, "effects": Set<String>, "expires_ms": Long, "task": Bool} };'
 )
 
@@ -235,6 +259,50 @@ def bundle(text: str | tuple[Policy, ...], governance: str = "", **change: Any) 
 
 MISSION = MissionView(id="m-1", template="desk", purpose="answer mail", labels=("personal",))
 MAIL = {"to": ["x@y.example"], "body": "hello"}
+NOWHERE = {
+    "sources": [], "domains": [], "labels": [], "trusted": False, "prompted": False,
+    "unknown": True,
+}  # fmt: skip
+
+
+def whence(tool: str = "mail.send", names: tuple[str, ...] = ("to", "body")) -> dict[str, Any]:
+    """Return `flow` and `sinks` of arguments that nobody knows anything of."""
+    flow = dict.fromkeys((*names, "any"), NOWHERE)
+    return {"flow": flow, "sinks": dict.fromkeys(SINKS_OF[tool], NOWHERE)}
+
+
+class Told:
+    """A flow that says of each argument what it was told, and of any other nothing."""
+
+    def __init__(self, tool: str, origins: dict[str, Origin], labels: tuple[str, ...] = ()) -> None:
+        self._sinks = {a.path: a.sink for t in TOOLS if t.name == tool for a in t.arguments}
+        self._origins = origins
+        self.labels = frozenset(labels)
+
+    def origins(self, tool: str, value: Mapping[str, Any]) -> Origins:
+        there = {name: o for name, o in self._origins.items() if name in value}
+        sinks: dict[str, list[Origin]] = {}
+        for name, origin in there.items():
+            sinks.setdefault(self._sinks.get(name, "selector"), []).append(origin)
+        return Origins(
+            arguments=there,
+            sinks={sink: _united(each) for sink, each in sinks.items()},
+            any=_united(there.values()),
+        )
+
+
+def _united(origins: Iterable[Origin]) -> Origin:
+    some = tuple(origins)
+    return Origin(
+        sources=frozenset(s for o in some for s in o.sources),
+        domains=frozenset(s for o in some for s in o.domains),
+        labels=frozenset(s for o in some for s in o.labels),
+        trusted=all(o.trusted for o in some),
+        prompted=all(o.prompted for o in some),
+        unknown=any(o.unknown for o in some),
+    )
+
+
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "mail.send": MAIL,
     "pay.refund": {"order": 7, "amount": 300},

@@ -12,6 +12,7 @@ import cedarpy
 from bridle.engine import remedies
 from bridle.engine.case import Refusal
 from bridle.engine.detect import Detectors
+from bridle.engine.flow.source import Origin
 from bridle.engine.normalise import Normaliser, encode
 
 STRICT = {"allow": 0, "modify": 1, "hold": 2, "deny": 3}
@@ -122,6 +123,8 @@ class Oracle:
                 "template": case.mission.template,
                 "purpose": case.mission.purpose,
                 "labels": list(case.mission.labels),
+                "untrusted": case.mission.untrusted,
+                "clearance": list(case.mission.clearance),
             },
             "user": {"__entity": {"type": "User", "id": case.user}},
             "chain": {
@@ -136,11 +139,42 @@ class Oracle:
             context["executor"] = {"__entity": {"type": "Workload", "id": case.executor}}
         if root == "input":
             context["facts"] = self.detectors.facts(case.tool, typed.value)
+            context |= self._whence(case, typed)
         else:
             context["facts"] = self.detectors.facts_output(case.tool, typed.value)
             if self.office.tools[case.tool].output is not None:
                 context["output"] = _plain(typed.value)
         return json.dumps(context)
+
+    def _whence(self, case, typed):
+        """Where it came from, argument by argument; what nobody knows counts as unknown."""
+        labels = {*case.mission.labels, *(case.flow.labels if case.flow else ())}
+        nothing = Origin(labels=frozenset(labels))
+        names = [n for n, v in typed.value.items() if v is not None]
+        if case.flow is None:
+            meanings = {a.path: a.sink for a in self.office.tools[case.tool].arguments}
+            properties = self.office.tools[case.tool].input["properties"]
+            sinks = {meanings.get(n, "selector"): nothing for n in properties}
+            told, whole = {}, nothing
+        else:
+            found = case.flow.origins(case.tool, typed.value)
+            told, sinks, whole = found.arguments, found.sinks, found.any
+        flow = {**{n: told.get(n, nothing) for n in names}, "any": whole}
+        return {
+            "flow": {n: _origin(o) for n, o in flow.items()},
+            "sinks": {n: _origin(o) for n, o in sinks.items()},
+        }
+
+
+def _origin(origin):
+    return {
+        "sources": [{"__entity": {"type": "System", "id": s}} for s in origin.sources],
+        "domains": [{"__entity": {"type": "Domain", "id": d}} for d in origin.domains],
+        "labels": list(origin.labels),
+        "trusted": origin.trusted,
+        "prompted": origin.prompted,
+        "unknown": origin.unknown,
+    }
 
 
 def _denial(said):

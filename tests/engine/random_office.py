@@ -2,7 +2,10 @@
 
 from itertools import pairwise
 
+import msgspec
+
 from bridle.engine.case import Case, Typed
+from bridle.engine.flow.source import Origin
 from engine import judging
 
 AGENTS = tuple(judging.TEAM_OF)
@@ -87,6 +90,18 @@ _ATOMS = (
     _MAIL + 'context.input has tone && context.input.tone == "firm"',
     _MAIL + 'context.input has meta && context.input.meta.tag == "vip"',
     _MAIL + 'context.input has meta.note && context.input.meta.note != ""',
+    "context.mission.untrusted",
+    "context.mission.clearance.containsAll(context.mission.labels)",
+    "context has flow && !context.flow.any.trusted",
+    'context has flow && context.flow.any.sources.contains(System::"web")',
+    'context has flow && context.flow.any.domains.contains(Domain::"internet")',
+    'context has flow && context.flow.any.labels.containsAny(["secret", "personal"])',
+    'context has flow && context.flow has to && context.flow.to.sources == [System::"desk"]',
+    "context has flow && context.flow has body && context.flow.body.prompted",
+    "context has sinks && context.sinks has recipient && !context.sinks.recipient.trusted",
+    "context has sinks.selector.unknown && context.sinks.selector.unknown",
+    _MAIL + "context.flow.to.labels.containsAll(context.flow.body.labels)",
+    _MAIL + "resource in context.flow.to.domains",
     'context.facts has body && context.facts.body.found.contains("email")',
     "context.facts has body && context.facts.body.length > 10",
     'action == Action::"pay.refund" && context.input.amount > 100',
@@ -106,10 +121,13 @@ _RISKY = (
     "context.input.id < 8",
     'context.input.body.contains("x")',
     "context.user.level > 1",
+    "context.flow.tone.trusted",
+    "context.sinks.amount.unknown",
     'decimal(context.input.body).lessThan(decimal("1.0"))',
 )
 # A condition together with a change that (mostly) settles it.
 _CHANGES = (
+    (_MAIL + "context.flow has tone && context.flow.tone.unknown", "drop input.tone"),
     (_MAIL + "context.input has count && context.input.count > 10", "clamp input.count 0..10"),
     (_MAIL + "context.input has urgent", "drop input.urgent"),
     (_MAIL + "context.input has meta", "drop input.meta"),
@@ -283,12 +301,48 @@ def random_case(rnd, engine):
         typed=typed,
         agent=rnd.choice(AGENTS),
         user=rnd.choice(("ana", "ben", "cyd")),
-        mission=judging.MISSION,
+        mission=random_mission(rnd),
+        flow=random_flow(rnd, tool),
         now=judging.NOW + rnd.choice((-1, 0, 1)),
         executor=rnd.choice(("", "w1", "w2")),
         chain=chain,
         requesters=rnd.choice(((), (), (), AGENTS[:2], *((a,) for a in AGENTS))),
     )
+
+
+def random_mission(rnd):
+    if rnd.random() < 0.5:
+        return judging.MISSION
+    return msgspec.structs.replace(
+        judging.MISSION,
+        labels=random_labels(rnd),
+        untrusted=rnd.random() < 0.5,
+        clearance=random_labels(rnd),
+    )
+
+
+def random_flow(rnd, tool):
+    """Nobody who knows, or one who knows of some of the arguments."""
+    if rnd.random() < 0.2:
+        return None
+    names = [n for n in _VALUES[tool] if rnd.random() < 0.9]
+    return judging.Told(tool, {n: random_origin(rnd) for n in names}, random_labels(rnd))
+
+
+def random_origin(rnd):
+    systems = [s for s in judging.DOMAIN_OF if rnd.random() < 0.3]
+    return Origin(
+        sources=frozenset(systems),
+        domains=frozenset(judging.DOMAIN_OF[s] for s in systems),
+        labels=frozenset(random_labels(rnd)),
+        trusted=rnd.random() < 0.5,
+        prompted=rnd.random() < 0.3,
+        unknown=rnd.random() < 0.4,
+    )
+
+
+def random_labels(rnd):
+    return tuple(n for n in ("personal", "secret", "public") if rnd.random() < 0.4)
 
 
 def random_waived(rnd, office):

@@ -246,7 +246,13 @@ def test_two_policies_under_one_id_are_cedars():
     [
         'entity User { "a": Long };',
         "namespace A { entity User; }",
-        "type T = { a: Long };",
+        "type T = { a: T };",
+        "type T = Long; type T = Long;",
+        "type T = Long; entity T;",
+        "type Long = String;",
+        "type T = datetime;",
+        "type T = Long",
+        "entity User = { a: T }; type T = Long;",
         'entity E enum ["a"];',
         "entity User = { a: datetime };",
         "entity User = { a: ipaddr };",
@@ -274,7 +280,7 @@ def test_a_schema_that_is_not_understood_is_not_read_at_all(text):
 
 
 @pytest.mark.parametrize(
-    "more", ['entity Odd enum ["a"];', "type T = { a: Long };", "entity Odd = { a: datetime };"]
+    "more", ['entity Odd enum ["a"];', "type T = { a: ipaddr };", "entity Odd = { a: datetime };"]
 )
 def test_in_a_world_that_is_not_understood_cedar_answers_everything(more):
     office = World(random_cedar.SCHEMA + more, random_cedar.ENTITIES)

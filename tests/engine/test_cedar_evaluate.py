@@ -19,7 +19,8 @@ def context(**change):
     full = {
         "input": {"to": ["x@y.example"], "body": "hello", "count": 5, "rate": "1.5"},
         "facts": {"body": {"length": 5, "found": []}},
-        "mission": {"id": "m", "template": "t", "purpose": "p", "labels": []},
+        **judging.whence(),
+        "mission": judging.MISSION.context(),
         "user": uid("User", "ana"),
         "chain": {"depth": 0, "agents": [uid("Agent", "triage")]},
         "system": {"now": judging.NOW},

@@ -95,11 +95,13 @@ def cedar_says(handles, policy, tool, agent, *, result):
     context = {
         "input": {"to": [], "body": ""} if tool == "mail.send" else {"order": 1, "amount": 1},
         "facts": {},
-        "mission": {"id": "m", "template": "t", "purpose": "p", "labels": []},
+        "mission": judging.MISSION.context(),
         "user": {"type": "User", "id": "ana"},
         "chain": {"depth": 0, "agents": []},
         "system": {"now": 1},
     }
+    if not result:
+        context |= judging.whence(tool, tuple(context["input"]))
     if result and tool == "mail.send":
         context["output"] = {"id": "1"}
     answer = cedarpy.is_authorized(

@@ -52,7 +52,7 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
     """`bridle.toml`. With `require_keys`, no human acts on the word of a connection's uid alone.
 
     `origin` is the name of the store's log, under which checkpoints are signed (empty: one is
-    made up).
+    made up). `detected` maps a detector to the labels that the values it finds carry.
     """
 
     name: str
@@ -66,6 +66,7 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
     require_keys: bool = False
     origin: str = ""
     history: HistoryTerms = field(default_factory=HistoryTerms)
+    detected: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
 
 class Schemas(Struct, frozen=True):

@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from bridle.engine.flow.source import Flow
 from bridle.engine.temporal.history import History
 from bridle.model.reason import Reason, ReasonCode
 from bridle.model.verdict import Effect
@@ -32,12 +33,29 @@ class Refusal(Struct, frozen=True):
 
 
 class MissionView(Struct, frozen=True):
-    """What policies see of a mission."""
+    """What policies see of a mission.
+
+    `labels` are those of everything it has read; `untrusted` is whether it has read anything that
+    nobody vouches for, and counts as true where nobody knows.
+    """
 
     id: str
     template: str
     purpose: str = ""
     labels: tuple[str, ...] = ()
+    untrusted: bool = True
+    clearance: tuple[str, ...] = ()
+
+    def context(self) -> dict[str, Any]:
+        """Return it as `context.mission` holds it."""
+        return {
+            "id": self.id,
+            "template": self.template,
+            "purpose": self.purpose,
+            "labels": self.labels,
+            "untrusted": self.untrusted,
+            "clearance": self.clearance,
+        }
 
 
 class Case(Struct, frozen=True, kw_only=True):
@@ -47,7 +65,8 @@ class Case(Struct, frozen=True, kw_only=True):
 
     `now` is the governor's clock in milliseconds since the epoch. `waived` are `(policy id, text
     digest)` pairs of forbids that an approval lifts for this action only. `id` is the action's:
-    history knows its events by it. Without a `history`, whatever looks back is denied.
+    history knows its events by it. Without a `history`, whatever looks back is denied. Without a
+    `flow`, nothing is known of where the arguments came from.
     """
 
     tool: str
@@ -62,6 +81,7 @@ class Case(Struct, frozen=True, kw_only=True):
     waived: frozenset[tuple[str, str]] = frozenset()
     id: str = ""
     history: History | None = None
+    flow: Flow | None = None
 
 
 class ClosingCase(Struct, frozen=True, kw_only=True):

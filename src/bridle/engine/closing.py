@@ -16,7 +16,6 @@ from bridle.engine.cedar.entities import kin_of_action, kin_of_user, uid
 from bridle.engine.cedar.evaluate import World
 from bridle.engine.cedar.panel import Opinion, Panel, Party, Question
 from bridle.engine.cedar.slicer import Scope, Slicer
-from bridle.engine.stages import mission_view
 from bridle.engine.temporal.event import Event
 from bridle.engine.temporal.history import NOTHING_WANTED, UnknownHistoryError, Wanted
 from bridle.engine.temporal.occurrence import NAMESPACE, Occurrences
@@ -59,7 +58,7 @@ class Obligations:
 
     def _party(self, case: ClosingCase) -> Party:
         found = self._slicer.slice(case.user, lambda: self._scope(case.user))
-        mission = mission_view(case.mission)
+        mission = case.mission.context()
         context: dict[str, Any] = {
             "mission": mission,
             "user": uid("User", case.user),

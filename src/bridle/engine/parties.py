@@ -18,7 +18,7 @@ from bridle.model.identity import GOVERNOR
 from bridle.model.reason import ReasonCode
 
 RESULT_SUFFIX = ":result"
-ALL = frozenset(("facts", "mission", "user", "chain", "executor", "system"))
+ALL = frozenset(("facts", "flow", "sinks", "mission", "user", "chain", "executor", "system"))
 """What `context` holds beside `input` and `output`."""
 PRELUDE = "bridle."
 """What the ids of built-in policies begin with. No other policy may have such an id."""

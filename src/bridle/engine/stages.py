@@ -11,10 +11,11 @@ from collections.abc import Collection
 from typing import Any
 
 from bridle.bundle.bundle import Bundle
-from bridle.engine.case import Case, GovernanceCase, MissionView, Refusal, Typed
+from bridle.engine.case import Case, GovernanceCase, Refusal, Typed
 from bridle.engine.cedar.entities import uid
 from bridle.engine.cedar.panel import Question
 from bridle.engine.detect import Detectors
+from bridle.engine.flow.context import OriginViews
 from bridle.engine.normalise import Normaliser
 from bridle.engine.parties import Parties, tool_policies
 from bridle.engine.temporal.occurrence import Occurrences
@@ -25,7 +26,7 @@ from bridle.language.policy import Policy
 class ArgumentStage:
     """The stage of judging that comes before the effect."""
 
-    __slots__ = ("_detectors", "_normaliser", "_occurrences", "_parties")
+    __slots__ = ("_detectors", "_normaliser", "_occurrences", "_origins", "_parties")
     root = "input"
 
     def __init__(
@@ -39,13 +40,15 @@ class ArgumentStage:
         self._occurrences = occurrences
         self._normaliser = normaliser
         self._detectors = detectors
+        self._origins = OriginViews(bundle.tools)
 
     def question(self, case: Case, typed: Typed) -> Question:
-        """Return the question with the arguments and what the detectors saw in them."""
+        """Return the question with the arguments, what was seen in them and whence they came."""
         reads = self._parties.reads(case.tool)
         views: dict[str, Any] = {"input": self._normaliser.cedar_input(case.tool, typed.value)}
         if "facts" in reads:
             views["facts"] = self._detectors.facts(case.tool, typed.value)
+        views |= self._origins.views(case, typed, reads)
         recall = Recall(self._occurrences, case, typed, views.get("facts", {}))
         return self._parties.question(case, action_context(case, views, reads), recall)
 
@@ -98,13 +101,14 @@ class ResultStage:
 def action_context(case: Case, views: dict[str, Any], reads: Collection[str]) -> dict[str, Any]:
     """Return the context of an action or result: `views`, and what is read besides.
 
-    `views` are the parts that differ: `input`, `facts` and, for a result, `output`. `chain.agents`
-    are the ancestors and the actor; `chain.depth` counts the ancestors.
+    `views` are the parts that differ: `input`, `facts`, of an action `flow` and `sinks`, of a
+    result `output`. `chain.agents` are the ancestors and the actor; `chain.depth` counts the
+    ancestors.
     """
     # INVARIANT: I6. A request carries nothing that no policy of its slice looks at.
     context = dict(views)
     if "mission" in reads:
-        context["mission"] = mission_view(case.mission)
+        context["mission"] = case.mission.context()
     if "user" in reads:
         context["user"] = uid("User", case.user)
     if "chain" in reads:
@@ -120,7 +124,7 @@ def action_context(case: Case, views: dict[str, Any], reads: Collection[str]) ->
 def governance_context(case: GovernanceCase) -> dict[str, Any]:
     """Return the context of a governance action."""
     context: dict[str, Any] = {
-        "mission": mission_view(case.mission),
+        "mission": case.mission.context(),
         "system": {"now": case.now},
     }
     given = case.handover
@@ -143,13 +147,3 @@ def governance_context(case: GovernanceCase) -> dict[str, Any]:
             "executor": wanted.executor,
         }
     return context
-
-
-def mission_view(mission: MissionView) -> dict[str, Any]:
-    """Return what policies see of a mission."""
-    return {
-        "id": mission.id,
-        "template": mission.template,
-        "purpose": mission.purpose,
-        "labels": mission.labels,
-    }

@@ -22,6 +22,7 @@ class MissionTemplate(Struct, frozen=True, forbid_unknown_fields=True):
     """What a mission of this kind may involve. `tools` are exact names, `prefix.*` or `*`.
 
     `max_depth` is how often its task may be handed on, one agent to the next (0: never).
+    `constants` are texts that every mission of this kind may rely on: a trusted source.
     """
 
     id: str
@@ -36,6 +37,7 @@ class MissionTemplate(Struct, frozen=True, forbid_unknown_fields=True):
     success: str = ""
     failure: str = ""
     max_depth: int = 8
+    constants: tuple[str, ...] = ()
 
     def reaches(self, tool: str, domain: str) -> bool:
         """Whether a mission of this kind can ever use a tool whose system lies in `domain`."""

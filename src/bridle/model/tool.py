@@ -59,13 +59,16 @@ class Argument(Struct, frozen=True, forbid_unknown_fields=True):
     `sink` is `content` for prose that only travels; every other value (`recipient`, `locator`,
     `selector`, `amount`, `command`, …) steers the effect and must be canonical. `int64` widens an
     integer to the full signed 64-bit range. `detect` names the detectors that run on it (None:
-    all built-in ones for content, none otherwise).
+    all built-in ones for content, none otherwise). A value that no trusted source says all of
+    carries the labels of everything that the mission has read; without `inherits`, only those of
+    what was found in it.
     """
 
     path: str
     sink: str = "selector"
     int64: bool = False
     detect: tuple[str, ...] | None = None
+    inherits: bool = True
 
 
 class Tool(Struct, frozen=True, forbid_unknown_fields=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from bridle.bundle.bundle import Defaults, Detector, HistoryTerms, Limits, Manifest
-from bridle.bundle.parse.table import Findings, Table
+from bridle.bundle.parse.table import Findings, Table, labels
 from bridle.bundle.parse.toml import Document
 from bridle.language.events.ast import DEFAULT_MAX_WINDOW
 from bridle.language.remedy_grammar import compiles
@@ -30,6 +30,7 @@ def read(document: Document, findings: Findings) -> Manifest:
     """Read the manifest. References (operators, defaults) are checked with the whole bundle."""
     table = Table(document, findings, document.data)
     _check_format(table)
+    own = _detectors(table.table("detectors"))
     manifest = Manifest(
         name=table.text("name", required=True),
         version=table.text("version", "0"),
@@ -38,7 +39,8 @@ def read(document: Document, findings: Findings) -> Manifest:
         operators=table.texts("operators"),
         defaults=_defaults(table.table("defaults")),
         limits=_limits(table.table("limits")),
-        detectors=_detectors(table.table("detectors")),
+        detectors=own,
+        detected=_detected(table.table("labels"), {*BUILT_IN_DETECTORS, *(d.name for d in own)}),
         require_keys=_oversight(table.table("oversight")),
         origin=_origin(table.table("ledger")),
         history=_history(table.table("history")),
@@ -143,3 +145,20 @@ def _detectors(table: Table) -> tuple[Detector, ...]:
             found.append(Detector(name, pattern))
     table.close()
     return tuple(found)
+
+
+def _detected(table: Table, known: set[str]) -> dict[str, tuple[str, ...]]:
+    """Read `[labels.detected]`: the labels of what each detector finds."""
+    inner = table.table("detected")
+    table.close()
+    found = dict[str, tuple[str, ...]]()
+    for name in inner.data:
+        if name not in known:
+            inner.findings.error(
+                inner.at(name),
+                "unknown_detector",
+                f"there is no detector {name[:80]!r}",
+                f"known: {', '.join(sorted(known))}",
+            )
+        found[name] = labels(inner, name)
+    return found

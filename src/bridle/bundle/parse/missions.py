@@ -10,6 +10,9 @@ from bridle.bundle.parse.toml import Document
 from bridle.model.mission import MissionTemplate
 
 FILE = "missions.toml"
+MOST_CONSTANTS = 256
+LONGEST_CONSTANT = 4_096
+"""Characters."""
 
 
 def read(
@@ -36,10 +39,26 @@ def _mission(name: str, table: Table, land: Landscape, people: Identities) -> Mi
         success=table.text("success"),
         failure=table.text("failure"),
         max_depth=table.integer("max_depth", 8, 0, 8),
+        constants=_constants(table),
     )
     _references(mission, table, land, people)
     table.close()
     return mission
+
+
+def _constants(table: Table) -> tuple[str, ...]:
+    found = table.texts("constants")
+    if len(found) > MOST_CONSTANTS:
+        table.bad("constants", f"a mission has at most {MOST_CONSTANTS} constants")
+    for index, text in enumerate(found):
+        if not text.strip() or len(text) > LONGEST_CONSTANT:
+            table.findings.error(
+                table.at("constants", index),
+                "bad_value",
+                f"a constant is a text of 1 to {LONGEST_CONSTANT} characters",
+                "write the values that the task relies on: addresses, accounts, folders",
+            )
+    return found
 
 
 def _references(

@@ -10,7 +10,7 @@ from msgspec import Struct
 from bridle.bundle.definition import definition_digest
 from bridle.bundle.parse import credentials, performing, reached
 from bridle.bundle.parse.agents import attributes
-from bridle.bundle.parse.table import Findings, Table, named, refer
+from bridle.bundle.parse.table import Findings, Table, labels, named, refer
 from bridle.bundle.parse.toml import Document
 from bridle.bundle.parse.tool_files import ToolFiles
 from bridle.bundle.schema import json_schema
@@ -26,7 +26,6 @@ PROTOCOLS = ("", MCP)
 SINKS = ("selector", "recipient", "content", "locator", "amount", "command", "credential")
 _TOOL = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _PIN = re.compile(r"[0-9a-f]{64}")
-_LABEL = re.compile(r"[A-Za-z0-9_.:/-]{1,128}")
 
 
 class Landscape(Struct, frozen=True):
@@ -97,7 +96,7 @@ def _system(name: str, table: Table, domains: dict[str, Domain]) -> System:
         domain=table.text("domain", required=True),
         owner=table.text("owner"),
         environment=table.text("environment"),
-        labels=_labels(table),
+        labels=labels(table),
         writes=table.texts("writes"),
         protocol=protocol,
         credential=credentials.read(table, protocol),
@@ -118,14 +117,6 @@ def _system(name: str, table: Table, domains: dict[str, Domain]) -> System:
             )
     table.close()
     return system
-
-
-def _labels(table: Table) -> tuple[str, ...]:
-    labels = table.texts("labels")
-    for index, label in enumerate(labels):
-        if not _LABEL.fullmatch(label):
-            table.findings.error(table.at("labels", index), "bad_name", f"{label!r} is no label")
-    return labels
 
 
 class _ToolReader:
@@ -164,7 +155,7 @@ class _ToolReader:
             idempotent=table.flag("idempotent"),
             timeout_ms=table.duration("timeout", 60_000),
             no_effect=table.texts("no_effect"),
-            labels=_labels(table),
+            labels=labels(table),
             trusted=table.flag("trusted"),
             wire=wire,
             pin=self._pin(listed),
@@ -260,7 +251,13 @@ class _ToolReader:
         for path in table.data:
             inner = table.table(path)
             sink = inner.choice("sink", SINKS, "selector")
-            argument = Argument(path, sink, inner.flag("int64"), self._detectors(inner, "detect"))
+            argument = Argument(
+                path,
+                sink,
+                int64=inner.flag("int64"),
+                detect=self._detectors(inner, "detect"),
+                inherits=inner.flag("inherits", default=True),
+            )
             inner.close()
             self._check_argument(argument, inner, schema)
             found.append(argument)

@@ -18,6 +18,7 @@ from bridle.model.finding import Finding, Location, Severity
 IDENTIFIER = re.compile(r"[A-Za-z0-9_.@+-]{1,128}")
 """Names of users, agents, systems, …: they are written in policies, holds and on command lines."""
 
+_LABEL = re.compile(r"[A-Za-z0-9_.:/-]{1,128}")
 _DURATION = re.compile(r"([0-9]{1,9})(ms|s|m|h|d)")
 _UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _MAX_INTEGER = 2**53 - 1
@@ -221,6 +222,20 @@ def named(table: Table, name: str, what: str) -> str:
             "names are 1 to 128 letters, digits and `_ . @ + -`",
         )
     return name
+
+
+def labels(table: Table, key: str = "labels") -> tuple[str, ...]:
+    """Read a list of labels."""
+    found = table.texts(key)
+    for index, label in enumerate(found):
+        if not _LABEL.fullmatch(label):
+            table.findings.error(
+                table.at(key, index),
+                "bad_name",
+                f"{label[:40]!r} is no label",
+                "labels are 1 to 128 letters, digits and `_ . : / -`",
+            )
+    return found
 
 
 def refer(findings: Findings, at: Any, name: str, known: dict[str, Any], what: str) -> None:

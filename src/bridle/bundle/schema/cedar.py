@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 
 from bridle.bundle.schema.extra import Extra
+from bridle.bundle.schema.flow import ANY, ORIGIN, flow_keys, sink_keys
 from bridle.bundle.schema.shape import (
     Fraction,
     Integer,
@@ -36,7 +37,10 @@ GOVERNANCE_ACTIONS = ("start_mission", "add_prompt", "delegate", "vend_credentia
 WHOLE = "value"
 """The key under which `facts` of a result stand when the result is not a typed object."""
 
-_MISSION = '{"id": String, "template": String, "purpose": String, "labels": Set<String>}'
+_MISSION = (
+    '{"id": String, "template": String, "purpose": String, "labels": Set<String>, '
+    '"untrusted": Bool, "clearance": Set<String>}'
+)
 _SYSTEM = '{"now": Long}'
 _CHAIN = '{"depth": Long, "agents": Set<Agent>}'
 
@@ -59,6 +63,7 @@ def tools_schema(
     past = _history(history, mark)
     lines = [
         _entities(extra),
+        _ORIGIN,
         'action "call";',
         'action "read" in ["call"];',
         'action "write" in ["call"];',
@@ -150,6 +155,7 @@ def _entities(extra: Extra) -> str:
     )
 
 
+_ORIGIN = f"type Origin = {{ {', '.join(f'{quoted(n)}: {t}' for n, t in ORIGIN.items())} }};"
 _USER = '"name"?: String'
 _AGENT = '"owner": User, "team"?: Team, "version": String'
 _OF_SYSTEM = '"owner": String, "environment": String, "labels": Set<String>'
@@ -171,7 +177,12 @@ def _end(past: str) -> str:
 def _actions(tool: Tool, mark: str, past: str) -> list[str]:
     typed = f'"input": {_text(input_typing(tool.input).shape)}, '
     return [
-        _action(tool.name, tool.effect.value, typed, _shared(fact_keys(tool), mark) + past),
+        _action(
+            tool.name,
+            tool.effect.value,
+            typed,
+            f"{_shared(fact_keys(tool), mark)}, {_flow(tool, mark)}{past}",
+        ),
         _action(
             f"{tool.name}:result",
             "release",
@@ -200,6 +211,15 @@ def _shared(fact_names: tuple[str, ...], mark: str) -> str:
 def _output(tool: Tool) -> str:
     shape = output_typing(tool.output).shape if tool.output is not None else None
     return f'"output": {_text(shape)}, ' if shape is not None else ""
+
+
+def _flow(tool: Tool, mark: str) -> str:
+    arguments = "".join(
+        f"{quoted(name)}{'' if always else '?'}: Origin, "
+        for name, always in flow_keys(tool).items()
+    )
+    sinks = ", ".join(f"{quoted(sink)}?: Origin" for sink in sink_keys(tool))
+    return f'"flow"{mark}: {{{arguments}{quoted(ANY)}: Origin}}, "sinks"{mark}: {{{sinks}}}'
 
 
 def _facts(names: tuple[str, ...]) -> str:

@@ -98,6 +98,15 @@ def texts(schema: Schema) -> tuple[str, ...]:
     return tuple(name for name, part in properties.items() if walk.may_hold_text(part))
 
 
+def properties(schema: Schema) -> tuple[tuple[str, ...], bool]:
+    """Return the top-level properties that may have a value, and whether there can be no others."""
+    root = _Walk(schema).resolve(schema, ())
+    if root is None:
+        return (), False
+    named = cast("dict[str, Any]", root.get("properties", {}))
+    return tuple(name for name, part in named.items() if part is not False), not _is_open(root)
+
+
 class _UntypedError(Exception):
     """Carries why something has no type."""
 

@@ -250,14 +250,7 @@ def _surrounding(case: Case, path: list[str], atoms: Atomiser) -> Atom | None:
     """Return what stands in the context beside arguments, facts and user."""
     match path:
         case ["mission", *rest]:
-            mission = case.mission
-            fields = {
-                "id": mission.id,
-                "template": mission.template,
-                "purpose": mission.purpose,
-                "labels": list(mission.labels),
-            }
-            return _within(fields, rest, atoms)
+            return _within(case.mission.context(), rest, atoms)
         case ["executor"] if case.executor:
             return atoms.entity("Workload", case.executor)
         case ["system", "now"]:

@@ -1,8 +1,8 @@
 """The schema as Cedar prints it → which requests it takes, action by action.
 
 Reads the one form that Cedar's printer gives what Cedar's parser has understood: entities and
-actions without namespaces, types spelled out. An action whose types are not understood exactly is
-left out, and a schema that is not understood at all raises `Unsupported`.
+actions without namespaces, common types before whatever names them. An action whose types are not
+understood exactly is left out, and a schema that is not understood at all raises `Unsupported`.
 """
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ class _Printed:
         self._tokens = tokens
         self._next = 0
         self._entities: set[str] = set()
+        self._common: dict[str, Read] = {}
         self._named: set[str] = set()
 
     def actions(self) -> dict[str, Applies]:
@@ -70,16 +71,28 @@ class _Printed:
         while self._next < len(self._tokens):
             if self._accept("entity"):
                 self._entity()
+            elif self._accept("type"):
+                self._common_type()
             else:
                 self._expect("action")
                 name = _unquoted(self._take())
                 made = self._action()
                 if made is not None:
                     found[name] = made
-        # A name that both an entity and a built-in type have could mean either.
-        if self._entities & _BUILT_IN or not self._named <= self._entities:
+        # A name that two of them have could mean either.
+        known = [*self._entities, *self._common, *_BUILT_IN]
+        if len(set(known)) < len(known) or not self._named <= self._entities:
             raise Unsupported
         return found
+
+    def _common_type(self) -> None:
+        name = self._word()
+        self._expect("=")
+        # Two types of one name, or one that is used before it is declared, are not understood.
+        if name in self._common or name in self._named:
+            raise Unsupported
+        self._common[name] = self._type(0)
+        self._expect(";")
 
     def _entity(self) -> None:
         self._entities.add(self._word())
@@ -138,6 +151,8 @@ class _Printed:
             return forms.many(item)
         if name in _PLAIN:
             return _PLAIN[name]
+        if name in self._common:
+            return self._common[name]
         self._named.add(name)
         return forms.entity(name)
 
