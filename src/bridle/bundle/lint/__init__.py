@@ -11,6 +11,7 @@ from bridle.bundle.lint import (
     entities,
     keys,
     missions,
+    origins,
     reach,
     sequences,
     tools,
@@ -53,6 +54,7 @@ def _policies(
     obliging = {p.id for p in ending if p.effect == "forbid"} - dead
     unused = dead | {name for name, seen in applies.items() if not seen} - obliging
     for policy in (*judged, *governing):
+        origins.labels(policy, bundle, places, findings)
         if policy.id in unused and not policy.id.startswith("bridle."):
             reach.never_applies(policy, findings)
         if policy.has_remedy and not policy.reason:
@@ -63,7 +65,9 @@ def _policies(
     everything = seen_of(bundle.tools.values())
     for policy in judged:
         sequences.check(policy, applies[policy.id], bundle, findings)
-        reach.presence(policy, in_scope(policy, bundle, everything), places, findings)
+        scope = in_scope(policy, bundle, everything)
+        reach.presence(policy, scope, places, findings)
+        origins.check(policy, scope, places, findings)
         if policy.modify:
             RemedyLint(policy, places, findings).check(applies[policy.id], known)
         reach.DetectorLint(policy, places, findings).check(applies[policy.id], known)

@@ -20,10 +20,14 @@ from bridle.language.events.ast import Events
 from bridle.language.events.derive import derive
 from bridle.language.events.parse import parse
 from bridle.language.lexer import Source
-from bridle.language.policy import Policy
+from bridle.language.policy import Leaf, Policy
 from bridle.language.reach import reach
 from bridle.language.temporal import typing
 from bridle.language.temporal.acceptance import accept
+from bridle.language.temporal.ast import ContextField
+from bridle.language.temporal.meaning.findings import Findings as Gathered
+from bridle.language.temporal.tree import walk
+from bridle.model.finding import Finding
 
 
 def check(bundle: Bundle, places: Places, findings: Findings) -> None:
@@ -60,12 +64,26 @@ class _Checker:
         source = Source(file, self._files.get(file, ""))
         reached = reach(policy.node, self._actions)
         for leaf in policy.leaves:
-            found = accept(leaf.condition, source)
+            found = accept(leaf.condition, source) or _origins(leaf, source)
             if not found:
                 found = typing.check(
                     leaf.condition, self._events[leaf.scope], reached, self._actions, source
                 )
             findings.found += found
+
+
+def _origins(leaf: Leaf, source: Source) -> list[Finding]:
+    """Report what a condition reads of origins: history is asked again later, without them."""
+    found = Gathered(source)
+    for term in walk(leaf.condition):
+        if isinstance(term, ContextField) and term.path[0] in {"flow", "sinks"}:
+            found.add(
+                term.span,
+                "flow_in_history",
+                f"a condition over history reads `context.{'.'.join(term.path)}`",
+                "ask for it beside: `when { context.flow… && temporal { … } }`",
+            )
+    return found.found
 
 
 def _reserved(policy: Policy, places: Places, findings: Findings) -> None:

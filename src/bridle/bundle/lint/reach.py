@@ -73,14 +73,14 @@ def presence(policy: Policy, scope: tuple[Seen, ...], places: Places, findings: 
 
 
 def _tested(node: pst.Template) -> list[tuple[str, ...]]:
-    """Return the path of every `context.input has X`, and of `output` and `facts`."""
+    """Return the path of every `context.input has X`, and of `output`, `facts` and `flow`."""
     found, stack = list[tuple[str, ...]](), list[Any]([c.expr for c in node.clauses])
     while stack:
         expr = stack.pop()
         if isinstance(expr, pst.HasAttr):
             base = context_path(expr.base)
             path = (*base, *expr.attrs) if base is not None else ()
-            if len(path) > 1 and path[0] in {"input", "output", "facts"}:
+            if len(path) > 1 and path[0] in {"input", "output", "facts", "flow"}:
                 found.append(path)
         stack += parts(expr)
     return list(dict.fromkeys(found))

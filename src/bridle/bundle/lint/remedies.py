@@ -12,6 +12,7 @@ from cedarpy import pst
 from bridle.bundle.lint.places import Places
 from bridle.bundle.lint.scope import Seen, context_path, parts
 from bridle.bundle.parse.table import Findings
+from bridle.bundle.schema.flow import ANY
 from bridle.bundle.schema.json_schema import Schema, validator
 from bridle.bundle.schema.paths import Place, find
 from bridle.language.policy import Policy
@@ -122,13 +123,17 @@ class RemedyLint:
         for operator in self.policy.modify:
             root, steps = operator.path.root, operator.path.steps
             wanted = {name for r, name in looked_at if r in {root, "facts"}}
+            if root == "input":
+                # Where a changed argument came from is found out anew.
+                wanted |= {name for r, name in looked_at if r == "flow"} - {ANY}
+                wanted |= {"*" for pair in looked_at if pair[0] == "sinks" or pair == ("flow", ANY)}
             if "*" in wanted or (steps[0] in wanted if steps else wanted):
                 return
         paths = ", ".join(f"`{o.path}`" for o in self.policy.modify)
         self._error(
             "remedy_blind",
             f"{self.policy.id} changes {paths} but looks at none of it, so it would object again",
-            "let its condition mention that argument, or its `context.facts`",
+            "let its condition mention that argument, its `context.facts` or its `context.flow`",
         )
 
     def _error(self, code: str, message: str, hint: str = "") -> None:
@@ -156,7 +161,7 @@ def _accepts(place: Place, schema: Schema, value: Any) -> bool:
 
 
 def _looked_at(node: pst.Template) -> set[tuple[str, str]]:
-    """Return (root, top-level name) for everything conditions read of input, output and facts."""
+    """Return (root, name) for everything conditions read of the attributes of `context`."""
     found, stack = set[tuple[str, str]](), list[Any]([c.expr for c in node.clauses])
     while stack:
         expr = stack.pop()

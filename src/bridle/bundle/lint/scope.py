@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeGuard
 
@@ -16,6 +16,7 @@ from bridle.bundle.schema.cedar import (
     fact_keys,
     result_fact_keys,
 )
+from bridle.bundle.schema.flow import ANY, ORIGIN, flow_keys, sink_keys
 from bridle.bundle.schema.paths import find
 from bridle.bundle.schema.shape import Record, input_typing, output_typing
 from bridle.language.plain import is_object
@@ -26,13 +27,15 @@ RESULT = ":result"
 
 
 class Seen(Struct, frozen=True):
-    """What a policy sees of one tool's action, or of its result."""
+    """What a policy sees of one tool's action, or of its result: a result has no origins."""
 
     tool: Tool
     result: bool
     input: Record
     output: Record | None
     facts: frozenset[str]
+    flow: frozenset[str] = frozenset()
+    sinks: frozenset[str] = frozenset()
 
     @property
     def action(self) -> str:
@@ -43,9 +46,11 @@ class Seen(Struct, frozen=True):
         """Whether `context.<path>` can exist."""
         if not path:
             return True
-        if path[0] == "facts":
-            known = len(path) < 2 or path[1] in self.facts
-            return known and (len(path) < 3 or path[2] in {"length", "found"})
+        named = self._named(path[0])
+        if named is not None:
+            names, attributes = named
+            known = len(path) < 2 or path[1] in names
+            return known and (len(path) < 3 or path[2] in attributes)
         roots = {"input": self.input, "output": self.output if self.result else None}
         if path[0] not in roots:
             return True
@@ -55,6 +60,14 @@ class Seen(Struct, frozen=True):
                 return False
             here = here.fields[name].shape
         return here is not None
+
+    def _named(self, root: str) -> tuple[Collection[str], Collection[str]] | None:
+        """Return what stands below one of the roots with records by name, and in each record."""
+        if root == "facts":
+            return self.facts, ("length", "found")
+        if root == "flow":
+            return self.flow, ORIGIN
+        return (self.sinks, ORIGIN) if root == "sinks" else None
 
     def hides(self, path: tuple[str, ...]) -> bool:
         """Whether a tool takes or returns `context.<path>`, and policies cannot see it."""
@@ -71,7 +84,8 @@ def seen_of(tools: Iterable[Tool]) -> tuple[Seen, ...]:
         given = shape if isinstance(shape, Record) else Record({})
         out = output_typing(tool.output).shape if tool.output is not None else None
         result = out if isinstance(out, Record) else None
-        found.append(Seen(tool, False, given, None, frozenset(fact_keys(tool))))
+        origins = frozenset((*flow_keys(tool), ANY)), frozenset(sink_keys(tool))
+        found.append(Seen(tool, False, given, None, frozenset(fact_keys(tool)), *origins))
         found.append(Seen(tool, True, given, result, frozenset(result_fact_keys(tool))))
     return tuple(found)
 
