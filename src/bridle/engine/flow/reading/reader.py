@@ -1,0 +1,250 @@
+"""Texts into fingerprints: a value's to look for, and a source's to keep.
+
+The same text gives the same fingerprints under the same key, whatever was read before. The time is
+linear in the text. What was read of short runs is remembered in the process, within bounds, since
+words repeat; nothing of it is ever stored.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from bridle.engine.flow.identifiers import accepted, said, standing
+from bridle.engine.flow.reading import chunks, parts
+from bridle.engine.flow.reading.fingerprints import BREAK, WIDTH, Fingerprints
+from bridle.engine.flow.source import Imprint
+
+MOST_CHUNKS = 131_072
+"""Chunks of one source that are kept, and as many identifiers and parts each."""
+
+MOST_TEXT = 2**20
+"""Characters of one text of a source that are read."""
+
+_MOST_KNOWN = 2**21  # characters of runs that are remembered, and of a batch more
+_ENTRY = 128
+_HINT = "~"
+_SHORT = 64  # characters of a value of which the whole reading is remembered
+_BATCH = 4_096
+# One chunk in eight begins a shingle; which ones, only the key tells.
+_ANCHOR = re.compile(rb"[\x00-\x1f]")
+_MASK = 2**64 - 1
+
+
+class Reading(NamedTuple):
+    """What is looked for of one value.
+
+    `exact` are its chunks in order. `whole` are the forms of any one of which a source may have
+    said it, if as a whole it is a typed identifier. `parts` are identifiers inside, telling chunks
+    and shingles, through all encodings: they tell sources, never trust.
+    """
+
+    exact: array[int]
+    whole: tuple[int, ...]
+    parts: tuple[int, ...]
+
+
+class _Known:
+    """What was read of single runs: their chunks, the identifiers in them, and their parts."""
+
+    __slots__ = ("chunks", "parts", "readings", "room", "whole")
+
+    def __init__(self) -> None:
+        self.chunks: dict[str, bytes] = {"": b""}
+        self.whole: dict[str, bytes] = {}
+        self.parts: dict[str, bytes] = {}
+        self.readings: dict[str, Reading] = {}
+        self.room = _MOST_KNOWN
+
+    def remember(self, text: str, reading: Reading) -> None:
+        if self.room > 0:
+            self.room -= len(text) + _ENTRY
+            self.readings[text] = reading
+
+
+class _Taken:
+    """What was taken of a source so far."""
+
+    __slots__ = ("chunks", "cut", "most", "parts", "whole")
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.chunks = bytearray()
+        self.whole = bytearray()
+        self.parts = bytearray()
+        self.cut = False
+
+    def add(self, told: bytes) -> None:
+        room = self.most * WIDTH - len(self.chunks)
+        self.chunks += told[:room]
+        self.cut = self.cut or len(told) > room
+
+    def distinct(self, marks: bytes | bytearray) -> bytes:
+        kept = array("Q", dict.fromkeys(array("Q", bytes(marks))))
+        self.cut = self.cut or len(kept) > self.most
+        return kept[: self.most].tobytes()
+
+
+class Reader:
+    """Reads under one key. May be used by several threads."""
+
+    __slots__ = ("_known", "_marks")
+
+    def __init__(self, key: bytes) -> None:
+        self._marks = Fingerprints(key)
+        self._known = _Known()
+
+    def read(self, text: str) -> Reading:
+        """Return what to look for of one value. Never raises on account of the text."""
+        known = self._known
+        found = known.readings.get(text)
+        if found is None:
+            found = self._looked_for(text)
+            if len(text) <= _SHORT:
+                known.remember(text, found)
+        return found
+
+    def _looked_for(self, text: str) -> Reading:
+        runs = chunks.runs(text)
+        exact, found = array("Q"), array("Q")
+        for batch in _batches(runs):
+            known, told = self._read(batch)
+            exact.frombytes(told)
+            single = {r: known.parts[r] for r in batch if r in known.parts}
+            found.frombytes(b"".join(single.values()))
+        forms, beyond = accepted(text), parts.of_text(text)
+        marks = array("Q", self._of([*forms, *_hints(beyond.told)]))
+        found.extend(marks[len(forms) :])
+        found.extend(_shingles(exact))
+        found.frombytes(self._sentences(beyond.hidden))
+        return Reading(exact, tuple(marks[: len(forms)]), tuple(dict.fromkeys(found)))
+
+    def imprint(
+        self,
+        texts: Iterable[str],
+        labelled: Iterable[tuple[str, str]] = (),
+        most: int = MOST_CHUNKS,
+    ) -> Imprint:
+        """Return what a source says, whose texts are these.
+
+        `labelled` are pairs of a label and a value that carries it, wherever it turns up. What goes
+        beyond `most` is left out, and `cut` says so. Never raises on account of a text.
+        """
+        taken = _Taken(most)
+        for text in texts:
+            if len(taken.chunks) >= most * WIDTH:
+                taken.cut = True
+                break
+            self._take(text, taken)
+        marks = dict[str, bytearray]()
+        for label, value in labelled:
+            marks.setdefault(label, bytearray()).extend(self._labelled(value))
+        whole, looked_for = taken.distinct(taken.whole), taken.distinct(taken.parts)
+        return Imprint(
+            chunks=bytes(taken.chunks).removesuffix(BREAK),
+            whole=whole,
+            parts=looked_for,
+            labelled={label: taken.distinct(found) for label, found in marks.items()},
+            cut=taken.cut,
+        )
+
+    def _labelled(self, value: str) -> bytes:
+        return self._of([*_hints(parts.of_labelled(value)), *parts.standing_for(value)])
+
+    def _take(self, text: str, taken: _Taken) -> None:
+        taken.cut = taken.cut or len(text) > MOST_TEXT
+        text = text[:MOST_TEXT]
+        start = len(taken.chunks)
+        for batch in _batches(chunks.runs(text)):
+            known, told = self._read(batch)
+            taken.add(told)
+            distinct = dict.fromkeys(batch)
+            taken.whole += b"".join([known.whole[r] for r in distinct if r in known.whole])
+            taken.parts += b"".join([known.parts[r] for r in distinct if r in known.parts])
+        taken.whole += self._of([*said(text), *standing(text)])
+        beyond = parts.of_text(text)
+        taken.parts += self._of(_hints(beyond.told))
+        taken.parts += _shingles(array("Q", bytes(taken.chunks[start:]))).tobytes()
+        taken.parts += self._sentences(beyond.hidden)
+        taken.add(BREAK)
+
+    def _read(self, runs: Sequence[str]) -> tuple[_Known, bytes]:
+        """Return the chunks of some runs, and what is known of each of these."""
+        known = self._known
+        try:
+            return known, b"".join([known.chunks[r] for r in runs])
+        except KeyError:
+            known = self._learn(runs)
+            return known, b"".join([known.chunks[r] for r in runs])
+
+    def _learn(self, runs: Sequence[str]) -> _Known:
+        known = self._known
+        if known.room < 0:
+            # Others may still be reading what was known: it is left as it is.
+            known = self._known = _Known()
+        unseen = [r for r in dict.fromkeys(runs) if r not in known.chunks]
+        known.room -= sum(_ENTRY + len(r) for r in unseen)
+        read = [(run, _told(run)) for run in unseen]
+        marks = self._of([t for _, told in read for tokens in told[:3] for t in tokens])
+        place = 0
+        for run, told in read:
+            # The chunks last: where they are known, the others are.
+            for kept, tokens in zip((known.whole, known.parts, known.chunks), told, strict=False):
+                stop = place + len(tokens) * WIDTH
+                found = marks[place:stop]
+                if kept is known.parts:
+                    found += self._sentences(told.hidden)
+                if found or kept is known.chunks:
+                    kept[run] = found
+                place = stop
+        return known
+
+    def _sentences(self, hidden: Iterable[str]) -> bytes:
+        """Return the shingles of texts that are read for no other reason."""
+        return b"".join(_shingles(array("Q", self._plain(text))).tobytes() for text in hidden)
+
+    def _plain(self, text: str) -> bytes:
+        return self._of([t for run in chunks.runs(text) for t in chunks.tokens(run)])
+
+    def _of(self, told: Sequence[str]) -> bytes:
+        if not told:
+            return b""
+        return self._marks.of([t.encode("utf-8", "surrogatepass") for t in told])
+
+
+class _Told(NamedTuple):
+    whole: list[str]
+    parts: list[str]
+    chunks: list[str]
+    hidden: list[str]
+
+
+def _told(run: str) -> _Told:
+    """Return the identifiers in a run, its parts and its tokens."""
+    tokens = chunks.tokens(run)
+    whole = dict.fromkeys(form for core in chunks.cores(tokens) for form in said(core))
+    found = parts.of_run(run, tokens)
+    return _Told(list(whole), _hints(found.told), tokens, found.hidden)
+
+
+def _hints(found: Iterable[str]) -> list[str]:
+    # INVARIANT: I2. What is only looked for has fingerprints of its own, which no value as a whole
+    # has: it can tell a source, and never make a value trusted.
+    return [_HINT + part for part in found]
+
+
+def _batches(runs: Sequence[str]) -> Iterator[Sequence[str]]:
+    if len(runs) <= _BATCH:
+        yield runs
+        return
+    for start in range(0, len(runs), _BATCH):
+        yield runs[start : start + _BATCH]
+
+
+def _shingles(told: array[int]) -> array[int]:
+    """Return every sampled run of three chunks as one fingerprint. Which ones, the chunks say."""
+    anchors = [m.start() for m in _ANCHOR.finditer(told.tobytes()[: -2 * WIDTH : WIDTH])]
+    # Each addend is as good as random, so a sum in which each counts differently is enough.
+    return array("Q", [told[i] + 3 * told[i + 1] + 5 * told[i + 2] & _MASK or 1 for i in anchors])
