@@ -95,6 +95,8 @@ def kept(place: Path) -> tuple[Kept, ...]:
     from bridle.trust import folder
 
     found = [Kept("keys", folder.place())]
+    if opens := _passphrase():
+        found.append(Kept("the key's passphrase", opens))
     sockets = sockets_at(place) or installed_sockets(place)
     if sockets is not None:
         found.append(Kept("the governor's sockets", sockets))
@@ -127,17 +129,42 @@ def relay() -> tuple[str, ...]:
 
 
 def proxied(
-    place: Path, access: Access, name: str, server: tuple[str, ...], wait: float
+    place: Path,
+    access: Access,
+    name: str,
+    server: tuple[str, ...],
+    *,
+    wait: float,
+    workload: str | None,
 ) -> CommandService:
-    """Return an MCP server behind `bridle mcp`, outside the jail, in the same session."""
+    """Return an MCP server behind `bridle mcp`, outside the jail, in the same session.
+
+    `workload` is whom the run proves to be; the proxy unlocks the same key, by its file.
+    """
     from bridle.jail.services.command import CommandService
 
     words = [sys.executable, "-P", "-m", "bridle", "mcp", str(place.absolute())]
     words += ["--mission-id", access.mission, "--agent", access.agent, "--wait", str(wait)]
     if any(row["system"] == name for row in access.tools()):
         words += ["--system", name]
+    if workload is not None:
+        words += ["--as-workload", workload, "--passphrase-file", str(_passphrase())]
     session = {"BRIDLE_SESSION": access.handed_over(), "PYTHONPATH": os.pathsep.join(_imports())}
     return CommandService((*words, "--", *server), {**os.environ, **session})
+
+
+def require_passphrase_file() -> None:
+    """Refuse a passphrase that can be had but once where each MCP server's proxy needs it too."""
+    if _passphrase() is None:
+        raise click.UsageError("--mcp with --as-workload needs --passphrase-file.")
+
+
+def _passphrase() -> Path | None:
+    """Return the file with the key's passphrase, where it comes from one."""
+    from bridle.cli import passphrase
+
+    file = passphrase.source().file
+    return None if file is None else file.absolute()
 
 
 def _imports() -> list[str]:

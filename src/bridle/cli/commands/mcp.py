@@ -6,19 +6,15 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 import click
 
-from bridle.cli import choice, terminal
+from bridle.cli import acting, choice, terminal
 from bridle.cli.leading import Leading
 from bridle.cli.root import ENVIRONMENT
 from bridle.cli.unlocking import with_key
 
-if TYPE_CHECKING:
-    from bridle.trust.credential import Credential
-
-_SESSION = "BRIDLE_SESSION"
 # What a session that was handed over has been opened with.
 _OPERATORS = ("mission", "user", "executor", "prompt", "prompt_file")
 _GROUPS = "resources,prompts,completions,sampling,elicitation,roots,other"
@@ -34,26 +30,8 @@ def _groups(ctx: click.Context, param: click.Parameter, value: str) -> frozenset
 
 @click.command(cls=Leading, follows="SERVER")
 @choice.governor
-@click.option("--mission", metavar="TEMPLATE", help="Start a mission from this template.")
-@click.option(
-    "--mission-id",
-    metavar="MISSION",
-    envvar="BRIDLE_MISSION",
-    default="",
-    help="Act in this mission, which has been started [env: BRIDLE_MISSION].",
-)
-@click.option("--user", help="On whose behalf the mission is.")
-@click.option("--agent", envvar="BRIDLE_AGENT", help="Who acts [env: BRIDLE_AGENT].")
-@click.option("--executor", metavar="WORKLOAD", help="The workload that carries the calls out.")
-@click.option(
-    "--as-workload",
-    "workload",
-    metavar="WORKLOAD",
-    help="Be this workload, with its key: its calls may need credentials that only it gets.",
-)
-@choice.passphrase
+@acting.options
 @click.option("--system", default="", help="The system that the server is, of systems.toml.")
-@click.option("--prompt", default="", metavar="TEXT", help="What the user asked for.")
 @click.option("--prompt-file", type=click.File(), help="File with what the user asked for.")
 @click.option("--all-tools", is_flag=True, help="Show tools that the mission cannot use as well.")
 @click.option(
@@ -64,13 +42,7 @@ def _groups(ctx: click.Context, param: click.Parameter, value: str) -> frozenset
     callback=_groups,
     help=f"Let these pass ungoverned, with commas between them: {_GROUPS}.",
 )
-@click.option(
-    "--wait",
-    type=click.FloatRange(min=0, max=86_400),
-    default=0.0,
-    metavar="SECONDS",
-    help="Let a held call wait so long for its approval before it is answered.",
-)
+@acting.wait("a held call")
 @click.option("--verbose", is_flag=True, help="Say on standard error what is going on.")
 @choice.as_json
 def mcp(*, bundle: Path, **options: Any) -> None:
@@ -89,9 +61,9 @@ def mcp(*, bundle: Path, **options: Any) -> None:
     if not command:
         raise click.UsageError("No server: give its command after --.")
     rules = Rules(passes=options["passes"], everything=options["all_tools"], wait=options["wait"])
-    handle = os.environ.pop(_SESSION, "")
+    handle = os.environ.pop(acting.SESSION, "")
     wanted = _wanted(bundle, options)
-    workload = _workload(options["workload"])
+    workload = acting.workload(options["workload"])
     if handle:
         _require_silence(options)
         session = access.attached(bundle, handle, wanted, workload=workload)
@@ -121,20 +93,7 @@ def _require_silence(options: dict[str, Any]) -> None:
     said = [name for name in _OPERATORS if options[name]]
     if said:
         shown = said[0].replace("_", "-")
-        raise click.UsageError(f"The session in {_SESSION} was opened without --{shown}.")
-
-
-def _workload(name: str | None) -> Credential | None:
-    """Unlock the key of the workload that this proxy is, if it is one."""
-    if name is None:
-        return None
-    from bridle.cli import passphrase
-    from bridle.trust import folder, keyfile
-
-    file = folder.by_name(name).file
-    if file.kind != "workload":
-        raise click.UsageError(f"{name!r} is the key of a {file.kind}, and no workload's.")
-    return passphrase.unlocked(f"{name}'s key", lambda text: keyfile.unseal(file, text))
+        raise click.UsageError(f"The session in {acting.SESSION} was opened without --{shown}.")
 
 
 def _wanted(bundle: Path, options: dict[str, Any]) -> Any:
@@ -148,17 +107,9 @@ def _wanted(bundle: Path, options: dict[str, Any]) -> Any:
         mission_id=options["mission_id"],
         user=options["user"] or defaults.user,
         agent=options["agent"] or defaults.agent,
-        executor=_executor(options, defaults.executor),
+        executor=acting.executor(options, defaults.executor),
         prompt=file.read() if file is not None else options["prompt"],
     )
-
-
-def _executor(options: dict[str, Any], default: str) -> str:
-    named: str | None = options["executor"]
-    if named is not None:
-        return named
-    workload: str | None = options["workload"]
-    return workload or default
 
 
 def _ready(mission: str, options: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from bridle.cli import choice, jailing, terminal
+from bridle.cli import acting, choice, jailing, terminal
 from bridle.cli.leading import Leading
 from bridle.cli.unlocking import with_key
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from bridle.jail.tally import Tally
     from bridle.jail.warden import Service
 
-_SESSION = "BRIDLE_SESSION"
 # What a session that was handed over has been opened with.
 _OPERATORS = ("mission", "user", "executor", "prompt")
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -35,18 +34,7 @@ _GRACE = 2.0
 
 @click.command(cls=Leading, follows="COMMAND")
 @choice.governor
-@click.option("--mission", metavar="TEMPLATE", help="Start a mission from this template.")
-@click.option(
-    "--mission-id",
-    metavar="MISSION",
-    envvar="BRIDLE_MISSION",
-    default="",
-    help="Act in this mission, which has been started [env: BRIDLE_MISSION].",
-)
-@click.option("--user", help="On whose behalf the mission is.")
-@click.option("--agent", envvar="BRIDLE_AGENT", help="Who acts [env: BRIDLE_AGENT].")
-@click.option("--executor", metavar="WORKLOAD", help="The workload that carries the calls out.")
-@click.option("--prompt", default="", metavar="TEXT", help="What the user asked for.")
+@acting.options
 @click.option(
     "--session-file",
     type=click.File(),
@@ -88,13 +76,7 @@ _GRACE = 2.0
     metavar="NAME=AMOUNT",
     help="A limit: memory, processes, cpu, time, files, file_size, scratch, entries. Repeatable.",
 )
-@click.option(
-    "--wait",
-    type=click.FloatRange(min=0, max=86_400),
-    default=0.0,
-    metavar="SECONDS",
-    help="Let a held request (HTTP, MCP) wait so long for its approval before it is answered.",
-)
+@acting.wait("a held request (HTTP, MCP)")
 @click.option("--explain", is_flag=True, help="Say what it could reach, and start nothing.")
 @choice.as_json
 def run(*, bundle: Path, **options: Any) -> None:
@@ -113,6 +95,8 @@ def run(*, bundle: Path, **options: Any) -> None:
     if not profile.command:
         raise click.UsageError("No agent: give its command after --.")
     options["servers"] = jailing.servers(options["servers"])
+    if options["servers"] and options["workload"]:
+        jailing.require_passphrase_file()
     _require_a_jail(profile)
     access = _access(bundle, options)
     try:
@@ -166,14 +150,15 @@ def _access(bundle: Path, options: dict[str, Any]) -> Access:
     from bridle.client import access
 
     file: TextIO | None = options["session_file"]
-    handle = os.environ.pop(_SESSION, "") or (file.read(4_096).strip() if file else "")
+    handle = os.environ.pop(acting.SESSION, "") or (file.read(4_096).strip() if file else "")
     wanted = _wanted(bundle, options)
-    if not handle:
-        return access.opened(bundle, wanted, human=with_key)
     said = [name for name in _OPERATORS if options[name]]
-    if said:
+    if handle and said:
         raise click.UsageError(f"The session that was handed over was opened without --{said[0]}.")
-    return access.attached(bundle, handle, wanted)
+    workload = acting.workload(options["workload"])
+    if handle:
+        return access.attached(bundle, handle, wanted, workload=workload)
+    return access.opened(bundle, wanted, human=with_key, workload=workload)
 
 
 def _wanted(bundle: Path, options: dict[str, Any]) -> Any:
@@ -185,7 +170,7 @@ def _wanted(bundle: Path, options: dict[str, Any]) -> Any:
         mission_id=options["mission_id"],
         user=options["user"] or defaults.user,
         agent=options["agent"] or defaults.agent,
-        executor=defaults.executor if options["executor"] is None else options["executor"],
+        executor=acting.executor(options, defaults.executor),
         prompt=options["prompt"],
         jailed=True,
     )
@@ -212,7 +197,9 @@ def _jailed(
     }
     with ExitStack() as ours:
         for name, server in named.items():
-            behind = jailing.proxied(bundle, access, name, server, options["wait"])
+            behind = jailing.proxied(
+                bundle, access, name, server, wait=options["wait"], workload=options["workload"]
+            )
             ours.callback(behind.close)
             services[f"mcp {name}"] = behind
         uid = profile.user.uid if profile.user else os.getuid()
