@@ -23,11 +23,13 @@ BAD_DECIMALS = (
 )  # fmt: skip
 USERS = ("ana", "ben", "cyd", "ghost")
 AGENTS = ("triage", "boss", "loner", "ghost")
+SYSTEMS = ("mail", "none")
+DOMAINS = ("inside", "none")
 TEAMS = ("leads", "support", "none", "all")
 ATTRIBUTES = (
     "name", "level", "score", "flags", "nums", "box", "boss", "peers", "a", "b", "in", "c",
     "missing", "s", "n", "t", "d", "u", "set", "texts", "sets", "rec", "users", "boxes", "odd name",
-    "type", "id",
+    "type", "id", "flow", "any", "from", "near", "ok",
 )  # fmt: skip
 
 _ATTRS = """
@@ -37,6 +39,7 @@ _ATTRS = """
 _BOX = """{"a"?: Long, "b"?: Bool, "c"?: {"a"?: decimal}, "odd name"?: Long,
   "type"?: String, "id"?: String}"""
 SCHEMA = f"""
+type Origin = {{ "from": Set<System>, "near"?: Set<Domain>, "labels": Set<String>, "ok": Bool }};
 entity Team in [Team];
 entity User in [Team] = {{ {_ATTRS} }} tags Long;
 entity Agent in [Team] = {{ {_ATTRS} }} tags String;
@@ -49,7 +52,8 @@ action "go" in ["write"] appliesTo {{ principal: [Agent, User], resource: [Syste
   context: {{
   "must": Long, "s"?: String, "n"?: Long, "t"?: Bool, "d"?: decimal, "u"?: User, "set"?: Set<Long>,
   "texts"?: Set<String>, "flags"?: Set<Bool>, "sets"?: Set<Set<Long>>, "rec"?: {_BOX},
-  "users"?: Set<User>, "boxes"?: Set<{_BOX}>, "teams"?: Set<Team>
+  "users"?: Set<User>, "boxes"?: Set<{_BOX}>, "teams"?: Set<Team>,
+  "flow"?: {{ "any": Origin, "a"?: Origin, "odd name"?: Origin }}
 }} }};
 """
 _TEAM = [
@@ -120,11 +124,13 @@ def expression(rnd, kind="bool", depth=4):
 
 def _leaf(rnd, kind):
     attribute = {
-        "bool": ("context.t",), "long": ("context.n", "principal.level"),
+        "bool": ("context.t", "context.flow.any.ok", "context.flow.a.ok"),
+        "long": ("context.n", "principal.level"),
         "text": ("context.s", "principal.name"), "decimal": ("context.d", "principal.score"),
         "set": ("context.set", "context.texts", "context.flags", "context.sets", "context.users",
-                "context.boxes", "principal.nums", "principal.flags", "context.teams"),
-        "record": ("context.rec", "principal.box", "context"),
+                "context.boxes", "principal.nums", "principal.flags", "context.teams",
+                "context.flow.any.from", "context.flow.a.near", "context.flow.any.labels"),
+        "record": ("context.rec", "principal.box", "context", "context.flow", "context.flow.any"),
         "entity": ("principal", "action", "resource", "context.u", "principal.boss"),
     }[kind]  # fmt: skip
     if rnd.random() < 0.3:
@@ -160,8 +166,8 @@ def _decimal(rnd):
 
 
 _ENTITIES = (
-    ("User", USERS), ("Agent", AGENTS), ("Team", TEAMS), ("System", ("mail", "none")),
-    ("Action", ("go", "write", "call", "none")), ("Domain", ("inside",)), ("Nothing", ("x",)),
+    ("User", USERS), ("Agent", AGENTS), ("Team", TEAMS), ("System", SYSTEMS),
+    ("Action", ("go", "write", "call", "none")), ("Domain", DOMAINS), ("Nothing", ("x",)),
 )  # fmt: skip
 
 
@@ -214,7 +220,8 @@ def _truth(rnd, depth):
         lambda: f"{e('set')}.isEmpty()",
         lambda: f"{e(n('record', 'entity'))} has {quoted(rnd.choice(ATTRIBUTES))}",
         lambda: (
-            f"{e(n('record', 'entity'))} has {n('box.a', 'boss.name', 'box.b.c', 'a.c', 'rec.c.a')}"
+            f"{e(n('record', 'entity'))} has "
+            + n("box.a", "boss.name", "box.b.c", "a.c", "rec.c.a", "flow.a.near", "flow.any.ok")
         ),
         lambda: f"{e('entity')}.hasTag({e('text')})",
         lambda: f"{e('decimal')}.{n('less', 'greater')}Than{n('', 'OrEqual')}({e('decimal')})",
@@ -317,8 +324,19 @@ def context(rnd):
         "users": [uid("User", n) for n in some(USERS)],
         "boxes": [_box(rnd) for _ in range(rnd.randint(0, 3))],
         "teams": tuple(uid("Team", n) for n in some(TEAMS)),
+        "flow": {"any": _origin(some), **{n: _origin(some) for n in some(("a", "odd name"), 2)}},
     }
     return {"must": 1, **{k: v for k, v in full.items() if rnd.random() < 0.8}}
+
+
+def _origin(some):
+    near = [uid("Domain", n) for n in some(DOMAINS)]
+    return {
+        "from": [uid("System", n) for n in some(SYSTEMS)],
+        "labels": tuple(some(TEXTS)),
+        "ok": bool(some((1,), 1)),
+        **({"near": near} if near else {}),
+    }
 
 
 HOSTILE = (
