@@ -14,17 +14,19 @@ from typing import Any
 import pytest
 
 import bridle
+from bridle.trust import credential, keyfile
 from gateway.office import tool
 from jail.yard import Yard
 
 SOURCE = Path(bridle.__file__).resolve().parents[1]
 
+PASSPHRASE = "tall grass behind the booth"
 SERVED = [tool("echo"), tool("wipe")]
 BUNDLE = {
     "bridle.toml": 'format = 1\nname = "booth"\nversion = "1"\noperators = ["ana"]\n'
     '[defaults]\nmission = "desk"\nuser = "ana"\nagent = "clerk"\nexecutor = "local"\n',
     "agents.toml": '[users.ana]\nname = "Ana"\n[agents.clerk]\nowner = "ana"\n'
-    '[workloads.local]\ntools = ["*"]\n[approvers.owners]\nusers = ["ana"]\nneed = 1\n',
+    '[workloads.local]\ntools = ["*"]\n[workloads.keyed]\ntools = ["*"]\nkey = "{key}"\n[approvers.owners]\nusers = ["ana"]\nneed = 1\n',
     "missions.toml": '[missions.desk]\npurpose = "Work at the desk"\nagents = ["clerk"]\n'
     'tools = ["*"]\ndomains = ["all"]\nexpires = "1h"\n',
     "systems.toml": """
@@ -149,6 +151,19 @@ def run_in(yard: Yard) -> dict[str, str]:
     return {"PYTHONPATH": imports, "PYTHONDONTWRITEBYTECODE": "1", **yard.environ}
 
 
+def _keyed(folder: Path) -> str:
+    """Make the key of the workload `keyed`, and return its public half."""
+    key = credential.generate("workload", "keyed")
+    (folder / "keys").mkdir(mode=0o700)
+    for path, data in (
+        (folder / "keys" / "keyed.json", keyfile.seal(key, PASSPHRASE, cost=15)),
+        (folder / "passphrase", PASSPHRASE.encode()),
+    ):
+        path.write_bytes(data)
+        path.chmod(0o600)
+    return str(key.public)
+
+
 class Booth:
     """Runs `bridle run` of one bundle, with its governor and its sites."""
 
@@ -158,15 +173,15 @@ class Booth:
         self.folder = folder
         self.bundle = folder / "bundle"
         self.web, self.pipes = Site("127.0.0.3"), Site("127.0.0.2")
+        key = _keyed(folder)
         for name, text in BUNDLE.items():
             path = self.bundle / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            filled = (
-                text.format(web=self.web.url, pipes=self.pipes.url, pipes_port=self.pipes.port)
-                if name == "systems.toml"
-                else text
-            )
-            path.write_text(filled)
+            if name == "systems.toml":
+                text = text.format(
+                    web=self.web.url, pipes=self.pipes.url, pipes_port=self.pipes.port
+                )
+            path.write_text(text.replace("{key}", key))
         self.environ = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),

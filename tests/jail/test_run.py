@@ -23,6 +23,18 @@ try:
 except bridle.Denied as denied:
     print(denied.code, denied.reason)
 """
+AGAIN = """
+import sys, bridle
+agent = bridle.attach()
+def called():
+    try:
+        return agent.call("note.write", {"text": "hi"}, effect=lambda text: "done")
+    except bridle.BridleError as problem:
+        return problem.code
+print(called(), flush=True)
+sys.stdin.readline()
+print(called(), flush=True)
+"""
 WAITS = "import sys; print('here', flush=True); sys.stdin.read()"
 DEAF = """
 import signal, subprocess, sys
@@ -79,6 +91,17 @@ def test_the_session_says_that_it_is_jailed(booth: Booth):
     (row,) = booth.governor.rows(Missions(mission=ran.stdout.strip()))
     assert [(each["agent"], each["jailed"]) for each in row["sessions"]] == [("clerk", True)]
     assert [bool(each["closed"]) for each in row["sessions"]] == [True], "it ends with the run"
+
+
+def test_a_revocation_stops_what_a_jail_calls_from_then_on(booth: Booth):
+    mission = booth.governor.start_mission("desk", user="ana")
+    with booth.started(booth.python, "-c", AGAIN, options=("--mission-id", mission.id)) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "done\n"
+        booth.governor.revoke(mission.id, kind="mission", as_user="ana")
+        out, errors = process.communicate("\n", timeout=40)
+    assert out == "revoked\n", errors
+    assert ": 1 allow, 0 modify, 0 hold, 1 deny" in errors
 
 
 def test_the_commands_exit_code_is_the_runs(booth: Booth):
