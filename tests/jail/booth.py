@@ -26,7 +26,8 @@ BUNDLE = {
     "bridle.toml": 'format = 1\nname = "booth"\nversion = "1"\noperators = ["ana"]\n'
     '[defaults]\nmission = "desk"\nuser = "ana"\nagent = "clerk"\nexecutor = "local"\n',
     "agents.toml": '[users.ana]\nname = "Ana"\n[agents.clerk]\nowner = "ana"\n'
-    '[workloads.local]\ntools = ["*"]\n[workloads.keyed]\ntools = ["*"]\nkey = "{key}"\n[approvers.owners]\nusers = ["ana"]\nneed = 1\n',
+    '[workloads.local]\ntools = ["*"]\n[workloads.keyed]\n'
+    'tools = ["*"]\nkey = "{key}"\n[approvers.owners]\nusers = ["ana"]\nneed = 1\n',
     "missions.toml": '[missions.desk]\npurpose = "Work at the desk"\nagents = ["clerk"]\n'
     'tools = ["*"]\ndomains = ["all"]\nexpires = "1h"\n',
     "systems.toml": """
@@ -177,11 +178,12 @@ class Booth:
         for name, text in BUNDLE.items():
             path = self.bundle / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            if name == "systems.toml":
-                text = text.format(
-                    web=self.web.url, pipes=self.pipes.url, pipes_port=self.pipes.port
-                )
-            path.write_text(text.replace("{key}", key))
+            filled = (
+                text.format(web=self.web.url, pipes=self.pipes.url, pipes_port=self.pipes.port)
+                if name == "systems.toml"
+                else text.replace("{key}", key)
+            )
+            path.write_text(filled)
         self.environ = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),

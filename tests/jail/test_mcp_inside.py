@@ -53,6 +53,16 @@ def test_a_server_outside_is_asked_from_inside_and_each_call_is_judged(booth: Bo
     assert reached == ["echo"], "the sink itself has seen no other call"
 
 
+def test_a_server_is_asked_in_the_name_of_the_workload_that_the_run_proves_to_be(booth: Booth):
+    server = shlex.join((sys.executable, str(HERE / "sink.py"), str(booth.sink)))
+    file = str(booth.folder / "passphrase")
+    options = ("--as-workload", "keyed", "--passphrase-file", file, "--mcp", f"files={server}")
+    ran = booth.code(CLIENT, options=options)
+    assert ran.returncode == 0, ran.stderr
+    allowed = json.loads(ran.stdout.splitlines()[1])
+    assert allowed["content"][0]["text"] == "hello"
+
+
 def test_a_server_that_nobody_named_is_not_there(booth: Booth):
     code = """
 import os, subprocess, sys, bridle.jail.relay as relay
