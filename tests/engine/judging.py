@@ -110,7 +110,8 @@ def lean(schema: str) -> str:
     """Make what every context shares optional, as the generator's lean form does."""
     for name in ("facts", "flow", "sinks", "mission", "user", "chain", "system"):
         schema = schema.replace(f'"{name}": ', f'"{name}"?: ')
-    return schema
+    # Of origins, each by itself.
+    return schema.replace(f'": {ORIGIN}', f'"?: {ORIGIN}')
 
 
 TOOLS_SCHEMA = ENTITY_TYPES + GROUPS + _tool_actions()

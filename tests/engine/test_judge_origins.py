@@ -3,8 +3,12 @@
 import pytest
 
 from bridle.engine.case import Judgement
+from bridle.engine.detect import Detectors
 from bridle.engine.engine import Engine
 from bridle.engine.flow.source import Origin, Origins
+from bridle.engine.normalise import Normaliser
+from bridle.engine.stages import ArgumentStage
+from bridle.engine.temporal.occurrence import Occurrences
 from bridle.model.verdict import Effect
 from engine import judging
 from engine.judging import Told
@@ -99,7 +103,7 @@ def test_a_meaning_that_the_schema_does_not_know_denies(sink: str) -> None:
             found = super().origins(tool, value)
             return Origins(arguments=found.arguments, sinks={sink: PROMPT}, any=found.any)
 
-    found = judged("context.sinks has amount", Strange("mail.send", KNOWN))
+    found = judged(f'context.sinks has "{sink}"', Strange("mail.send", KNOWN))
     assert judging.codes(found) == {"policy_error"}
 
 
@@ -191,3 +195,28 @@ def test_policies_see_what_a_mission_may_read_and_whether_it_is_tainted() -> Non
     ):
         mission = judging.MissionView("m", "desk", untrusted=untrusted, clearance=clearance)
         assert engine.judge(judging.case(engine, mission=mission)).effect is effect
+
+
+def test_a_request_carries_the_origins_that_policies_read_and_no_others() -> None:
+    office = judging.bundle(
+        forbid('context.flow has tone && context.flow["to"].trusted')
+        + '@id("s") @enforce("shadow") '
+        + f"{MAIL} when {{ context.sinks has amount && context.sinks.content.unknown }};"
+    )
+    stage = ArgumentStage(office, Normaliser(office), Detectors(office), Occurrences(office))
+    case = judging.case(Engine(office), args={**judging.MAIL, "count": 1, "tone": "kind"})
+    context = stage.question(case, case.typed).actor.request.context
+    assert set(context["flow"]) == {"to", "tone"}
+    assert set(context["sinks"]) == {"amount", "content"}
+    other = judging.case(Engine(office), "web.get")
+    assert set(stage.question(other, other.typed).actor.request.context) == {"input"}
+
+
+@pytest.mark.parametrize("condition", ["context == context", "context.flow != context.flow"])
+def test_a_policy_that_takes_all_origins_at_once_gets_all(condition: str) -> None:
+    office = judging.bundle(forbid(condition))
+    stage = ArgumentStage(office, Normaliser(office), Detectors(office), Occurrences(office))
+    case = judging.case(Engine(office), flow=Told("mail.send", KNOWN))
+    assert set(stage.question(case, case.typed).actor.request.context["flow"]) == {
+        "to", "body", "any",
+    }  # fmt: skip

@@ -22,6 +22,20 @@ READS = {
     },
     '[context.mission.id, "x"].contains(context.mission.template)': {"mission"},
     "{a: context.system.now} == {a: 1}": {"system"},
+    "context.flow.to.trusted": {"flow", "flow.to"},
+    'context.flow["odd name"].trusted || context["flow"]["a.b"].trusted': {
+        "flow", "flow.odd name", "flow.a.b",
+    },
+    "context.flow has to && !context.flow.any.unknown": {"flow", "flow.to", "flow.any"},
+    "context has flow && true": {"flow"},
+    "context has flow.to.trusted": {"flow", "flow.to"},
+    "context has sinks.recipient": {"sinks", "sinks.recipient"},
+    "context.sinks has content.labels": {"sinks", "sinks.content"},
+    "context.flow == context.flow": {"flow", "flow.*"},
+    "[context.sinks].contains(context.sinks)": {"sinks", "sinks.*"},
+    "(if true then context.flow else context.flow).to.trusted": {"flow", "flow.*"},
+    "{a: context.flow}.a.any.trusted && context.flow.to.trusted": {"flow", "flow.*", "flow.to"},
+    "context.input.flow.to == 1 || principal.flow.to": {"input"},
 }  # fmt: skip
 
 ANY = ["context == context", "[context].contains(context)", "{c: context}.c.input.amount > 3"]

@@ -18,8 +18,21 @@ from bridle.model.identity import GOVERNOR
 from bridle.model.reason import ReasonCode
 
 RESULT_SUFFIX = ":result"
-ALL = frozenset(("facts", "flow", "sinks", "mission", "user", "chain", "executor", "system"))
-"""What `context` holds beside `input` and `output`."""
+ALL = frozenset(
+    (
+        "facts",
+        "flow",
+        "flow.*",
+        "sinks",
+        "sinks.*",
+        "mission",
+        "user",
+        "chain",
+        "executor",
+        "system",
+    )
+)
+"""What `context` holds beside `input` and `output`, in the names of `context_reads`."""
 PRELUDE = "bridle."
 """What the ids of built-in policies begin with. No other policy may have such an id."""
 
@@ -107,6 +120,12 @@ def _truths(recall: Recall | None, agent: str, leaves: Wanted) -> dict[str, bool
 def tool_policies(bundle: Bundle) -> tuple[Policy, ...]:
     """Return the policies that judge actions and results, without those of `governance/`."""
     return tuple(p for p in bundle.policies if p.set is PolicySetName.TOOLS)
+
+
+def asks_for_origins(policy: Policy) -> bool:
+    """Whether a policy can look at where arguments came from."""
+    reads = context_reads(policy)
+    return reads is None or not reads.isdisjoint(("flow", "sinks"))
 
 
 def action_kin(tool: str, effect: str, *, result: bool) -> Kin:

@@ -56,8 +56,9 @@ def tools_schema(
     """Return the schema of actions, of results and (with `closing`) of the end of a mission.
 
     `history` are the names of conditions over history: actions carry a truth for each, results
-    none. With `lean`, what `context` holds beside `input` and `output` is optional, so that a
-    request may leave out what no policy reads. Policies are never validated under that form.
+    none. With `lean`, what `context` holds beside `input` and `output`, origins each by itself, is
+    optional, so that a request may leave out what no policy reads. Policies are never validated
+    under that form.
     """
     mark = "?" if lean else ""
     past = _history(history, mark)
@@ -215,11 +216,11 @@ def _output(tool: Tool) -> str:
 
 def _flow(tool: Tool, mark: str) -> str:
     arguments = "".join(
-        f"{quoted(name)}{'' if always else '?'}: Origin, "
+        f"{quoted(name)}{mark if always else '?'}: Origin, "
         for name, always in flow_keys(tool).items()
     )
     sinks = ", ".join(f"{quoted(sink)}?: Origin" for sink in sink_keys(tool))
-    return f'"flow"{mark}: {{{arguments}{quoted(ANY)}: Origin}}, "sinks"{mark}: {{{sinks}}}'
+    return f'"flow"{mark}: {{{arguments}{quoted(ANY)}{mark}: Origin}}, "sinks"{mark}: {{{sinks}}}'
 
 
 def _facts(names: tuple[str, ...]) -> str:

@@ -20,6 +20,9 @@ from bridle.engine.temporal.history import wanted
 from bridle.language.policy import Leaf, Policy
 from bridle.model.errors import BundleError
 
+BY_NAME = frozenset(("flow", "sinks"))
+"""Attributes of `context` that are records by name, of which a request carries what is read."""
+
 
 class Scope(Struct, frozen=True):
     """What a slice is for: one principal, action and resource, each with everything it is in.
@@ -150,18 +153,38 @@ def _roots(leaf: Leaf) -> frozenset[str]:
 
 
 def context_reads(policy: Policy) -> frozenset[str] | None:
-    """The attributes of `context` that a policy can look at; None when that could be any."""
+    """The attributes of `context` that a policy can look at; None when that could be any.
+
+    Of those in `BY_NAME` it tells what is looked at inside as well: `flow.to`, or `flow.*` when
+    that could be any.
+    """
     found = {r.split(".")[1] for leaf in policy.leaves for r in leaf.reads if r[:8] == "context."}
+    found |= {f"{root}.*" for root in BY_NAME & found}
     for node, above in _expressions(policy.node.clauses):
-        if not (isinstance(node, pst.Var) and node.name == "context"):
-            continue
-        if isinstance(above, pst.GetAttr):
-            found.add(above.attr)
-        elif isinstance(above, pst.HasAttr):
-            found.add(above.attrs[0])
-        else:
-            return None
+        if _is_context(node):
+            if not isinstance(above, pst.GetAttr | pst.HasAttr):
+                return None
+            found.update(_dotted(above.attrs) if isinstance(above, pst.HasAttr) else (above.attr,))
+        elif isinstance(node, pst.GetAttr) and node.attr in BY_NAME and _is_context(node.base):
+            found.add(f"{node.attr}.{_inside(above)}")
     return frozenset(found)
+
+
+def _is_context(node: Any) -> bool:
+    return isinstance(node, pst.Var) and node.name == "context"
+
+
+def _dotted(names: tuple[str, ...]) -> Iterable[str]:
+    """Return what `context has a.b.c` looks at."""
+    root, *rest = names
+    return (root, f"{root}.{rest[0]}") if rest and root in BY_NAME else (root,)
+
+
+def _inside(above: Any) -> str:
+    """Return which part of a record is looked at, by what the record stands in."""
+    if isinstance(above, pst.GetAttr):
+        return above.attr
+    return above.attrs[0] if isinstance(above, pst.HasAttr) else "*"
 
 
 def _mentions_principal(clauses: tuple[pst.Clause, ...]) -> bool:
