@@ -10,16 +10,14 @@ import contextlib
 import logging
 import os
 import secrets
-import shutil
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Protocol, Self
 
 from bridle.client.transport.peer import peer_of, short_path
+from bridle.jail.meeting_place import MeetingPlace
 
 _log = logging.getLogger("bridle.jail")
 
@@ -62,9 +60,9 @@ class Warden:
         self._lock = threading.Lock()
         self._running: dict[socket.socket, threading.Thread] = {}
         self._closed = False
-        self._folder = Path(tempfile.mkdtemp(prefix="bridle-run-"))
+        self._place = MeetingPlace()
         # Nobody else can list the folder, so nobody else knows the name.
-        self.path = self._folder / secrets.token_hex(16)
+        self.path = self._place.folder / secrets.token_hex(16)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self._listen()
@@ -77,7 +75,7 @@ class Warden:
         with short_path(self.path) as name:
             self._listener.bind(name)
         self.path.chmod(0o666 if others else 0o600)
-        self._folder.chmod(0o711 if others else 0o700)
+        self._place.folder.chmod(0o711 if others else 0o700)
         self._listener.listen(MOST_CONNECTIONS)
         threading.Thread(target=self._accept, name="bridle-warden", daemon=True).start()
 
@@ -97,7 +95,7 @@ class Warden:
         deadline = time.monotonic() + _GRACE
         for thread in running.values():
             thread.join(max(0.0, deadline - time.monotonic()))
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._place.close()
 
     def __enter__(self) -> Self:
         return self
