@@ -128,6 +128,18 @@ CHANGES = [
     ("missions.toml", 'measure = { "mail.send" = 1 }', "", "missing_key", "[missions"),
     ("tests/desk.toml", 'expect = "allow"', 'expect = "maybe"', "bad_value", "expect"),
     ("tests/desk.toml", 'expect = "allow"\n', "", "missing_key", "[[scenario.step]]"),
+    ("tests/desk.toml", 'expect = "allow"\n', 'expect = "allow"\nprompt = "x"\n', "bad_value", "[[scenario.step]]"),
+    ("tests/desk.toml", 'expect = "allow"\n', 'expect = "allow"\nuser = "ana"\n', "bad_value", "user"),
+    (
+        "tests/desk.toml", "[[scenario.step]]",
+        '[[scenario.step]]\nprompt = "x"\nuser = "zoe"\nexpect = "allow"\n[[scenario.step]]',
+        "unknown_reference", "user",
+    ),
+    (
+        "tests/desk.toml", "[[scenario.step]]",
+        '[[scenario.step]]\nprompt = "x"\nerror = "y"\nexpect = "allow"\n[[scenario.step]]',
+        "bad_value", "prompt",
+    ),
     ("tests/desk.toml", 'policy = "large-refund"', 'policy = "x"', "bad_value", "policy"),
     ("tests/desk.toml", 'code = "held"', 'code = "holding"', "bad_value", "code"),
     ("tests/desk.toml", 'approve = "ben"', 'approve = "zed"', "unknown_reference", "approve"),

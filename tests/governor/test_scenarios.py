@@ -25,6 +25,11 @@ PASSING = [
     (READ + 'expect = "allow"\noutput = { body = "b", pin = "1" }\nrelease = "modify"',),
     (READ + 'expect = "allow"\noutput = { body = "burnt" }\nrelease = "deny"',),
     (READ + 'expect = "allow"\nerror = "timeout"\nrelease = "allow"', READ + 'expect = "allow"'),
+    (READ + 'expect = "allow"\nerror = "500"\noutput = { body = "no" }\nrelease = "allow"',),
+    (READ + 'expect = "allow"\nerror = "500"\noutput = { body = "burnt" }\nrelease = "deny"',),
+    ('prompt = "and now the other one"\nexpect = "allow"', READ + 'expect = "allow"'),
+    ('prompt = "from somebody else"\nuser = "ben"\nexpect = "allow"',),
+    ('prompt = "from nobody"\nuser = "zoe"\nexpect = "deny"',),
     (NOTE + 'expect = "modify"\nexpect_args = { text = "a long not" }\npolicy = "short-notes"',),
     (PAY + 'expect = "hold"\npolicy = "big-pay"\ncode = "held"',
      'approve = "cleo"\nexpect = "allow"'),
@@ -64,6 +69,7 @@ FAILING = [
         "expected the result's release to be hold, got allow",
     ),
     (('approve = "ben"\nexpect = "allow"',), "there is no hold to approve"),
+    (('prompt = "more"\nexpect = "deny"',), "expected deny, got allow"),
     (
         (PAY + 'expect = "hold"', 'approve = "dora"\nexpect = "allow"'),
         "expected allow, got deny ('dora' may not answer this hold)",
@@ -97,6 +103,17 @@ def test_a_mission_that_may_not_start_fails_the_scenario_where_it_stands():
     assert not result.passed
     assert "the mission was refused" in result.steps[0].message
     assert result.steps[0].location.line == 1
+
+
+def test_a_prompt_that_governance_forbids_is_denied():
+    governance = {
+        **FILES,
+        "governance/start.dw": '@id("start") '
+        'permit (principal, action == Action::"start_mission", resource);',
+        "tests/t.toml": HEAD + '[[scenario.step]]\nprompt = "more"\nexpect = "deny"',
+    }
+    [result] = run_scenarios(bundle_of(governance))
+    assert result.passed
 
 
 def test_each_scenario_has_a_governor_of_its_own():

@@ -14,6 +14,7 @@ from bridle.governor.governor import Governor
 from bridle.governor.ground.clock import VirtualClock
 from bridle.governor.throwaway import OPERATOR, governor_over
 from bridle.model.calls import (
+    AddPrompt,
     Answer,
     Decide,
     Failed,
@@ -34,6 +35,7 @@ from bridle.model.verdict import Effect, Release, Verdict
 
 # Virtual time starts here (2026-01-01T00:00:00Z), so that `advance` reads naturally in policies.
 _EPOCH_MS = 1_767_225_600_000
+_ALLOWED = Verdict(action="", effect=Effect.ALLOW)
 
 
 class StepResult(Struct, frozen=True):
@@ -105,11 +107,22 @@ class _Stage:
         if step.advance_ms:
             self._clock.move_to(self._clock.now() + step.advance_ms)
             self._governor.tick()
-        verdict = self._approve(step) if step.approve else self._act(step, number)
+        verdict = self._done(step, number)
         message = _verdict_message(step, verdict)
         if not message and verdict.attempt:
             message = self._end(step, verdict)
         return StepResult(step.location, verdict.effect.value, message)
+
+    def _done(self, step: Step, number: int) -> Verdict:
+        if step.prompt:
+            return self._prompt(step)
+        return self._approve(step) if step.approve else self._act(step, number)
+
+    def _prompt(self, step: Step) -> Verdict:
+        who = step.user or self._scenario.user
+        call = AddPrompt(mission=self._mission, user=who, prompt=step.prompt)
+        reply = self._governor.handle(OPERATOR, call)
+        return _as_denial(reply) if isinstance(reply, Failed) else _ALLOWED
 
     def _act(self, step: Step, number: int) -> Verdict:
         session = self._session(step.agent)
@@ -143,7 +156,7 @@ class _Stage:
     def _end(self, step: Step, verdict: Verdict) -> str:
         session = self._sessions[step.agent] if step.agent else self._held[1]
         if step.error:
-            outcome = Outcome(OutcomeKind.ERROR, error=step.error)
+            outcome = Outcome(OutcomeKind.ERROR, error=step.error, output=step.output)
         else:
             outcome = Outcome(OutcomeKind.OK, output=step.output or "null")
         reply = self._governor.handle(

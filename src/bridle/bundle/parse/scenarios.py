@@ -25,8 +25,10 @@ class Step(Struct, frozen=True, kw_only=True):
     """One event and what is expected of it.
 
     An action (`agent`, `tool`, `args` as JSON text) or, with `approve`, a user's approval of the
-    last hold, which is then judged again. `output` (JSON text) or `error` is the outcome of the
-    effect, `release` the verdict expected on it. `advance_ms` moves the clock first.
+    last hold, which is then judged again, or a `prompt` that `user` adds (empty: the user of the
+    mission). `output` (JSON text) or `error` is the outcome of the effect; both: what an effect
+    that failed still says. `release` is the verdict expected on it. `advance_ms` moves the clock
+    first.
     """
 
     location: Location
@@ -34,6 +36,8 @@ class Step(Struct, frozen=True, kw_only=True):
     tool: str = ""
     args: str = "{}"
     approve: str = ""
+    prompt: str = ""
+    user: str = ""
     expect: Effect
     policy: str = ""
     code: str = ""
@@ -112,6 +116,8 @@ class _Reader:
             tool=table.text("tool"),
             args=self._args(),
             approve=table.text("approve"),
+            prompt=table.text("prompt"),
+            user=table.text("user"),
             expect=Effect(table.choice("expect", _EFFECTS)),
             policy=table.text("policy"),
             code=table.text("code"),
@@ -150,14 +156,18 @@ class _Reader:
 
     def _shape(self, step: Step) -> None:
         table, acts = self.table, bool(step.agent or step.tool)
-        if acts == bool(step.approve) or bool(step.agent) != bool(step.tool):
+        kinds = (acts, bool(step.approve), bool(step.prompt))
+        if sum(kinds) != 1 or bool(step.agent) != bool(step.tool):
             table.findings.error(
                 table.at(),
                 "bad_value",
-                "a step is an action (`agent` and `tool`) or an approval (`approve`)",
+                "a step is an action (`agent` and `tool`), an approval (`approve`) or what is said "
+                "next (`prompt`)",
             )
-        if step.error and step.output:
-            table.bad("error", "`output` and `error` exclude one another")
+        if step.user and not step.prompt:
+            table.bad("user", "`user` says whose the `prompt` is")
+        if step.prompt and (step.output or step.error):
+            table.bad("prompt", "what is said has no outcome")
         if step.release and not (step.output or step.error):
             table.bad("release", "there is nothing to release without an `output`")
 
@@ -170,6 +180,8 @@ class _Reader:
             refer(table.findings, table.at("tool"), step.tool, bundle.tools, "tool")
         if step.approve and not expected:
             refer(table.findings, table.at("approve"), step.approve, bundle.users, "user")
+        if step.user and not expected:
+            refer(table.findings, table.at("user"), step.user, bundle.users, "user")
         if step.code and step.code not in _CODES:
             table.bad("code", f"there is no reason code {step.code[:80]!r}")
         if step.policy and step.policy not in {p.id for p in bundle.policies}:
