@@ -27,9 +27,11 @@ from bridle.store.rows import (
     LeaseRow,
     LogKeyRow,
     PartitionRow,
+    ReadRow,
     Row,
     SessionRow,
     SnapshotRow,
+    SourceRow,
 )
 from bridle.store.sqlite import open_store
 from bridle.store.sqlite.reading import snapshot
@@ -106,6 +108,7 @@ def act(desk: Desk) -> None:
     log_key = LogKeyRow(id="e6124ab3", key="log+e6124ab3+AQ", added=1, retired=2)
     desk.core.write(lambda turn: turn.tx.put(log_key))
     desk.core.write(looking_back)
+    desk.core.write(having_read)
     desk.later(MINUTE)
 
 
@@ -121,6 +124,24 @@ def looking_back(turn: Any) -> None:
         )  # fmt: skip
     turn.tx.delete(EventRow, f"user:p#{1:012d}")
     turn.tx.put(SnapshotRow(partition="user:p", seq=2, head="h", program="d", state=b"s", mac="m"))
+
+
+def having_read(turn: Any) -> None:
+    turn.tx.put(
+        ReadRow(
+            mission="m", count=3, trusted=1, trusted_head="t", trusted_size=1, others=2,
+            others_head="o", others_size=1, first=2, base="b",
+        )
+    )  # fmt: skip
+    for half, number in (("t", 1), ("o", 1), ("o", 2)):
+        turn.tx.put(
+            SourceRow(
+                id=f"m#{half}{number:012d}", number=number, about="act", kind="result", record=3,
+                tool="note.read", system="notes", domain="house", labels=["pii"],
+                trusted=half == "t", sink="s", toward="house", imprint=b"i", salt="s",
+            )
+        )  # fmt: skip
+    turn.tx.delete(SourceRow, f"m#o{1:012d}")
 
 
 @pytest.fixture(scope="module")
@@ -234,6 +255,17 @@ EDITS: dict[str, tuple[Edit, str, bool]] = {
     ),
     "a prompt becomes trusted": (
         doc("missions", lambda row: row.update(prompt_trusted=False)), "row_changed", True
+    ),
+    "somebody vouches for all of a mission": (
+        doc("missions", lambda row: row.update(vouched=True)), "row_changed", True
+    ),
+    "somebody vouches for what was read": (
+        doc("sources", lambda row: row.update(trusted=True), "id like '%#o%'"), "row_changed", True
+    ),
+    "what was read is gone": (sql("delete from sources where id like '%#o%'"), "row_missing", True),
+    "nothing was ever read": (sql("delete from reads where mission = 'm'"), "row_missing", True),
+    "less was read": (
+        doc("reads", lambda row: row.update(others=1), "mission = 'm'"), "row_changed", True
     ),
     "a retired agent is back": (
         doc("identities", lambda row: row.update(status="active")), "row_changed", True

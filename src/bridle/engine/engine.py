@@ -5,6 +5,7 @@ Every answer is a value. Whatever fails inside is a denial, never an exception a
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from bridle.bundle.bundle import Bundle
@@ -26,7 +27,7 @@ from bridle.engine.detect import Detectors
 from bridle.engine.governance import Governance
 from bridle.engine.judge import Judge
 from bridle.engine.normalise import Normaliser
-from bridle.engine.parties import tool_policies, undeclared
+from bridle.engine.parties import asks_for_origins, tool_policies, undeclared
 from bridle.engine.stages import ArgumentStage, ResultStage
 from bridle.engine.temporal.atoms import Atomiser
 from bridle.engine.temporal.caps import Caps
@@ -44,7 +45,8 @@ class Engine:
     Raises `BundleError` when the bundle's entities do not fit its schema or a policy is a
     template; `bridle check` finds both earlier. Without `compiled` Cedar itself answers every
     question, which takes longer and changes no answer. `programs` are the conditions over history
-    by scope; a scope without any is left out.
+    by scope; a scope without any is left out. `traces` says whether any policy asks where arguments
+    came from.
     """
 
     def __init__(self, bundle: Bundle, *, compiled: bool = True) -> None:
@@ -60,6 +62,7 @@ class Engine:
         self._governance = Governance(bundle, compiled=compiled)
         self._obligations = Obligations(bundle, world, self._occurrences)
         self.programs = _programs(bundle)
+        self.traces = any(map(asks_for_origins, tool_policies(bundle)))
 
     def normalise(self, tool: str, text: str) -> Typed | Refusal:
         """Read the exact JSON text of an action's arguments into canonical form, or refuse it."""
@@ -130,6 +133,25 @@ class Engine:
         brought, `error` the code of an error. Raises `KeyError` for a tool that the bundle lacks.
         """
         return self._occurrences.event(case, kind, atoms, typed=typed, output=output, error=error)
+
+    @property
+    def wants_imprints(self) -> bool:
+        """Whether what is read has to be looked through at all."""
+        return self.traces or bool(self.bundle.manifest.detected)
+
+    def labelled(self, texts: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """Yield a label and the value that carries it for all that detectors find in texts.
+
+        Which labels a detector attaches is said in the bundle's manifest. Of a text that cannot be
+        searched in full, all of it carries all labels.
+        """
+        detected = self.bundle.manifest.detected
+        if not detected:
+            return
+        for text in texts:
+            for span in self._detectors.find(text, detected):
+                for label in detected.get(span.detector, ()):
+                    yield label, text[span.start : span.end]
 
     def looking_back(self, tool: str, agent: str) -> tuple[Policy, ...]:
         """Return the policies with conditions over history that could speak, shadow ones too."""

@@ -283,6 +283,10 @@ class Governor:
                 self.keeper.wake()
 
     def _settled(self, caller: Caller, call: calls.Observe) -> Release:
+        with self._core.imprints.ahead(self._core.latest_engine(), call.outcome.output):
+            return self._reported(caller, call)
+
+    def _reported(self, caller: Caller, call: calls.Observe) -> Release:
         def observe(turn: Turn) -> Release:
             release = outcomes.observe(turn, call)
             if self._vended.concerns(call.attempt):

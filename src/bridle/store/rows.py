@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from bridle.store.flow_rows import ReadRow, SourceRow
 from bridle.store.history_rows import EventRow, HistoryRow, PartitionRow, SnapshotRow
 from bridle.store.row import Row
 from bridle.store.trust_rows import (
@@ -39,10 +40,12 @@ __all__ = [
     "MissionRow",
     "PartitionRow",
     "PayloadKeyRow",
+    "ReadRow",
     "RevokedRow",
     "Row",
     "SessionRow",
     "SnapshotRow",
+    "SourceRow",
 ]
 
 
@@ -93,7 +96,12 @@ class KillRow(Row, frozen=True, kw_only=True):
 
 
 class MissionRow(Row, frozen=True, kw_only=True):
-    """A mission and its state. The prompt lies sealed in the ledger, not here."""
+    """A mission and its state. The prompt lies sealed in the ledger, not here.
+
+    `labels` are those of all that its agents were given, `vouched` is whether somebody vouches for
+    all of it, and `imprinted` whether an imprint of all of it is kept. A mission that is not
+    `labelled` is from before any of that was noted.
+    """
 
     TABLE: ClassVar[str] = "missions"
     KEY: ClassVar[str] = "id"
@@ -108,6 +116,10 @@ class MissionRow(Row, frozen=True, kw_only=True):
     started_by: str = ""
     method: str = ""
     prompt_trusted: bool = True
+    labelled: bool = False
+    labels: list[str] = []
+    vouched: bool = False
+    imprinted: bool = False
 
 
 class SessionRow(Row, frozen=True, kw_only=True):
@@ -353,6 +365,8 @@ ROWS: tuple[type[Row], ...] = (
     PartitionRow,
     EventRow,
     SnapshotRow,
+    ReadRow,
+    SourceRow,
     ActionRow,
     AttemptRow,
     HoldRow,

@@ -16,6 +16,7 @@ from bridle.governor.action.standing import Standing, find, obstacle
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
 from bridle.governor.history import telling
+from bridle.governor.provenance import recording
 from bridle.model.action import ActionState, AttemptState
 from bridle.model.calls import Beat
 from bridle.model.reason import Reason, ReasonCode
@@ -103,6 +104,7 @@ def lapse(turn: Turn, attempt: AttemptRow) -> None:
     ids = {"action": attempt.action, "attempt": attempt.id}
     what = {"kind": AttemptState.UNKNOWN, "why": "lease_lapsed", "request": attempt.request}
     telling.unknown(turn, attempt)
+    recording.silent(turn, attempt)
     _record_end(turn, attempt, ids, what)
 
 

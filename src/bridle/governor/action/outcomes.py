@@ -13,6 +13,7 @@ from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
 from bridle.governor.history import telling
 from bridle.governor.identity import executors
+from bridle.governor.provenance import recording
 from bridle.model.action import ActionState, AttemptState
 from bridle.model.calls import Observe
 from bridle.model.outcome import Outcome, OutcomeKind
@@ -81,6 +82,8 @@ def _settle(
     action = _charged(at.turn, action, attempt, tool)
     action, told = use.counted(at, action, attempt, reported)
     amounts = {"returned": budgets.difference(before, action.charged)}
+    if outcome.kind is not OutcomeKind.OK:
+        recording.failed(at.turn, attempt, outcome)
     # Called once all rows are put, so that the record speaks for them.
     record = partial(_end, at, attempt, outcome, {"late": late, **told}, amounts)
     if action.attempt != attempt.id:

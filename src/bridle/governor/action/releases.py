@@ -13,6 +13,7 @@ from bridle.governor.action.standing import Standing, obstacle
 from bridle.governor.delegation import authority, deputies
 from bridle.governor.ground import vault
 from bridle.governor.ground.records import Entry
+from bridle.governor.provenance import recording
 from bridle.model.action import ActionState
 from bridle.model.outcome import Outcome
 from bridle.model.reason import Reason, ReasonCode
@@ -50,6 +51,7 @@ def first(
     judged = _judge(result)
     release = _release(result, judged)
     _keep(result, release)
+    _read(result, release)
     release = structs.replace(release, receipt=record())
     if judged.objected or judged.effect is not Effect.ALLOW or judged.shadow:
         _record(result, release, judged)
@@ -94,6 +96,7 @@ def redeem(at: Standing, action: ActionRow, hold: HoldRow) -> Release:
     if judged.effect is Effect.ALLOW:
         release = structs.replace(release, output=kept.output)
     _keep(result, release)
+    _read(result, release)
     receipt = _record(result, release, judged)
     return structs.replace(release, receipt=receipt)
 
@@ -210,6 +213,14 @@ def _keep(result: Result, release: Release) -> None:
             sealed=turn.seal(action.mission, action.id, kept),
         )
     )
+
+
+def _read(result: Result, release: Release) -> None:
+    """Put on record what the agents of the mission are given, as it is given to them."""
+    if release.effect.runs:
+        text, at = release.output or result.kept.output, result.at
+        opaque = result.kept.opaque and not release.output
+        recording.returned(at.turn, result.action, text, opaque=opaque)
 
 
 def _record(result: Result, release: Release, judged: Judgement) -> Receipt:

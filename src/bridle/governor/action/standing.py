@@ -12,7 +12,7 @@ from typing import Protocol
 from msgspec import Struct, structs
 
 from bridle.bundle.bundle import Bundle
-from bridle.engine.case import Case, MissionView, Typed
+from bridle.engine.case import Case, Typed
 from bridle.engine.engine import Engine
 from bridle.governor.delegation import authority, deputies, grants, lineage
 from bridle.governor.delegation.deputies import Served
@@ -21,6 +21,7 @@ from bridle.governor.ground.turn import Turn
 from bridle.governor.history.asking import Asking
 from bridle.governor.history.whose import Whose
 from bridle.governor.identity import proofs
+from bridle.governor.provenance import seeing
 from bridle.governor.revocation.halting import halted
 from bridle.model import public_key
 from bridle.model.identity import GOVERNOR
@@ -192,18 +193,12 @@ class Standing(Struct, frozen=True):
 
         `request` is the action's id in history, where it is judged by that.
         """
-        template = self.template
         return Case(
             tool=tool,
             typed=typed,
             agent=self.session.agent,
             user=self.mission.user,
-            mission=MissionView(
-                id=self.mission.id,
-                template=self.mission.template,
-                purpose=template.purpose if template else "",
-                labels=template.labels if template else (),
-            ),
+            mission=seeing.view(self.bundle, self.mission),
             now=self.now,
             executor=self.executor,
             chain=self.ancestors,

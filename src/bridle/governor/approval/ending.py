@@ -15,6 +15,7 @@ from bridle.governor.delegation import lapsing, lineage
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
 from bridle.governor.history import entries, whose
+from bridle.governor.provenance import keeping
 from bridle.governor.revocation import halting, revocations
 from bridle.model.record import LeafKind
 from bridle.store.rows import (
@@ -58,12 +59,13 @@ def by_revocation(turn: Turn, revoked: RevokedRow, mission: str = "") -> int:
 
 
 def by_mission(turn: Turn, mission: str) -> int:
-    """A mission that is over has no use for holds, approvals, exceptions and its own history."""
+    """A mission that is over has no use for holds, approvals, exceptions, and its own past."""
 
     def covers(row: HoldRow | ExceptionRow) -> bool:
         return row.mission == mission
 
     entries.drop(turn, whose.of_mission(mission), entries.SWEPT)
+    keeping.drop(turn, mission)
     lapsing.by_mission(turn, mission)
     ended = _end_exceptions(turn, covers, mission=mission)
     return ended + _void(turn, covers, "mission", *holds.OPEN, mission=mission)

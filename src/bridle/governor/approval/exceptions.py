@@ -25,6 +25,7 @@ from bridle.governor.approval import quorum
 from bridle.governor.delegation import deputies
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
+from bridle.governor.provenance import seeing
 from bridle.model.calls import Terms
 from bridle.model.record import LeafKind
 from bridle.model.verdict import Effect
@@ -184,10 +185,9 @@ def _in_force(at: Standing, tool: str) -> list[ExceptionRow]:
 
 
 def _fits(at: Standing, row: ExceptionRow, typed: Typed) -> bool:
-    if row.labels is not None:
-        carried = at.template.labels if at.template is not None else ()
-        if not set(carried) <= set(row.labels):
-            return False
+    carried = seeing.labels(at.bundle, at.mission)
+    if row.labels is not None and not set(carried) <= set(row.labels):
+        return False
     hold = at.turn.tx.get(HoldRow, row.approval)
     # What a suspended human allowed is not allowed while they are.
     if hold is None or not quorum.reached(at.turn, hold) or holds.given_inside(at.turn, hold):

@@ -38,10 +38,12 @@ from bridle.store.rows import (
     MissionRow,
     PartitionRow,
     PayloadKeyRow,
+    ReadRow,
     RevokedRow,
     Row,
     SessionRow,
     SnapshotRow,
+    SourceRow,
 )
 
 # What decisions stand on, and grows with missions rather than with actions.
@@ -63,9 +65,11 @@ _WHOLE: tuple[type[Row], ...] = (
     PartitionRow,
     EventRow,
     SnapshotRow,
+    ReadRow,
+    SourceRow,
 )
 # Rows that come and go without end: those that went, on record, are not remembered.
-_PASSING = f"{EventRow.TABLE}/"
+_PASSING = (f"{EventRow.TABLE}/", f"{SourceRow.TABLE}/")
 # Of actions and attempts, those that are not over.
 _OPEN: tuple[tuple[type[ActionRow | AttemptRow], tuple[str, ...]], ...] = (
     (ActionRow, (ActionState.DECIDED, ActionState.HELD, ActionState.STARTED)),

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridle.engine.case import GovernanceCase, MissionView, Vending
+from bridle.engine.case import GovernanceCase, Vending
 from bridle.governor.identity import executors
+from bridle.governor.provenance import seeing
 from bridle.model.credential import Use
 from bridle.model.identity import GOVERNOR
 from bridle.model.reason import Reason, ReasonCode
@@ -48,13 +49,6 @@ def denied(at: Standing, name: str) -> Reason | None:
     tool = at.bundle.tools.get(name)
     if tool is None or at.bundle.systems[tool.system].credential is None:
         return None
-    template = at.template
-    view = MissionView(
-        id=at.mission.id,
-        template=at.mission.template,
-        purpose=template.purpose if template else "",
-        labels=template.labels if template else (),
-    )
     wanted = Vending(
         agent=at.session.agent,
         system=tool.system,
@@ -66,7 +60,7 @@ def denied(at: Standing, name: str) -> Reason | None:
     case = GovernanceCase(
         action="vend_credential",
         user=at.mission.user,
-        mission=view,
+        mission=seeing.view(at.bundle, at.mission),
         now=at.now,
         vending=wanted,
     )

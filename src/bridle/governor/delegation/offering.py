@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct, structs
 
 from bridle.bundle.bundle import Bundle
-from bridle.engine.case import GovernanceCase, Handover, MissionView
+from bridle.engine.case import GovernanceCase, Handover
 from bridle.governor.action import standing
 from bridle.governor.action.standing import Standing
 from bridle.governor.delegation import authority, grants, lineage, roots, shares, showing
 from bridle.governor.ground.records import Entry
 from bridle.governor.identity import executors, identities, proofs
+from bridle.governor.provenance import seeing
 from bridle.model import public_key
 from bridle.model.calls import Accept, GrantOf, Offer, Offered, Opened
 from bridle.model.errors import NotFoundError, RefusedError
@@ -219,14 +220,9 @@ def _names(claims: Claims, bundle: Bundle, name: str) -> bool:
 
 
 def _governed(turn: Turn, mission: MissionRow, chain: Chain, tools: tuple[str, ...]) -> None:
-    claims, template = chain.leaf.claims, turn.bundle.missions.get(mission.template)
+    claims = chain.leaf.claims
     *above, giver, _ = chain.agents
-    view = MissionView(
-        mission.id,
-        mission.template,
-        template.purpose if template else "",
-        template.labels if template else (),
-    )
+    view = seeing.view(turn.bundle, mission)
     given = Handover(
         agent=giver,
         to=claims.agent,

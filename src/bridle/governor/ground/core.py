@@ -26,6 +26,7 @@ from bridle.governor.ground.turn import Turn
 from bridle.governor.ground.vault import Vault
 from bridle.governor.history.shelf import NotAtHandError, Shelf
 from bridle.governor.identity.proofs import Proofs
+from bridle.governor.provenance.imprinting import Imprints
 from bridle.ledger.mac import Mac
 from bridle.ledger.seal import Keyring
 from bridle.model.calls import Caller
@@ -120,6 +121,8 @@ class Core:
         self.atoms = Atomiser(self._atom)
         self.shelf = Shelf()
         self.reading = threading.Lock()
+        # What says, by fingerprints alone, where a value came from.
+        self.imprints = Imprints(bytes.fromhex(self.keyed("imprints")))
         # When history was looked through last for what no window reaches.
         self.swept = 0
         self._engines: dict[str, Engine] = {}
@@ -185,9 +188,13 @@ class Core:
 
     def latest(self) -> Bundle | None:
         """The bundle last seen in force. A hint for what to prepare, no ground to decide on."""
-        with self._lock:
-            engine = self._engines.get(self._latest)
+        engine = self.latest_engine()
         return engine.bundle if engine is not None else None
+
+    def latest_engine(self) -> Engine | None:
+        """The engine of that bundle."""
+        with self._lock:
+            return self._engines.get(self._latest)
 
     def level_of(self, caller: Caller | None) -> str:
         """Return how far a caller is separated from this governor: the kernel says by which uid.

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from bridle.bundle.obligations import obligations
-from bridle.engine.case import Closing, ClosingCase, MissionView
+from bridle.engine.case import Closing, ClosingCase
 from bridle.governor.ground.turn import Turn
 from bridle.governor.history import asking
 from bridle.governor.history.asking import Asking
 from bridle.governor.history.whose import Whose
+from bridle.governor.provenance import seeing
 from bridle.model.errors import RefusedError
 from bridle.store.rows import MissionRow
 
@@ -19,13 +20,7 @@ _NAMED = 5
 def objections(turn: Turn, mission: MissionRow) -> Closing:
     """Return what policies say is open now in a mission that is about to end."""
     engine = turn.engine
-    template = engine.bundle.missions.get(mission.template)
-    view = MissionView(
-        id=mission.id,
-        template=mission.template,
-        purpose=template.purpose if template is not None else "",
-        labels=template.labels if template is not None else (),
-    )
+    view = seeing.view(engine.bundle, mission)
     of = Whose(mission.id, mission.user)
     if any(obligations(engine.bundle.policies)):
         asking.at_hand(turn, of)

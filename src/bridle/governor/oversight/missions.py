@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from bridle.engine.case import GovernanceCase, MissionView
+from bridle.engine.case import GovernanceCase
 from bridle.governor.approval import ending
 from bridle.governor.delegation import offering
 from bridle.governor.ground.records import Entry
@@ -14,6 +14,7 @@ from bridle.governor.ground.turn import Turn
 from bridle.governor.history import closing
 from bridle.governor.identity import identities
 from bridle.governor.oversight import humans
+from bridle.governor.provenance import keeping, recording, seeing
 from bridle.model.calls import (
     AddPrompt,
     Caller,
@@ -63,10 +64,14 @@ def start(turn: Turn, caller: Caller, call: StartMission) -> MissionRow:
         started_by=said.user,
         method=said.method,
         prompt_trusted=said.trusted,
+        labelled=True,
+        vouched=said.trusted,
+        imprinted=turn.engine.traces,
     )
     act = Act(mission, said.user, said.method, said.trusted)
-    _governed(turn, "start_mission", act, template)
+    _governed(turn, "start_mission", act)
     turn.tx.put(mission)
+    recording.began(turn, mission, template, call.prompt)
     _record(turn, act, _said(act, {"what": "start", "template": template.id}), call.prompt)
     return mission
 
@@ -80,9 +85,11 @@ def add_prompt(turn: Turn, caller: Caller, call: AddPrompt) -> None:
     # may let others speak, whose word it then is.
     trusted = said.trusted and said.user == mission.user
     act = Act(mission, said.user, said.method, trusted)
-    _governed(turn, "add_prompt", act, _template(turn, mission.template))
+    _template(turn, mission.template)  # one that is gone has no governance
+    _governed(turn, "add_prompt", act)
     if mission.prompt_trusted and not trusted:
         turn.tx.put(structs.replace(mission, prompt_trusted=False))
+    recording.prompted(turn, mission.id, call.prompt, trusted=trusted)
     _record(turn, act, _said(act, {"what": "prompt"}), call.prompt)
 
 
@@ -93,8 +100,12 @@ def distrust(turn: Turn, caller: Caller, spoken_for: tuple[str, ...]) -> None:
     """
     for id_ in spoken_for:
         mission = turn.tx.get(MissionRow, id_)
-        if mission is not None and mission.prompt_trusted:
-            turn.tx.put(structs.replace(mission, prompt_trusted=False))
+        if mission is None:
+            continue
+        # One word that was not its user's own does not make the others so.
+        moved = keeping.distrust(turn, id_)
+        if mission.prompt_trusted or moved:
+            turn.tx.put(structs.replace(mission, prompt_trusted=False, vouched=False))
             act = Act(mission, "", f"workload:{caller.workload}", trusted=False)
             _record(turn, act, _said(act, {"what": "distrust"}))
 
@@ -260,8 +271,8 @@ def _assert_active(turn: Turn, kind: str, name: str) -> None:
         raise RefusedError(f"{kind} {name!r} is {status}", code="suspended")
 
 
-def _governed(turn: Turn, action: str, act: Act, template: MissionTemplate) -> None:
-    view = MissionView(act.mission.id, template.id, template.purpose, template.labels)
+def _governed(turn: Turn, action: str, act: Act) -> None:
+    view = seeing.view(turn.bundle, act.mission)
     case = GovernanceCase(action=action, user=act.by, mission=view, now=turn.now)
     judged = turn.engine.governance(case)
     if judged.effect is not Effect.ALLOW:

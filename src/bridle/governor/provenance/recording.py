@@ -1,0 +1,139 @@
+"""Takes in what a mission reads, as it is given to its agents: labels, and imprints if asked for.
+
+Everything happens in the turn of the record that tells of it, right before that is written. What is
+read is what is released: a result that is withheld adds nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec import Struct, structs
+
+from bridle.engine.flow.source import Imprint, Source, SourceKind
+from bridle.governor.ground.turn import Turn
+from bridle.governor.identity import executors
+from bridle.governor.provenance import keeping, seeing
+from bridle.model.mission import MissionStatus, MissionTemplate
+from bridle.model.outcome import Outcome, OutcomeKind
+from bridle.model.tool import Tool
+from bridle.store.rows import ActionRow, AttemptRow, MissionRow
+
+_OVER = (MissionStatus.CLOSED, MissionStatus.EXPIRED)
+NOTHING = Imprint()
+
+
+class Read(Struct, frozen=True):
+    """One thing that is read, and its imprint: None where nobody knows what it said."""
+
+    source: Source
+    said: Imprint | None = NOTHING
+
+
+def began(turn: Turn, mission: MissionRow, template: MissionTemplate, prompt: str) -> None:
+    """Take in what a mission begins with: its template's constants, its user's words."""
+    if template.constants:
+        source = Source(id=template.id, kind=SourceKind.CONSTANT, trusted=True)
+        said = _vouched_for(turn, template.constants)
+        take_in(turn, mission.id, Read(structs.replace(source, record=_next(turn)), said))
+    prompted(turn, mission.id, prompt, trusted=mission.prompt_trusted)
+
+
+def prompted(turn: Turn, mission: str, prompt: str, *, trusted: bool) -> None:
+    """Take in what somebody said: a user their own words, or anybody else."""
+    if not prompt:
+        return
+    source = Source(id="prompt", kind=SourceKind.PROMPT, record=_next(turn), trusted=trusted)
+    if trusted:
+        said = _vouched_for(turn, (prompt,))
+    else:
+        said = turn.core.imprints.of(turn.engine, (prompt,))
+    take_in(turn, mission, Read(source, said))
+
+
+def returned(turn: Turn, action: ActionRow, text: str, *, opaque: bool) -> None:
+    """Take in a result as it is released. `text` is its JSON; an opaque one cannot be read."""
+    tool = turn.bundle.tools.get(action.tool)
+    if tool is None:
+        return
+    # INVARIANT: I9 — nobody vouches for what was not reported by whom the humans gave the tool to.
+    trusted = tool.trusted and not opaque and executors.unproven(turn, action.executor) is None
+    said = None if opaque else turn.core.imprints.of_output(turn.engine, text)
+    take_in(turn, action.mission, Read(_of_tool(turn, tool, action.id, trusted=trusted), said))
+
+
+def failed(turn: Turn, attempt: AttemptRow, outcome: Outcome) -> None:
+    """Take in what an effect said that did not end `ok`: nobody vouches for that.
+
+    An effect that ran in the agent's own program has told it, whatever is released.
+    """
+    tool = turn.bundle.tools.get(attempt.tool)
+    texts = [text for text in (outcome.error, outcome.message, outcome.output) if text]
+    if tool is None or (outcome.kind is OutcomeKind.NOT_STARTED and not texts):
+        return
+    said = turn.core.imprints.of(turn.engine, texts)
+    if outcome.opaque or outcome.kind is OutcomeKind.UNKNOWN:
+        said = structs.replace(said, cut=True)
+    take_in(turn, attempt.mission, Read(_of_tool(turn, tool, attempt.action), said))
+
+
+def silent(turn: Turn, attempt: AttemptRow) -> None:
+    """Take in that nobody knows what an attempt said: its lease ran out."""
+    # INVARIANT: I2 — whoever runs an effect and never reports it has read all that it can say.
+    tool = turn.bundle.tools.get(attempt.tool)
+    if tool is not None:
+        take_in(turn, attempt.mission, Read(_of_tool(turn, tool, attempt.action), None))
+
+
+def take_in(turn: Turn, mission: str, read: Read) -> None:
+    """Add something to what a mission has read. The turn's next record has to tell of it."""
+    row = turn.tx.get(MissionRow, mission)
+    if row is None or row.status in _OVER:
+        return
+    whole = read.said is not None and not read.said.cut
+    if turn.engine.traces and read.said is not None:
+        whole = keeping.add(turn, mission, read.source, read.said) and whole
+    _noted(turn, row, read, whole=whole and turn.engine.traces)
+
+
+def _noted(turn: Turn, row: MissionRow, read: Read, *, whole: bool) -> None:
+    """Keep what a mission has read by its labels."""
+    # INVARIANT: labels shrink only by acts: nothing that is read takes one away.
+    source, labels = read.source, set(row.labels)
+    if not _is_prompted(source):
+        labels.update(source.labels, read.said.labelled if read.said is not None else ())
+    noted = structs.replace(
+        row,
+        labels=sorted(labels),
+        vouched=row.vouched and source.trusted,
+        imprinted=row.imprinted and whole,
+    )
+    if noted != row:
+        turn.tx.put(noted)
+
+
+def _is_prompted(source: Source) -> bool:
+    return source.trusted and source.kind is not SourceKind.RESULT
+
+
+def _vouched_for(turn: Turn, texts: Iterable[str]) -> Imprint:
+    """The imprint of what a human said: whatever stands in it carries no label."""
+    return turn.core.imprints.of(turn.engine, texts, labelled=False)
+
+
+def _of_tool(turn: Turn, tool: Tool, action: str, *, trusted: bool = False) -> Source:
+    return Source(
+        id=action,
+        kind=SourceKind.RESULT,
+        record=_next(turn),
+        tool=tool.name,
+        system=tool.system,
+        domain=turn.bundle.systems[tool.system].domain,
+        labels=seeing.of_tool(turn.bundle, tool),
+        trusted=trusted,
+    )
+
+
+def _next(turn: Turn) -> int:
+    """The number of the record that tells of it."""
+    return turn.tx.frontier().size
