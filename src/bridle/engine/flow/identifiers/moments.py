@@ -42,6 +42,7 @@ BOTH = (
 _DAY = re.compile(DAY, re.IGNORECASE)
 _TIME = re.compile(TIME, re.IGNORECASE)
 _BOTH = re.compile(BOTH, re.IGNORECASE)
+_ANY = re.compile(f"{DAY}|{TIME}|{BOTH}", re.IGNORECASE)
 _ZONED = re.compile(rf"(?<=[0-9])(?:{_ZONE})$", re.IGNORECASE)
 _WORDS = re.compile(r"[a-z]+|[0-9]+")
 _PARTS = re.compile(r"([0-9]{1,2})(?::([0-9]{2})(?::([0-9]{2})(?:\.([0-9]+))?)?)? ?([ap])?")
@@ -53,7 +54,7 @@ LONGEST = 64
 
 def moment(text: str) -> str:
     """The form of a text that is one day, one time of day, or a day with one time; else ""."""
-    if len(text) > LONGEST:
+    if len(text) > LONGEST or not _ANY.fullmatch(text):
         return ""
     if form := day(text) or time(text):
         return form

@@ -16,7 +16,7 @@ NUMBER = r"-?(?:0|[1-9][0-9]{0,2}(?:,[0-9]{3})+|[1-9][0-9]*)(?:\.[0-9]+)?"
 _SIGN = r"[$€£¥]"
 _AMOUNT = re.compile(
     rf"(?P<before>{_SIGN}|[A-Z]{{3}})? ?(?P<number>{NUMBER})"
-    rf"(?: ?(?P<behind>{_SIGN}|%|[A-Za-z]{{1,12}}))?"
+    rf"(?: ?(?P<behind>{_SIGN}|%|[A-Za-z]{{1,12}}))?(?P<per>/[a-z]{{1,12}})?"
 )
 _NAMES = {"€": "EUR"}
 
@@ -26,11 +26,8 @@ def quantity(text: str) -> tuple[str, str]:
     found = _AMOUNT.fullmatch(text) if len(text) <= 2 * _WIDEST else None
     if not found or len(found["number"]) > _WIDEST or (found["before"] and found["behind"]):
         return "", ""
-    # `1e5` and `0x10` are numbers in notations that are not read here.
-    if found["behind"] in ("e", "E", "x", "X") and not text.endswith(found["behind"]):
-        return "", ""
     unit = found["before"] or found["behind"] or ""
-    return _plain(found["number"]), _NAMES.get(unit, unit)
+    return _plain(found["number"]), _NAMES.get(unit, unit) + (found["per"] or "")
 
 
 def _plain(number: str) -> str:

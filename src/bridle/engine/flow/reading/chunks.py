@@ -32,12 +32,17 @@ _JOINTS = re.compile(
 )
 # None of these can stand in a URL (RFC 3986), and a link in Markdown ends with the second.
 _URL_JOINTS = re.compile(r"([\s\"\u201c\u201d<>{}|`^]+|\]\(|[,;](?=https?://))")
+_QUOTED_URL_JOINTS = re.compile(r"([\s\"\u201c\u201d<>{}|`^']+)")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://|(?<![A-Za-z0-9.@-])www\.", re.IGNORECASE)
 _GROUPED = re.compile(
-    r"[^\s0-9,;\"'<>()\[\]{}|=]{0,4}[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?[%A-Z\u20ac]{0,4}"
+    r"[^\s0-9,;\"'<>()\[\]{}|=]{0,4}[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?"
+    r"[%A-Z\u20ac]{0,4}(?:/[a-z]{1,12})?"
 )
+# `id:26`; of other words nobody knows whether the colon parts them.
 _FIELD = re.compile(
-    r"(mailto|tel|phone|e-?mail|mail|to|cc|bcc|from|reply-to|sender|recipient|contact)(:)(?=[^/:])",
+    r"(mailto|tel|phone|e-?mail|mail|to|cc|bcc|from|reply-to|sender|recipient|contact|user|name|title"
+    r"|subject|channel|file|link|id|no|nr|number|ref|code|account|iban|amount|total|price|date)"
+    r"(:)(?=[^/:])",
     re.IGNORECASE,
 )
 _POSSESSIVE = ("'s", "\u2019s")
@@ -73,7 +78,7 @@ def tokens(run: str) -> list[str]:
     url = _URL.search(core) if "://" in core or "www." in core.lower() else None
     if url:
         core, tail = _balanced(core, tail, url.start())
-        inner = _with_url(core, url.start())
+        inner = _with_url(lead, core, url.start())
     else:
         inner = _plain(core)
     return [*_edge(LEADING, lead), *inner, *_edge(TRAILING, tail)]
@@ -115,13 +120,15 @@ def _balanced(core: str, tail: str, start: int) -> tuple[str, str]:
     return core, tail
 
 
-def _with_url(core: str, start: int) -> list[str]:
-    told = _parted(core[start:], _URL_JOINTS)
+def _with_url(lead: str, core: str, start: int) -> list[str]:
+    # An apostrophe may stand in a URL, but not in one that stands between two.
+    quoted = (lead + core[:start]).endswith("'")
+    told = _parted(core[start:], _QUOTED_URL_JOINTS if quoted else _URL_JOINTS)
     if not start:
         return told
     name = core[:start].rstrip("=" + _TAIL + _LEAD)
-    before = _plain(name) if name else []
-    return [*before, JOINT + core[len(name) : start], *told]
+    signs = core[len(name) : start]
+    return [*_plain(name), JOINT + signs, *told] if name else [LEADING + signs, *told]
 
 
 def _plain(core: str) -> list[str]:
@@ -144,6 +151,8 @@ def _parted(core: str, joints: re.Pattern[str]) -> list[str]:
     told = [
         JOINT + piece if index % 2 else CHUNK + folded(piece) for index, piece in enumerate(pieces)
     ]
+    if len(pieces) == 3 and not pieces[0] and not pieces[2]:
+        return [CHUNK + core]
     # What stands before or behind everything joins nothing.
     if not pieces[0]:
         told[:2] = [LEADING + pieces[1]]

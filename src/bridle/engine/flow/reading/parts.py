@@ -8,13 +8,14 @@ full: of a decoded text every word is looked for.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from bridle.engine.detect.expression import Expression, octets
 from bridle.engine.detect.views import View, views
 from bridle.engine.flow.identifiers import Kind, near, said, standing
 from bridle.engine.flow.reading import chunks
+from bridle.engine.flow.reading.hiding import may_hide
 
 SQUEEZED, DIGITS = "q", "g"
 """Kinds of tokens: a line without anything but letters and digits; a long row of digits."""
@@ -24,12 +25,6 @@ _BUDGET, _BUDGET_FLOOR = 8, 65_536
 
 _SHORTEST, _SHORTEST_NUMBER, _SHORTEST_HIDDEN, _LONG = 4, 5, 3, 16
 _TELLING = re.compile(r"[0-9@_/:\\]|[^\W_]\.[^\W_]")
-# What a run may hide: escapes, base64, hex, single characters parted by a sign.
-_HIDING = re.compile(
-    r"%[0-9A-Fa-f]{2}|&#|&[A-Za-z]+;|\\[uxUX]"
-    r"|[A-Za-z0-9+/_-]{8}|(?:[^\n][\-_.*|/,~+]{1,5}){5}"
-)
-_ENCODED = re.compile(r"[A-Za-z0-9+/_-][A-Z0-9+/]")
 _ACROSS_HIDING = Expression(
     rb"(?:^|[^A-Za-z0-9])(?:[^\n][ \t\n]{1,5}){5}"
     rb"|(?:[0-9A-Fa-f]{2}[ :,-]{1,2}){5}|(?:(?:0[xX]|\\x)[0-9A-Fa-f]{2}[ :,-]{0,2}){5}"
@@ -54,10 +49,10 @@ class Parts(NamedTuple):
     hidden: list[str]
 
 
-def of_run(run: str, tokens: list[str]) -> Parts:
-    """Return what to look for in one run, given its tokens."""
-    if run.isascii() and not _may_hide(run):
-        found = [part for core in chunks.cores(tokens) for part in _of_core(core, _SHORTEST)]
+def of_run(run: str, forms: Mapping[str, list[str]]) -> Parts:
+    """Return what to look for in one run, given its chunks and the identifiers that they are."""
+    if run.isascii() and not may_hide(run):
+        found = [part for core, own in forms.items() for part in _of_core(core, own)]
         return Parts(list(dict.fromkeys(found)), [])
     return _of_views(_bounded(run))
 
@@ -107,7 +102,7 @@ def standing_for(value: str) -> list[str]:
 
 
 def _telling(value: str) -> list[str]:
-    return [c for c in _cores(value) if len(c) >= _SHORTEST and _tells(c.lower(), said(c))]
+    return [c for c in _cores(value) if _tells(c.lower(), said(c))]
 
 
 def _cores(text: str) -> list[str]:
@@ -118,13 +113,6 @@ def _tight(line: str) -> str:
     if line.isascii():
         return line.lower().encode().translate(None, _SPARE_ASCII).decode()
     return _SPARE.sub("", line.lower())
-
-
-def _may_hide(run: str) -> bool:
-    if run.isalpha() and (run.islower() or run[1:].islower()):
-        return False
-    found = _HIDING.search(run)
-    return found is not None and (len(found[0]) != 8 or bool(_ENCODED.search(run)))
 
 
 def _bounded(text: str) -> Iterator[View]:
@@ -140,18 +128,17 @@ def _of_views(seen: Iterable[View]) -> Parts:
     """Return what to look for in readings of a text; of the hidden ones, every word."""
     told, hidden = dict[str, None](), list[str]()
     for view in seen:
-        shortest = _SHORTEST_HIDDEN if view.depth else _SHORTEST
-        for core in _cores(view.text):
-            told.update(dict.fromkeys(_of_core(core, shortest)))
+        for core in dict.fromkeys(_cores(view.text)):
+            told.update(dict.fromkeys(_of_core(core, said(core), hidden=view.depth > 0)))
         if view.depth:
             told.update(dict.fromkeys((*squeezed(view.text.strip()), *_across(view.text))))
             hidden.append(view.text)
     return Parts(list(told), hidden)
 
 
-def _of_core(core: str, shortest: int) -> Iterator[str]:
-    low, forms = core.lower(), said(core)
-    if len(low) >= shortest and (shortest == _SHORTEST_HIDDEN or _tells(low, forms)):
+def _of_core(core: str, forms: list[str], *, hidden: bool = False) -> Iterator[str]:
+    low = core.lower()
+    if len(low) >= _SHORTEST_HIDDEN if hidden else _tells(low, forms):
         yield chunks.CHUNK + low
     for form in forms:
         if _rare(form):
@@ -163,6 +150,8 @@ def _of_core(core: str, shortest: int) -> Iterator[str]:
 
 
 def _tells(core: str, forms: list[str]) -> bool:
+    if len(core) < _SHORTEST:
+        return False
     if forms and not any(map(_rare, forms)):
         return False
     return len(core) >= _LONG or bool(_TELLING.search(core))

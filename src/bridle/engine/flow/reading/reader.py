@@ -26,6 +26,7 @@ MOST_TEXT = 2**20
 _MOST_KNOWN = 2**21  # characters of runs that are remembered, and of a batch more
 _ENTRY = 128
 _HINT = "~"
+_PLAIN = 16  # letters from which on a word tells by its length
 _SHORT = 64  # characters of a value of which the whole reading is remembered
 _BATCH = 4_096
 # One chunk in eight begins a shingle; which ones, only the key tells.
@@ -223,9 +224,12 @@ class _Told(NamedTuple):
 
 def _told(run: str) -> _Told:
     """Return the identifiers in a run, its parts and its tokens."""
+    if len(run) < _PLAIN and run.isascii() and run.isalpha() and (run[1:].islower() or not run[1:]):
+        return _Told([], [], [chunks.CHUNK + run.lower()], [])
     tokens = chunks.tokens(run)
-    whole = dict.fromkeys(form for core in chunks.cores(tokens) for form in said(core))
-    found = parts.of_run(run, tokens)
+    forms = {core: said(core) for core in chunks.cores(tokens)}
+    whole = dict.fromkeys(form for own in forms.values() for form in own)
+    found = parts.of_run(run, forms)
     return _Told(list(whole), _hints(found.told), tokens, found.hidden)
 
 
