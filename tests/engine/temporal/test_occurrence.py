@@ -135,6 +135,8 @@ READS = {
     ("context", "user", "name"): "s:Ana",
     ("context", "mission", "id"): "s:m-1",
     ("context", "mission", "labels"): PLAIN.cedar(["personal"]),
+    ("context", "mission", "untrusted"): PLAIN.cedar(True),
+    ("context", "mission", "clearance"): PLAIN.cedar([]),
     ("context", "system", "now"): 5,
     ("context", "executor"): 'e:Workload::"worker-1"',
     ("context", "chain", "depth"): 1,
