@@ -178,3 +178,16 @@ def test_what_is_declared_of_arguments_and_missions_is_read(desk) -> None:
     assert after.manifest.detected == {"iban": ("pci", "pii")}
     name = "desk.comment"
     assert before.tools[name].shape != after.tools[name].shape
+
+
+def test_trust_in_whatever_hosts_answer_is_pointed_out(desk) -> None:
+    added = (
+        '\n[systems.web]\ndomain = "internet"\nhosts = ["*.example.com"]\n'
+        'attributes = { tier = "bronze" }\n'
+        '[tools."web.get"]\nsystem = "web"\neffect = "read"\ntrusted = true\negress = {}\n'
+    )
+    text = desk.files["systems.toml"] + added
+    found = desk.with_file("systems.toml", text).only("trusted_egress")
+    assert found.severity is Severity.WARNING
+    plain = text.replace('effect = "read"\ntrusted = true\negress', 'effect = "read"\negress')
+    assert not desk.with_file("systems.toml", plain).findings("trusted_egress")

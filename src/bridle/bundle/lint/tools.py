@@ -12,6 +12,7 @@ from bridle.bundle.parse.toml import Document, KeyPath
 from bridle.bundle.schema.call_result import UNTYPED
 from bridle.bundle.schema.json_schema import FORMATS
 from bridle.bundle.schema.paths import ELEMENT, Place, find, split
+from bridle.model.performing import Egress
 from bridle.model.tool import Argument, EffectClass, Tool
 
 CONTENT = "content"
@@ -42,6 +43,13 @@ def check(bundle: Bundle, document: Document, findings: Findings) -> None:
                 "unpinned",
                 f"{tool.name} has no pin, so every call of it through MCP is denied",
                 "take its definition `from` a tools/*.json (`bridle pin` writes one), or add `pin`",
+            )
+        if tool.trusted and isinstance(tool.performed, Egress):
+            findings.warning(
+                document.at((*path, "trusted")),
+                "trusted_egress",
+                f"{tool.name} reaches any of its system's hosts, and what comes back is trusted",
+                "whoever writes the pages there could then say where mail and money go",
             )
         if tool.effect is not EffectClass.READ:
             _strings(tool, document, findings)
