@@ -23,6 +23,7 @@ SQUEEZED, DIGITS = "q", "g"
 _BUDGET, _BUDGET_FLOOR = 8, 65_536
 # Characters of all views together, per character of the text and at least.
 
+_LONGEST_LINE = 400
 _SHORTEST, _SHORTEST_NUMBER, _SHORTEST_HIDDEN, _LONG = 4, 5, 3, 16
 _TELLING = re.compile(r"[0-9@_/:\\]|[^\W_]\.[^\W_]")
 _ACROSS_HIDING = Expression(
@@ -72,14 +73,15 @@ def of_text(text: str) -> Parts:
 
 
 def squeezed(text: str) -> Iterator[str]:
-    """Yield the text, each line, and what stands behind `: ` in it: letters and digits only."""
-    lines = text.split("\n") if "\n" in text else [text]
-    tight = [_tight(line) for line in lines]
-    if len(lines) > 1 and len(whole := "".join(tight)) >= _SHORTEST:
+    """Yield the text, each line, and what stands behind `: ` in it: letters and digits only.
+
+    Long ones are left out: enough else in them tells.
+    """
+    if len(text) <= _LONGEST_LINE and "\n" in text and len(whole := _tight(text)) >= _SHORTEST:
         yield SQUEEZED + whole
-    for line, whole in zip(lines, tight, strict=True):
-        if len(whole) >= _SHORTEST:
-            yield SQUEEZED + whole
+    for line in text.split("\n"):
+        if len(line) <= _LONGEST_LINE and len(tight := _tight(line)) >= _SHORTEST:
+            yield SQUEEZED + tight
             if (": " in line or "= " in line) and (field := _FIELD.search(line)):
                 yield SQUEEZED + _tight(line[field.end() :])
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from bridle.engine.flow.identifiers import accepted, said, standing
 from bridle.engine.flow.reading import chunks, parts
 from bridle.engine.flow.reading.fingerprints import BREAK, WIDTH, Fingerprints
+from bridle.engine.flow.reading.known import Known, hints
 from bridle.engine.flow.source import Imprint
 
 MOST_CHUNKS = 131_072
@@ -23,10 +24,6 @@ MOST_CHUNKS = 131_072
 MOST_TEXT = 2**20
 """Characters of one text of a source that are read."""
 
-_MOST_KNOWN = 2**21  # characters of runs that are remembered, and of a batch more
-_ENTRY = 128
-_HINT = "~"
-_PLAIN = 16  # letters from which on a word tells by its length
 _SHORT = 64  # characters of a value of which the whole reading is remembered
 _BATCH = 4_096
 # One chunk in eight begins a shingle; which ones, only the key tells.
@@ -45,24 +42,6 @@ class Reading(NamedTuple):
     exact: array[int]
     whole: tuple[int, ...]
     parts: tuple[int, ...]
-
-
-class _Known:
-    """What was read of single runs: their chunks, the identifiers in them, and their parts."""
-
-    __slots__ = ("chunks", "parts", "readings", "room", "whole")
-
-    def __init__(self) -> None:
-        self.chunks: dict[str, bytes] = {"": b""}
-        self.whole: dict[str, bytes] = {}
-        self.parts: dict[str, bytes] = {}
-        self.readings: dict[str, Reading] = {}
-        self.room = _MOST_KNOWN
-
-    def remember(self, text: str, reading: Reading) -> None:
-        if self.room > 0:
-            self.room -= len(text) + _ENTRY
-            self.readings[text] = reading
 
 
 class _Taken:
@@ -95,16 +74,16 @@ class Reader:
 
     def __init__(self, key: bytes) -> None:
         self._marks = Fingerprints(key)
-        self._known = _Known()
+        self._known = Known()
 
     def read(self, text: str) -> Reading:
         """Return what to look for of one value. Never raises on account of the text."""
         known = self._known
-        found = known.readings.get(text)
+        found: Reading | None = known.readings.get(text)
         if found is None:
             found = self._looked_for(text)
-            if len(text) <= _SHORT:
-                known.remember(text, found)
+            if len(text) <= _SHORT and known.note(text):
+                known.readings[text] = found
         return found
 
     def _looked_for(self, text: str) -> Reading:
@@ -116,7 +95,7 @@ class Reader:
             single = {r: known.parts[r] for r in batch if r in known.parts}
             found.frombytes(b"".join(single.values()))
         forms, beyond = accepted(text), parts.of_text(text)
-        marks = array("Q", self._of([*forms, *_hints(beyond.told)]))
+        marks = array("Q", self._of([*forms, *hints(beyond.told)]))
         found.extend(marks[len(forms) :])
         found.extend(_shingles(exact))
         found.frombytes(self._sentences(beyond.hidden))
@@ -152,7 +131,7 @@ class Reader:
         )
 
     def _labelled(self, value: str) -> bytes:
-        return self._of([*_hints(parts.of_labelled(value)), *parts.standing_for(value)])
+        return self._of([*hints(parts.of_labelled(value)), *parts.standing_for(value)])
 
     def _take(self, text: str, taken: _Taken) -> None:
         taken.cut = taken.cut or len(text) > MOST_TEXT
@@ -166,41 +145,22 @@ class Reader:
             taken.parts += b"".join([known.parts[r] for r in distinct if r in known.parts])
         taken.whole += self._of([*said(text), *standing(text)])
         beyond = parts.of_text(text)
-        taken.parts += self._of(_hints(beyond.told))
+        taken.parts += self._of(hints(beyond.told))
         taken.parts += _shingles(array("Q", bytes(taken.chunks[start:]))).tobytes()
         taken.parts += self._sentences(beyond.hidden)
         taken.add(BREAK)
 
-    def _read(self, runs: Sequence[str]) -> tuple[_Known, bytes]:
+    def _read(self, runs: Sequence[str]) -> tuple[Known, bytes]:
         """Return the chunks of some runs, and what is known of each of these."""
         known = self._known
         try:
             return known, b"".join([known.chunks[r] for r in runs])
         except KeyError:
-            known = self._learn(runs)
+            if known.full:
+                # Others may still be reading what was known: it is left as it is.
+                known = self._known = Known()
+            known.learn(runs, self._of, self._sentences)
             return known, b"".join([known.chunks[r] for r in runs])
-
-    def _learn(self, runs: Sequence[str]) -> _Known:
-        known = self._known
-        if known.room < 0:
-            # Others may still be reading what was known: it is left as it is.
-            known = self._known = _Known()
-        unseen = [r for r in dict.fromkeys(runs) if r not in known.chunks]
-        known.room -= sum(_ENTRY + len(r) for r in unseen)
-        read = [(run, _told(run)) for run in unseen]
-        marks = self._of([t for _, told in read for tokens in told[:3] for t in tokens])
-        place = 0
-        for run, told in read:
-            # The chunks last: where they are known, the others are.
-            for kept, tokens in zip((known.whole, known.parts, known.chunks), told, strict=False):
-                stop = place + len(tokens) * WIDTH
-                found = marks[place:stop]
-                if kept is known.parts:
-                    found += self._sentences(told.hidden)
-                if found or kept is known.chunks:
-                    kept[run] = found
-                place = stop
-        return known
 
     def _sentences(self, hidden: Iterable[str]) -> bytes:
         """Return the shingles of texts that are read for no other reason."""
@@ -213,30 +173,6 @@ class Reader:
         if not told:
             return b""
         return self._marks.of([t.encode("utf-8", "surrogatepass") for t in told])
-
-
-class _Told(NamedTuple):
-    whole: list[str]
-    parts: list[str]
-    chunks: list[str]
-    hidden: list[str]
-
-
-def _told(run: str) -> _Told:
-    """Return the identifiers in a run, its parts and its tokens."""
-    if len(run) < _PLAIN and run.isascii() and run.isalpha() and (run[1:].islower() or not run[1:]):
-        return _Told([], [], [chunks.CHUNK + run.lower()], [])
-    tokens = chunks.tokens(run)
-    forms = {core: said(core) for core in chunks.cores(tokens)}
-    whole = dict.fromkeys(form for own in forms.values() for form in own)
-    found = parts.of_run(run, forms)
-    return _Told(list(whole), _hints(found.told), tokens, found.hidden)
-
-
-def _hints(found: Iterable[str]) -> list[str]:
-    # INVARIANT: I2. What is only looked for has fingerprints of its own, which no value as a whole
-    # has: it can tell a source, and never make a value trusted.
-    return [_HINT + part for part in found]
 
 
 def _batches(runs: Sequence[str]) -> Iterator[Sequence[str]]:
