@@ -82,6 +82,27 @@ def test_a_source_does_not_say_what_has_to_be_made_of_it(texts, value):
     assert not yields(READER.imprint(texts), READER.read(value))
 
 
+WRAPPED = (
+    "Please book a table at the restaurant on the corner, which is called The Golden\n"
+    "Lion, for the evening of 15 May 2024, and tell my colleagues when we meet on May\n"
+    "16th, 2024.\n\n"
+    "Then pay."
+)
+
+
+def test_a_value_is_found_over_the_end_of_a_line_that_was_broken_for_its_width():
+    imprint = READER.imprint([WRAPPED])
+    for value in ("The Golden Lion", "2024-05-16", "May 16th, 2024", "Golden\nLion"):
+        assert yields(imprint, READER.read(value))
+    assert not yields(imprint, READER.read("16th, 2024. Then pay"))
+    assert not yields(imprint, READER.read("of 15\nMay 2024"))
+
+
+def test_lines_of_their_own_are_not_joined():
+    imprint = READER.imprint(["to: bob@x.com\ncc: eve@y.com\n"])
+    assert not yields(imprint, READER.read("bob@x.com cc: eve@y.com"))
+
+
 words = st.text(st.characters(codec="utf-8"), max_size=30)
 
 

@@ -13,10 +13,12 @@ chunks stand one after the other in a text is something that the text really say
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 CHUNK, LEADING, TRAILING, JOINT, LINE = "c", "l", "t", "j", "n"
 """The kinds of tokens; the first character of each."""
 
+_NARROWEST, _WIDEST = 60, 120  # characters of a line that may have been broken for its width
 _MOST_EDGE = 8  # punctuation marks at one edge that are tokens each
 
 # Quotation marks and brackets of other scripts, by code point: they look like ASCII ones.
@@ -62,6 +64,24 @@ def runs(text: str) -> list[str]:
     if "\n" in text:
         text = text.replace("\n", " \n ")
     return text.split(" ")
+
+
+def unwrapped(text: str) -> Iterator[str]:
+    """Yield in one line what was broken into lines for their width alone, as far as one can tell.
+
+    So a value that was said over the end of such a line is found in one piece. A value with a line
+    break of its own is none of these.
+    """
+    block: list[str] = []
+    for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
+        if line.strip():
+            block.append(line.strip(" \t"))
+        if not _NARROWEST <= len(line) <= _WIDEST:
+            if len(block) > 1:
+                yield " ".join(block)
+            block = []
+    if len(block) > 1:
+        yield " ".join(block)
 
 
 def tokens(run: str) -> list[str]:

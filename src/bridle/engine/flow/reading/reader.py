@@ -25,6 +25,7 @@ MOST_TEXT = 2**20
 """Characters of one text of a source that are read."""
 
 _SHORT = 64  # characters of a value of which the whole reading is remembered
+_WRAPPED = 16_384  # characters of a text whose lines are joined as well
 _BATCH = 4_096
 # One chunk in eight begins a shingle; which ones, only the key tells.
 _ANCHOR = re.compile(rb"[\x00-\x1f]")
@@ -137,18 +138,25 @@ class Reader:
         taken.cut = taken.cut or len(text) > MOST_TEXT
         text = text[:MOST_TEXT]
         start = len(taken.chunks)
-        for batch in _batches(chunks.runs(text)):
-            known, told = self._read(batch)
-            taken.add(told)
-            distinct = dict.fromkeys(batch)
-            taken.whole += b"".join([known.whole[r] for r in distinct if r in known.whole])
-            taken.parts += b"".join([known.parts[r] for r in distinct if r in known.parts])
+        self._take_chunks(text, taken)
         taken.whole += self._of([*said(text), *standing(text)])
         beyond = parts.of_text(text)
         taken.parts += self._of(hints(beyond.told))
         taken.parts += _shingles(array("Q", bytes(taken.chunks[start:]))).tobytes()
         taken.parts += self._sentences(beyond.hidden)
         taken.add(BREAK)
+        for line in chunks.unwrapped(text) if len(text) <= _WRAPPED else ():
+            self._take_chunks(line, taken)
+            taken.whole += self._of(list(standing(line)))
+            taken.add(BREAK)
+
+    def _take_chunks(self, text: str, taken: _Taken) -> None:
+        for batch in _batches(chunks.runs(text)):
+            known, told = self._read(batch)
+            taken.add(told)
+            distinct = dict.fromkeys(batch)
+            taken.whole += b"".join([known.whole[r] for r in distinct if r in known.whole])
+            taken.parts += b"".join([known.parts[r] for r in distinct if r in known.parts])
 
     def _read(self, runs: Sequence[str]) -> tuple[Known, bytes]:
         """Return the chunks of some runs, and what is known of each of these."""
