@@ -9,11 +9,13 @@ import msgspec
 from cedarpy import pst
 
 from bridle.engine import judge, parties, stages, verdicts
-from bridle.engine.case import Cause, Judgement
+from bridle.engine.case import Cause, Judgement, MissionView
 from bridle.engine.cedar import evaluate, panel, slicer
 from bridle.engine.cedar.entities import Kin, kin_of_action
 from bridle.engine.cedar.panel import Opinion, Panel
 from bridle.engine.cedar.slicer import Slice
+from bridle.engine.flow import context as flow_context
+from bridle.engine.flow.source import Origin
 from bridle.model.verdict import Effect
 
 MUTANTS = {}
@@ -418,6 +420,64 @@ def policies_see_another_time(patch):
 def policies_see_no_facts(patch):
     real = stages.action_context
     patch.setattr(stages, "action_context", lambda c, v, r: real(c, {**v, "facts": {}}, r))
+
+
+@mutant
+def what_nobody_knows_is_absent(patch):
+    real = flow_context.OriginViews._flow
+
+    def known_only(self, case, typed, wanted, known):
+        found = real(self, case, typed, wanted, known)
+        return {n: v for n, v in found.items() if n == "any" or n in known.arguments}
+
+    patch.setattr(flow_context.OriginViews, "_flow", known_only)
+
+
+@mutant
+def what_nobody_knows_is_trusted(patch):
+    trusted = Origin(trusted=True, prompted=True, unknown=False)
+    patch.setattr(flow_context, "_nobody_knows", lambda case: trusted)
+
+
+@mutant
+def what_nobody_knows_carries_no_labels(patch):
+    patch.setattr(flow_context, "_nobody_knows", lambda case: Origin())
+
+
+@mutant
+def origins_are_those_of_what_was_asked(patch):
+    real = flow_context.OriginViews.views
+    patch.setattr(
+        flow_context.OriginViews, "views", lambda self, c, typed, r: real(self, c, c.typed, r)
+    )
+
+
+@mutant
+def origins_show_systems_as_domains(patch):
+    patch.setattr(flow_context, "uid", lambda kind, name: {"type": kind, "id": "desk"})
+
+
+@mutant
+def meanings_are_not_told_apart(patch):
+    real = flow_context._known
+
+    def same(case, typed, wanted):
+        found = real(case, typed, wanted)
+        return msgspec.structs.replace(found, sinks=dict.fromkeys(found.sinks, found.any))
+
+    patch.setattr(flow_context, "_known", same)
+
+
+@mutant
+def what_a_mission_has_read_is_not_shown(patch):
+    real = MissionView.context
+    patch.setattr(MissionView, "context", lambda self: {**real(self), "untrusted": False})
+
+
+@mutant
+def a_mission_may_read_anything(patch):
+    real = MissionView.context
+    patch.setattr(MissionView, "context", lambda self: {**real(self), "clearance": self.labels})
 
 
 @mutant
