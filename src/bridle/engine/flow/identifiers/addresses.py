@@ -100,16 +100,16 @@ def url(text: str) -> str:
     return f"{scheme}{'://' if scheme else ''}{user}{where}{shown}{path}{query}{fragment}"
 
 
-def parts_of_url(form: str) -> tuple[str, str]:
-    """Return the host of a normal form, and the form as it would stand without a scheme.
+def parts_of_url(form: str) -> tuple[str, str, str]:
+    """Return the scheme and the host of a normal form, and the form as it stands without a scheme.
 
-    The second is "" where leaving out the scheme would leave out more: a user, or none to leave.
+    The third is "" where a user is named: that is no address that people leave a scheme out of.
     """
     found = _URL.fullmatch(form)
     if not found:
-        return "", ""
-    scheme, user, name = found[1], found[2], found[3]
-    return name.strip("[]"), "" if user or not scheme else form[len(scheme) + 3 :]
+        return "", "", ""
+    scheme, name = found[1] or "", found[3].strip("[]")
+    return scheme, name, "" if found[2] else form[len(scheme) + 3 if scheme else 0 :]
 
 
 def iban(text: str) -> str:

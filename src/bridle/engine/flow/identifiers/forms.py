@@ -109,7 +109,7 @@ def near(form: str) -> list[str]:
         user, _, name = text.rpartition("@")
         return [Kind.USER + user, Kind.PLACE + name]
     if kind == Kind.URL:
-        return [Kind.PLACE + addresses.parts_of_url(text)[0]]
+        return [Kind.PLACE + addresses.parts_of_url(text)[1]]
     return [Kind.PLACE + text] if kind == Kind.HOST else []
 
 
@@ -153,15 +153,11 @@ def _without_scheme(own: list[str]) -> Iterator[str]:
     for form in own:
         if form[0] != Kind.URL:
             continue
-        name, bare = addresses.parts_of_url(form[1:])
-        plain = bare if "://" in form else form[1:]
-        if not plain or not form.startswith(
-            (Kind.URL + "http://", Kind.URL + "https://", "u" + plain)
-        ):
-            continue
-        yield Kind.URL + plain
-        if plain == name + "/":
-            yield Kind.HOST + name
+        scheme, name, plain = addresses.parts_of_url(form[1:])
+        if plain and scheme in ("", "http", "https"):
+            yield Kind.URL + plain
+            if plain == name + "/":
+                yield Kind.HOST + name
 
 
 def _free(pattern: Expression, data: bytes) -> Iterator[tuple[int, int]]:

@@ -24,6 +24,7 @@ _BUDGET, _BUDGET_FLOOR = 8, 65_536
 # Characters of all views together, per character of the text and at least.
 
 _LONGEST_LINE = 400
+_GROUPED = 12  # characters from which on an id is also written in groups
 _SHORTEST, _SHORTEST_NUMBER, _SHORTEST_HIDDEN, _LONG = 4, 5, 3, 16
 _TELLING = re.compile(r"[0-9@_/:\\]|[^\W_]\.[^\W_]")
 _ACROSS_HIDING = Expression(
@@ -73,17 +74,21 @@ def of_text(text: str) -> Parts:
 
 
 def squeezed(text: str) -> Iterator[str]:
-    """Yield the text, each line, and what stands behind `: ` in it: letters and digits only.
+    """Yield the text and each line, or what stands behind `: ` in it: letters and digits only.
 
-    Long ones are left out: enough else in them tells.
+    Long ones are left out, since enough else in them tells, and so are short single chunks that
+    tell by themselves.
     """
     if len(text) <= _LONGEST_LINE and "\n" in text and len(whole := _tight(text)) >= _SHORTEST:
         yield SQUEEZED + whole
     for line in text.split("\n"):
-        if len(line) <= _LONGEST_LINE and len(tight := _tight(line)) >= _SHORTEST:
-            yield SQUEEZED + tight
-            if (": " in line or "= " in line) and (field := _FIELD.search(line)):
-                yield SQUEEZED + _tight(line[field.end() :])
+        value = line.strip()
+        if (": " in value or "= " in value) and (field := _FIELD.search(value)):
+            value = value[field.end() :]
+        if len(value) > _LONGEST_LINE or len(value) < _SHORTEST:
+            continue
+        if " " in value or len(value) >= _GROUPED or not _telling(value):
+            yield SQUEEZED + _tight(value)
 
 
 def of_labelled(value: str) -> list[str]:
