@@ -20,8 +20,10 @@ from bridle.governor.throwaway import OPERATOR, governor_over
 from bridle.model.calls import (
     Call,
     Decide,
+    Explain,
     Failed,
     Judged,
+    Listing,
     Observe,
     Opened,
     OpenSession,
@@ -31,7 +33,7 @@ from bridle.model.calls import (
 from bridle.model.errors import BridleError, UsageError
 from bridle.model.outcome import Outcome, OutcomeKind
 from bridle.model.reason import Reason, ReasonCode
-from bridle.model.verdict import Effect
+from bridle.model.verdict import Effect, Verdict
 
 _LONGEST_LINE = 8 * 1024 * 1024
 
@@ -86,6 +88,9 @@ class Offline:
             loaded.manifest.defaults, **{name: value for name, value in given.items() if value}
         )
         self._governor, self._clock = governor_over(loaded, leases=False, seed=b"bridle offline")
+        engine = self._governor.core.latest_engine()
+        self._traces = engine is not None and engine.traces
+        self._named: dict[str, str] = {}
         self._missions: dict[str, str] = {}
         self._sessions: dict[tuple[str, str, str], str] = {}
         self._started: dict[str, tuple[str, str]] = {}
@@ -157,7 +162,24 @@ class Offline:
         line["reasons"] = _reasons(verdict.reasons)
         if verdict.approval:
             line["approval"] = verdict.approval
+        self._named[verdict.action] = name
+        flow = self._flow(verdict)
+        if flow:
+            line["flow"] = flow
         return line
+
+    def _flow(self, verdict: Verdict) -> dict[str, Any]:
+        """Return where each argument came from, if any policy asked."""
+        if verdict.receipt is None or not self._traces:
+            return {}
+        reply = self._governor.handle(OPERATOR, Explain(action=str(verdict.receipt.index)))
+        rows = reply.rows[0]["flow"] if isinstance(reply, Listing) else []
+        return {row.pop("argument"): {**row, "read": self._read(row["read"])} for row in rows}
+
+    def _read(self, sources: list[dict[str, Any]]) -> list[dict[str, str]]:
+        """Name sources as the input does, and leave out what has no name there."""
+        named = [{**each, "action": self._named.get(each["action"], "")} for each in sources]
+        return [{k: v for k, v in each.items() if v and k != "record"} for each in named]
 
     def _observe(self, item: OutcomeLine) -> dict[str, Any]:
         started = self._started.get(item.action)

@@ -1,4 +1,4 @@
-"""`bridle explain`: which past events decided an action."""
+"""`bridle explain`: what decided an action, of the past and of where its arguments came from."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from bridle.cli.root import Command
 from bridle.model.calls import Explain
 
 _COLUMNS = ("record", "kind", "tool", "mission", "time")
+_SOURCES = ("record", "kind", "tool", "system", "action")
 _TRUTHS = {True: "true", False: "false", None: "not asked"}
 
 
@@ -21,10 +22,11 @@ _TRUTHS = {True: "true", False: "false", None: "not asked"}
 @choice.governor
 @choice.as_json
 def explain(action: str, bundle: Path, as_json: bool) -> None:
-    """Show what decided an action: each condition over history, and the events that made it true.
+    """Show what decided an action: conditions over history, and where its arguments came from.
 
     ACTION is the action's id, or the number of its decision's record. Events are shown by when they
-    happened, never by content: their records lie in the log (`bridle audit tail --from RECORD`).
+    happened, and what was read by what returned it, never by content: their records lie in the log
+    (`bridle audit tail --from RECORD`).
     """
     with connected(bundle) as governor:
         row = one(governor, Explain(action=action), f"action {action!r}")
@@ -32,12 +34,24 @@ def explain(action: str, bundle: Path, as_json: bool) -> None:
         terminal.document(row)
         return
     conditions: list[dict[str, Any]] = row.pop("conditions")
+    flow: list[dict[str, Any]] = row.pop("flow")
     shown = {name: value for name, value in row.items() if value != ""}
     terminal.pairs({**shown, "time": terminal.time(row["time"])})
     if not conditions:
         terminal.line("\nno policy that could have spoken looks back on anything")
     for condition in conditions:
         _show(condition)
+    for argument in flow:
+        _trace(argument)
+
+
+def _trace(argument: dict[str, Any]) -> None:
+    marks = [mark for mark in ("trusted", "prompted", "unknown") if argument[mark]]
+    labels = [f"label {label}" for label in argument["labels"]]
+    terminal.line()
+    title = f"{argument['argument']} ({', '.join([*marks, *labels]) or 'not trusted'})"
+    terminal.line(terminal.styled(terminal.visible(title), bold=True))
+    terminal.table(argument["read"], _SOURCES, empty="nothing that was read says so")
 
 
 def _show(condition: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from bridle.governor.ground import clear, vault
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
 from bridle.governor.history import telling
+from bridle.governor.provenance import told
 from bridle.model.action import ActionState
 from bridle.model.calls import Decide
 from bridle.model.reason import Reason, ReasonCode
@@ -337,6 +338,8 @@ def _record(asked: Asked, ruling: Ruling) -> Receipt:
     if ruling.form is not None:
         body["request"] = asked.request
         fields |= _history(asked, ruling.form, ruling.effect)
+        if asked.turn.traced:
+            fields["flow"] = told.field(asked.turn.traced)
     entry = Entry(
         kind=LeafKind.DECISION,
         chain=asked.at.mission.id,

@@ -12,6 +12,7 @@ from msgspec import structs
 
 from bridle.bundle.bundle import Bundle
 from bridle.engine.engine import Engine
+from bridle.engine.flow.source import Origin
 from bridle.governor.audit.witness import Witness
 from bridle.governor.ground import proven, vault
 from bridle.governor.ground.records import Entry, Written
@@ -38,6 +39,7 @@ class Turn:
         "durability",
         "now",
         "recalled",
+        "traced",
         "tx",
         "vault",
     )
@@ -63,6 +65,8 @@ class Turn:
         self.vault = core.vault(self.tx, self.now)
         # What policies were told of history: the truths of conditions, by partition.
         self.recalled: dict[str, dict[str, bool]] = {}
+        # Where policies were last told that arguments came from.
+        self.traced: Mapping[str, Origin] = {}
         # Chains of grants that were found in order here: remembered once this is committed.
         self.cleared: dict[str, Cleared] = {}
 

@@ -1,7 +1,7 @@
-"""Says which past events a verdict stands on: each condition over history, and what decided it.
+"""Says what a verdict stands on: each condition over history, and where the arguments came from.
 
-By the specification's own evaluator, over the events that are kept, as they were at the decision.
-It shows that and when something happened, and never with what content.
+Conditions by the specification's own evaluator, over the events that are kept, as they were at the
+decision. It shows that and when something happened, and never with what content.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from bridle.governor.ground.turn import Turn
 from bridle.governor.ground.vault import opener
 from bridle.governor.history import chain, telling, whose
 from bridle.governor.history.whose import Whose
+from bridle.governor.provenance import told
 from bridle.language.policy import Leaf as Condition
 from bridle.language.policy import Policy
 from bridle.ledger import leaf
@@ -48,10 +49,11 @@ class Decided(Struct, frozen=True):
     at: dict[str, int]
     truths: dict[str, dict[str, bool]]
     engine: Engine
+    flow: str = ""
 
 
 def explain(turn: Turn, call: Explain) -> list[dict[str, Any]]:
-    """Return one row: the verdict, and each condition over history that it could depend on.
+    """Return one row: the verdict, what it could depend on of history, where arguments came from.
 
     Raises `NotFoundError` for an action that is not known or was never judged.
     """
@@ -71,6 +73,7 @@ def explain(turn: Turn, call: Explain) -> list[dict[str, Any]]:
             "codes": body.get("codes", []),
             "policies": body.get("policies", []),
             "conditions": list(_conditions(turn, decided)),
+            "flow": told.shown(turn, decided.engine.bundle, decided.flow),
         }
     ]
 
@@ -105,7 +108,8 @@ def _decided(turn: Turn, index: int) -> Decided:
     engine = _engine(turn, record.ids["bundle"])
     said = json.loads(fields.get("history", "{}"))
     case = _case(engine, record, telling.request_id(fields.get("action", ""), number), fields)
-    return Decided(record, index, case, said.get("at", {}), said.get("truths", {}), engine)
+    at, truths, flow = said.get("at", {}), said.get("truths", {}), fields.get("flow", "")
+    return Decided(record, index, case, at, truths, engine, flow)
 
 
 def _engine(turn: Turn, digest: str) -> Engine:
