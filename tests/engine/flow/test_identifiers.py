@@ -317,6 +317,8 @@ def test_an_amount_says_its_number_and_not_the_reverse():
         ("on 2024-05-15 from 10:00 to 11:30", "d2024-05-15T11:30"),
         ("10:00-11:30 on 15 May 2024", "d2024-05-15T11:30"),
         ("2024-05-15 10:00", "d10:00"),
+        ("7,15 May 2024,Berlin", "d2024-05-15"),
+        ("day=15 May 2024;x", "d2024-05-15"),
         ("it costs 5 EUR", "v5 EUR"),
         ("it costs \u20ac 5", "v5 EUR"),
         ("after 30 minutes", "v30 minutes"),
@@ -336,6 +338,8 @@ def test_what_has_spaces_inside_is_found_where_it_stands(text, found):
         ("1.15 May 2024", Kind.MOMENT),
         ("v1:10:00:00:00", Kind.MOMENT),
         ("a+49 30 1234567", Kind.PHONE),
+        (",234 EUR", Kind.NUMBER),
+        ("1,23,456 EUR", Kind.NUMBER),
         ("+49 30 1234567\u0430", Kind.PHONE),
     ],
 )

@@ -67,8 +67,7 @@ _AMOUNTS = Expression(
     + _pattern(rf"|(?:[$€£¥]|[A-Z]{{3}}) {quantities.NUMBER}")
 )
 _IBANS = Expression(rb"[A-Z]{2}[0-9]{2}(?:[ -][A-Z0-9]{4}){2,7}(?:[ -][A-Z0-9]{1,3}\b)?")
-_NOT_BEFORE = frozenset(b"-/._:+#@$%&=~,\xff")
-_LATER = frozenset(b"-/.:,")
+_NOT_BEFORE, _NOT_BEHIND = b"-/._:+#@$%&~\xff", b"-/.:"
 
 
 def said(text: str) -> list[str]:
@@ -126,7 +125,7 @@ def standing(text: str, *, amounts: bool = True) -> Iterator[str]:
             yield Kind.PHONE + form
     yield from _ibans(text, data)
     if amounts:
-        for start, end in _free(_AMOUNTS, data):
+        for start, end in _free(_AMOUNTS, data, b","):
             yield from _amount(text[start:end], alone=True)
 
 
@@ -160,15 +159,17 @@ def _without_scheme(own: list[str]) -> Iterator[str]:
                 yield Kind.HOST + name
 
 
-def _free(pattern: Expression, data: bytes) -> Iterator[tuple[int, int]]:
-    """Yield matches that are no part of something longer."""
+def _free(pattern: Expression, data: bytes, comma: bytes = b"") -> Iterator[tuple[int, int]]:
+    """Yield matches that are no part of something longer; `comma` is a sign that may join it."""
+    joins = frozenset(_NOT_BEFORE + comma)
+    leads_on = frozenset(_NOT_BEHIND + comma)
     for start, end in pattern.spans(data):
         before, after = data[start - 1 : start] if start else b"", data[end : end + 1]
-        if before and (before.isalnum() or before[0] in _NOT_BEFORE):
+        if before and (before.isalnum() or before[0] in joins):
             continue
         if after.isalnum() or after == b"\xff":
             continue
-        if after and after[0] in _LATER and data[end + 1 : end + 2].isalnum():
+        if after and after[0] in leads_on and data[end + 1 : end + 2].isalnum():
             continue
         yield start, end
 
