@@ -10,7 +10,7 @@ LOCK := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 
 	--generate-hashes --no-header --no-annotate --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint style types layers format uids jail slow nightly mcp-servers mcp auditors bench docs lock wheel clean
+.PHONY: help setup demo test lint style types layers format uids jail slow nightly mcp-servers mcp auditors agentdojo bench docs lock wheel clean
 
 help:
 	@echo "make demo     a governed run of two agents on real tools"
@@ -24,6 +24,7 @@ help:
 	@echo "make auditors the ledger, checked by programs that others wrote"
 	@echo "make bench    the benchmarks"
 	@echo "make peers    what the benchmarks measure beside Bridle, into an environment of its own"
+	@echo "make agentdojo AgentDojo's tasks, recorded in an environment of its own"
 	@echo "make docs     the documentation, into site/"
 	@echo "make format   ruff format and safe fixes"
 	@echo "make lock     compile requirements/*.lock anew (UPGRADE=--upgrade for newer versions)"
@@ -123,6 +124,16 @@ peers: .venv-peers/.done
 	.venv-peers/bin/python $(PIP_INSTALL) --require-hashes -r requirements/peers.lock
 	@touch $@
 
+# What `bench.agentdojo` judges: recorded once for each lock file, kept in that environment.
+agentdojo: setup .venv-agentdojo/.done
+	$(BIN)/python -m bench.agentdojo.traces
+
+# Without --no-deps pip asks for what agentdojo.excludes leaves out.
+.venv-agentdojo/.done: requirements/agentdojo.lock
+	@test -x .venv-agentdojo/bin/python || $(PYTHON) -m venv .venv-agentdojo
+	.venv-agentdojo/bin/python $(PIP_INSTALL) --require-hashes --no-deps -r requirements/agentdojo.lock
+	@touch $@
+
 docs: .venv-docs/.done
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
 
@@ -141,6 +152,7 @@ lock: .venv-lock/.done
 	$(LOCK) $(UPGRADE) requirements/docs.in -o requirements/docs.lock
 	$(LOCK) $(UPGRADE) requirements/mcp1.in -o requirements/mcp1.lock
 	$(LOCK) $(UPGRADE) requirements/peers.in -o requirements/peers.lock
+	$(LOCK) $(UPGRADE) requirements/agentdojo.in --excludes requirements/agentdojo.excludes -o requirements/agentdojo.lock
 	$(LOCK) $(UPGRADE) requirements/auditors.in -o requirements/auditors.lock
 	$(LOCK) $(UPGRADE) requirements/lock.in -o requirements/lock.lock
 
