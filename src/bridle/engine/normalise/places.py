@@ -5,10 +5,11 @@ Made once from the JSON Schema and the declared meanings of arguments. It judges
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from typing import Any, cast
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from bridle.bundle.schema.json_schema import Schema
 from bridle.engine.normalise.schemas import Document
@@ -16,6 +17,7 @@ from bridle.model.tool import Argument
 
 CONTENT = "content"
 _REST = ("additionalProperties", "unevaluatedProperties")
+_ONE_VALUE = ("const", "default")
 
 
 class Meaning(Struct, frozen=True):
@@ -28,6 +30,8 @@ class Meaning(Struct, frozen=True):
     int64: bool = False
     detect: tuple[str, ...] | None = None
     below: tuple[tuple[tuple[str, ...], Argument], ...] = ()
+    sink: str = Argument("").sink
+    inherits: bool = True
 
     def step(self, name: str) -> Meaning:
         """Return the meaning of a child; one that is declared nowhere shares its parent's."""
@@ -35,8 +39,9 @@ class Meaning(Struct, frozen=True):
         own = next((a for path, a in below if not path), None)
         deeper = tuple((path, a) for path, a in below if path)
         if own is None:
-            return Meaning(self.steering, self.int64, self.detect, deeper)
-        return Meaning(own.sink != CONTENT, own.int64, own.detect, deeper)
+            return structs.replace(self, below=deeper)
+        steering = own.sink != CONTENT
+        return Meaning(steering, own.int64, own.detect, deeper, own.sink, own.inherits)
 
     def names(self) -> set[str]:
         """Return the keys below which something is declared."""
@@ -62,7 +67,7 @@ class Place:
 
     __slots__ = (
         "closed", "fraction", "items", "meaning", "mixed", "names", "other", "prefix",
-        "special", "steering", "stringy", "typed",
+        "special", "steering", "stringy", "typed", "written",
     )  # fmt: skip
 
     def __init__(self, meaning: Meaning, kinds: frozenset[str], *, loose: bool) -> None:
@@ -80,6 +85,8 @@ class Place:
         """Numbers here (or below: see `compile_places`) do not print as themselves."""
         self.names: dict[str, Place] = {}
         self.closed = False
+        self.written = frozenset[tuple[object, Any]]()
+        """The values that the schema's author has written for it, each with its type."""
         self.items: Place = self
         self.prefix: tuple[Place, ...] = ()
         self.other: Place = self
@@ -115,6 +122,7 @@ class _Maker:
         known = frozenset[str]().union(*(k for k in kinds if k is not None))
         made = self._made[key] = Place(meaning, known, loose=None in kinds or not kinds)
         applicable = self._document.applicable(schemas)
+        made.written = frozenset(_written(applicable))
         self._properties(made, applicable)
         self._elements(made, applicable)
         return made
@@ -152,6 +160,20 @@ class _Maker:
                 below = (*place.names.values(), place.other, place.items, *place.prefix)
                 if not place.special and any(p.special for p in below):
                     place.special = changed = True
+
+
+def written(value: Any) -> tuple[object, Any]:
+    """Return a plain value as it stands in `Place.written`: `1`, `"1"` and true are three."""
+    if isinstance(value, float):
+        value = Decimal(str(value))
+    kind = cast("object", type(value))
+    return kind, value
+
+
+def _written(applicable: list[Schema]) -> Iterator[tuple[object, Any]]:
+    for schema in applicable:
+        given = [*schema.get("enum", ()), *(schema[k] for k in _ONE_VALUE if k in schema)]
+        yield from (written(v) for v in given if not isinstance(v, dict | list))
 
 
 def _column(applicable: list[Schema], index: int) -> Iterable[Any]:

@@ -1,0 +1,165 @@
+"""Which values of an action make up which argument, what they mean, and where they came from.
+
+What the bundle's author has written (a value of a schema's `enum`, `const` or `default`, and truth
+values) is nobody's data. Keys of open objects are data like what stands under them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from bridle.engine.flow.index import Bounds, Index
+from bridle.engine.flow.origin import NOTHING, UNKNOWN, Trace, joined
+from bridle.engine.flow.reading import Reader, number_text
+from bridle.engine.flow.source import Origin, Origins
+from bridle.engine.normalise.places import (
+    Meaning,
+    Place,
+    compile_places,
+    meaning_of,
+    place_of,
+    written,
+)
+from bridle.language.plain import is_array, is_object
+from bridle.model.tool import System, Tool
+
+MOST_VALUES = 4_096
+"""Values of one action that are looked for. Further ones are unknown."""
+
+
+class Leaf(NamedTuple):
+    """One value: its argument, its text ("": nothing to look for) and what it means."""
+
+    argument: str
+    text: str
+    meaning: Meaning
+
+
+class Meanings:
+    """What the arguments of a bundle's tools mean. Each tool is prepared on its first use."""
+
+    __slots__ = ("_places", "_systems", "_tools")
+
+    def __init__(self, tools: Mapping[str, Tool], systems: Mapping[str, System]) -> None:
+        self._tools = tools
+        self._systems = systems
+        self._places: dict[str, Place] = {}
+
+    def leaves(self, tool: str, value: Mapping[str, Any]) -> Iterator[Leaf]:
+        """Yield the values of a tool's canonical arguments, in order."""
+        root = self._place(tool)
+        for name, item in value.items():
+            if item is None:
+                continue
+            place = root.names.get(name)
+            if place is None:
+                place = root.other
+                yield Leaf(name, name, root.meaning)
+            yield from _leaves(name, item, place)
+
+    def domain(self, tool: str) -> str:
+        """Return the domain of a tool's system."""
+        return self._systems[self._tools[tool].system].domain
+
+    def _place(self, tool: str) -> Place:
+        place = self._places.get(tool)
+        if place is None:
+            known = self._tools[tool]
+            place = compile_places(known.input, meaning_of(known.arguments))
+            self._places[tool] = place
+        return place
+
+
+class MissionFlow:
+    """What a mission has read, as a judgement asks for it. Implements `Flow`.
+
+    `labels` are those of everything that it has read.
+    """
+
+    __slots__ = ("_index", "_labels", "_meanings", "_reader")
+
+    def __init__(
+        self, index: Index, reader: Reader, meanings: Meanings, labels: frozenset[str]
+    ) -> None:
+        self._index = index
+        self._reader = reader
+        self._meanings = meanings
+        self._labels = labels
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """Return the labels of everything that was read."""
+        return self._labels
+
+    def origins(self, tool: str, value: Mapping[str, Any]) -> Origins:
+        """Return where the canonical arguments of a declared tool came from."""
+        arguments: dict[str, list[Trace]] = {name: [] for name in value if value[name] is not None}
+        sinks: dict[str, list[Trace]] = {}
+        looked_for = _Looked(self._index, self._reader, self._meanings.domain(tool))
+        for leaf in self._meanings.leaves(tool, value):
+            trace = looked_for.trace(leaf)
+            arguments[leaf.argument].append(trace)
+            sinks.setdefault(leaf.meaning.sink, []).append(trace)
+        every = [trace for traces in arguments.values() for trace in traces]
+        return Origins(
+            arguments={name: self._origin(traces) for name, traces in arguments.items()},
+            sinks={sink: self._origin(traces) for sink, traces in sinks.items()},
+            any=self._origin(every),
+        )
+
+    def _origin(self, traces: list[Trace]) -> Origin:
+        return joined(traces, self._labels)
+
+
+class _Looked:
+    """Looks for the values of one action, for each once, within bounds."""
+
+    __slots__ = ("_bounds", "_domain", "_index", "_known", "_reader")
+
+    def __init__(self, index: Index, reader: Reader, domain: str) -> None:
+        self._index = index
+        self._reader = reader
+        self._domain = domain
+        self._bounds = Bounds()
+        self._known: dict[tuple[str, str, bool], Trace] = {}
+
+    def trace(self, leaf: Leaf) -> Trace:
+        """Return where a value came from."""
+        if not leaf.text:
+            return NOTHING
+        meaning = leaf.meaning
+        key = (leaf.text, meaning.sink, meaning.inherits)
+        known = self._known.get(key)
+        if known is None:
+            if len(self._known) >= MOST_VALUES:
+                return UNKNOWN
+            known = self._known[key] = self._index.trace(
+                self._reader.read(leaf.text),
+                meaning.sink,
+                self._domain,
+                self._bounds,
+                inherits=meaning.inherits,
+            )
+        return known
+
+
+def _leaves(argument: str, value: Any, place: Place) -> Iterator[Leaf]:
+    """Yield the values below a place, without recursion: a value may be nested deeply."""
+    pending = [(value, place)]
+    while pending:
+        item, place = pending.pop()
+        if isinstance(item, str):
+            text = "" if (str, item) in place.written else item
+            yield Leaf(argument, text, place.meaning)
+        elif is_object(item) and item:
+            names, other = place.names, place.other
+            pending += [(below, names.get(key, other)) for key, below in reversed(item.items())]
+            for key in item:
+                if key not in names:
+                    yield Leaf(argument, key, place.meaning)
+        elif is_array(item) and item:
+            pending += reversed([(each, place_of(place, i)) for i, each in enumerate(item)])
+        elif item is not None:
+            text = "" if written(item) in place.written else number_text(item)
+            yield Leaf(argument, text, place.meaning)

@@ -1,0 +1,236 @@
+"""What one mission has read, as an index: which of it a value came from. Bounded, without text.
+
+What somebody vouches for and what nobody does lie apart, so nothing that is read from an untrusted
+source can push out, hide or outnumber what makes a value trusted.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator
+
+from bridle.engine.flow.half import SOURCE_OCTETS, Half, Profile, Search, weight
+from bridle.engine.flow.origin import NOTHING, Place, Trace
+from bridle.engine.flow.reading import Reading
+from bridle.engine.flow.source import Imprint, Source, SourceKind
+
+TRUSTED_MOST = 512 * 1_024
+"""Octets of what somebody vouches for, as `weight` counts them. What is more is not trusted."""
+
+OTHERS_MOST = 1_536 * 1_024
+"""Octets of what nobody vouches for. Where it becomes more, the oldest is let go of."""
+
+LEFT = 3, 4
+"""The part of `OTHERS_MOST` that is left after that."""
+
+MOST_LABELLED = 2_048
+"""Labelled values that are looked for. Labels of further ones go to every value."""
+
+MOST_TOGETHER = 16_384
+"""Places that are looked at for all values of one action, in each part of the index."""
+
+_LABELLED_OCTETS = 192
+_NONE = frozenset[str]()
+
+
+class Bounds:
+    """How far one action's values are searched for; each part of the index has its own bound."""
+
+    __slots__ = ("others", "results", "told")
+
+    def __init__(self) -> None:
+        self.told = Search(MOST_TOGETHER)
+        self.results = Search(MOST_TOGETHER)
+        self.others = Search(MOST_TOGETHER)
+
+
+class Index:
+    """What a mission has read. Sources come in the order of their numbers.
+
+    The same sources in the same order give the same answers, whatever was asked in between. `gone`
+    are the systems (with their domains) whose results are not known in full; `whole` says that
+    everything is. `full` says that something is not vouched for any longer, for want of room.
+    """
+
+    __slots__ = (
+        "_everywhere",
+        "_labelled",
+        "_others",
+        "_results",
+        "_told",
+        "full",
+        "gone",
+        "whole",
+    )
+
+    def __init__(self, gone: Iterable[Place] = (), *, whole: bool = True) -> None:
+        # INVARIANT: I2. They lie apart: no untrusted source changes what is trusted.
+        self._told, self._results = Half(TRUSTED_MOST), Half(TRUSTED_MOST)
+        self._others = Half(OTHERS_MOST, narrow=True)
+        self._labelled: dict[int, frozenset[str]] = {}
+        self._everywhere = _NONE
+        self.gone = frozenset(gone)
+        self.whole = whole and not self.gone
+        self.full = False
+
+    @property
+    def octets(self) -> int:
+        """What the index takes, in octets, as an upper bound."""
+        halves = self._told, self._results, self._others
+        sources = sum(len(half.sources) for half in halves)
+        labelled = len(self._labelled) * _LABELLED_OCTETS
+        return sum(half.octets for half in halves) + sources * SOURCE_OCTETS + labelled
+
+    def add(self, number: int, source: Source, imprint: Imprint) -> None:
+        """Take in a source. What there is no room for becomes unknown, and never trusted."""
+        if imprint.cut:
+            self.miss(source)
+        if source.trusted:
+            self._vouched(number, source, imprint)
+        else:
+            self._others.add(number, source, imprint)
+            self._bounded()
+        for label, marks in imprint.labelled.items():
+            self._label(label, array("Q", marks))
+
+    def miss(self, source: Source) -> None:
+        """Take in that something was read of which nobody knows all that it said."""
+        self.whole = False
+        self.gone |= {(source.system, source.domain)}
+
+    def let_go(self, first: int) -> None:
+        """Let go of what nobody vouches for and has a number below `first`."""
+        self._drop(sum(number < first for number in self._others.numbers))
+
+    def trace(
+        self, reading: Reading, sink: str, domain: str, bounds: Bounds, *, inherits: bool = True
+    ) -> Trace:
+        """Return where a value came from that means `sink` to a system in `domain`.
+
+        `inherits`: it carries all labels of the mission where it is not trusted.
+        """
+        if not reading.exact:
+            return NOTHING
+        told = _Found(self._told, reading, bounds.told)
+        results = _Found(self._results, reading, bounds.results)
+        others = _Found(self._others, reading, bounds.others)
+        told.keep(sink, domain)
+        results.share(reading)
+        others.share(reading)
+        kinds = {profile.kind for profile in told.said()}
+        trusted = bool(kinds or results.sayers)
+        released = SourceKind.PROMPT in kinds or SourceKind.ENDORSEMENT in kinds
+        lost = results.lost or others.lost or not self.whole
+        places = results.places() | others.places()
+        labels = _NONE
+        if not released:
+            labels = self._labels(reading, told, results, others, trusted=trusted)
+        return Trace(
+            trusted=trusted,
+            prompted=SourceKind.PROMPT in kinds,
+            unknown=not (trusted or others.sayers),
+            places=places | self.gone if self.gone else places,
+            labels=labels,
+            mission=not released and (lost or (inherits and not trusted)),
+            events=(*told.events(), *results.events(), *others.events()),
+        )
+
+    def _vouched(self, number: int, source: Source, imprint: Imprint) -> None:
+        # INVARIANT: I2. Room for what is trusted is never made by anything that is read.
+        taken = sum(self._told.weights) + sum(self._results.weights)
+        if self.full or taken + weight(imprint) > TRUSTED_MOST:
+            self.full = True
+            self.miss(source)
+            return
+        half = self._results if source.kind == SourceKind.RESULT else self._told
+        half.add(number, source, imprint)
+
+    def _bounded(self) -> None:
+        weights = self._others.weights
+        total, count = sum(weights), 0
+        if total <= OTHERS_MOST:
+            return
+        while total > OTHERS_MOST * LEFT[0] // LEFT[1]:
+            total, count = total - weights[count], count + 1
+        self._drop(count)
+
+    def _drop(self, count: int) -> None:
+        for source in self._others.sources[:count]:
+            self.miss(source)
+        self._others.forget(count)
+
+    def _label(self, label: str, marks: array[int]) -> None:
+        for mark in marks:
+            known = self._labelled.get(mark, _NONE)
+            if not known and len(self._labelled) >= MOST_LABELLED:
+                self._everywhere |= {label}
+                return
+            self._labelled[mark] = known | {label}
+
+    def _labels(self, reading: Reading, *found: _Found, trusted: bool) -> frozenset[str]:
+        """Return the labels that a value has by itself, and not for what else was read.
+
+        Of what is trusted, parts that stand elsewhere say nothing.
+        """
+        labels = set(self._everywhere)
+        for each in found:
+            for profile in each.said() if trusted else each.all():
+                labels |= profile.labels
+        known = self._labelled
+        for marks in (reading.parts, reading.exact) if known else ():
+            if not known.keys().isdisjoint(marks):
+                labels.update(*[known[mark] for mark in marks if mark in known])
+        return frozenset(labels)
+
+
+class _Found:
+    """The sources in one part of the index that say a value, and those that share with it.
+
+    Both by profile. `lost`: there may be more of them, so all count.
+    """
+
+    __slots__ = ("_half", "_sharers", "lost", "sayers")
+
+    def __init__(self, half: Half, reading: Reading, search: Search) -> None:
+        self._half = half
+        self.sayers: dict[int, int] = {}
+        self._sharers: dict[int, int] = {}
+        self.lost = False
+        if half.sources:
+            search.begin()
+            half.says(half.cut(reading.exact), self.sayers, search)
+            half.holds(half.cut(array("Q", reading.whole)), self.sayers)
+            self.lost = search.gave_up
+
+    def share(self, reading: Reading) -> None:
+        """Look for those that share something with the value."""
+        if self._half.sources:
+            self._half.holds(self._half.cut(array("Q", reading.parts)), self._sharers)
+
+    def keep(self, sink: str, domain: str) -> None:
+        """Keep of those that say it only what counts for this meaning and domain."""
+        profiles = self._half.profiles
+        self.sayers = {
+            whose: index
+            for whose, index in self.sayers.items()
+            if profiles[whose].kind != SourceKind.ENDORSEMENT
+            or (profiles[whose].sink, profiles[whose].toward) == (sink, domain)
+        }
+
+    def said(self) -> Iterator[Profile]:
+        """Yield the profiles that say the value."""
+        return (self._half.profiles[whose] for whose in self.sayers)
+
+    def all(self) -> Iterator[Profile]:
+        """Yield the profiles that say it or share with it."""
+        return (self._half.profiles[whose] for whose in {**self.sayers, **self._sharers})
+
+    def places(self) -> frozenset[Place]:
+        """Return the systems of these, of all there are where some may be missing."""
+        found = self._half.profiles if self.lost else self.all()
+        return frozenset([(profile.system, profile.domain) for profile in found])
+
+    def events(self) -> list[str]:
+        """Return the ids of the last sources of these profiles, in the order of reading."""
+        found = {*self.sayers.values(), *self._sharers.values()}
+        return [self._half.sources[index].id for index in sorted(found)]
