@@ -3,6 +3,7 @@
 import base64
 import urllib.parse
 from array import array
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import msgspec
@@ -337,6 +338,21 @@ def test_an_empty_value_is_nothing():
         assert len(READER.read(text).exact) == 0
         assert READER.read(text).whole == READER.read(text).parts == ()
     assert READER.imprint([]).chunks == b""
+
+
+@given(st.one_of(words, st.text(" \t\r\n\u00a0\u200b.,", max_size=8)))
+def test_whatever_is_not_white_space_is_looked_for(text):
+    assert (len(READER.read(text).exact) == 0) is (not text.strip(" \t\r\n"))
+    assert 0 not in READER.read(text).exact
+
+
+def test_threads_read_the_same():
+    reader = Reader(b"a key that nobody knows")
+    texts = [" ".join(f"word{n * m}" for n in range(50)) for m in range(64)]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(reader.read, texts)) == [READER.read(text) for text in texts]
+        imprints = pool.map(lambda text: reader.imprint([text]), texts)
+        assert list(imprints) == [READER.imprint([text]) for text in texts]
 
 
 # --- hostile input --------------------------------------------------------------------------------
