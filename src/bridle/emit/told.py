@@ -28,7 +28,7 @@ _IDS = (
 )
 _JUDGED = ("effect", "tool", "codes", "policies", "shadow", "durability")
 _BODIES: dict[LeafKind, tuple[str, ...]] = {
-    LeafKind.DECISION: (*_JUDGED, "gate"),
+    LeafKind.DECISION: (*_JUDGED, "gate", "endorsed"),
     LeafKind.STARTED: ("tool", "attempt", "lease_ms"),
     LeafKind.OUTCOME: (
         *("tool", "kind", "error", "opaque", "late", "by_human", "why", "durability"),

@@ -24,6 +24,7 @@ from bridle.engine.cedar.evaluate import World
 from bridle.engine.cedar.panel import Panel
 from bridle.engine.closing import Obligations
 from bridle.engine.detect import Detectors
+from bridle.engine.flow.arguments import Meanings
 from bridle.engine.governance import Governance
 from bridle.engine.judge import Judge
 from bridle.engine.normalise import Normaliser
@@ -46,7 +47,7 @@ class Engine:
     template; `bridle check` finds both earlier. Without `compiled` Cedar itself answers every
     question, which takes longer and changes no answer. `programs` are the conditions over history
     by scope; a scope without any is left out. `traces` says whether any policy asks where arguments
-    came from.
+    came from, `meanings` what they mean.
     """
 
     def __init__(self, bundle: Bundle, *, compiled: bool = True) -> None:
@@ -63,6 +64,7 @@ class Engine:
         self._obligations = Obligations(bundle, world, self._occurrences)
         self.programs = _programs(bundle)
         self.traces = any(map(asks_for_origins, tool_policies(bundle)))
+        self.meanings = Meanings(bundle.tools, bundle.systems)
 
     def normalise(self, tool: str, text: str) -> Typed | Refusal:
         """Read the exact JSON text of an action's arguments into canonical form, or refuse it."""
@@ -138,6 +140,10 @@ class Engine:
     def wants_imprints(self) -> bool:
         """Whether what is read has to be looked through at all."""
         return self.traces or bool(self.bundle.manifest.detected)
+
+    def asks_for_origins(self, tool: str) -> bool:
+        """Whether a policy of a declared tool asks where its arguments came from."""
+        return self._arguments.traces(tool)
 
     def labelled(self, texts: Iterable[str]) -> Iterator[tuple[str, str]]:
         """Yield a label and the value that carries it for all that detectors find in texts.

@@ -52,6 +52,10 @@ class ArgumentStage:
         recall = Recall(self._occurrences, case, typed, views.get("facts", {}))
         return self._parties.question(case, action_context(case, views, reads), recall)
 
+    def traces(self, tool: str) -> bool:
+        """Whether a policy of a tool asks where its arguments came from."""
+        return not self._parties.reads(tool).isdisjoint(("flow", "sinks"))
+
     def looking_back(self, tool: str, agent: str) -> tuple[Policy, ...]:
         """Return the policies of a slice that have conditions over history."""
         return self._parties.looking_back(tool, agent)

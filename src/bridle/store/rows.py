@@ -99,8 +99,9 @@ class MissionRow(Row, frozen=True, kw_only=True):
     """A mission and its state. The prompt lies sealed in the ledger, not here.
 
     `labels` are those of all that its agents were given, `vouched` is whether somebody vouches for
-    all of it, and `imprinted` whether an imprint of all of it is kept. A mission that is not
-    `labelled` is from before any of that was noted.
+    all of it, and `imprinted` whether an imprint of all of it is kept; `missed` are the systems
+    (with their domains) that more was read of. A mission that is not `labelled` is from before any
+    of that was noted.
     """
 
     TABLE: ClassVar[str] = "missions"
@@ -120,6 +121,7 @@ class MissionRow(Row, frozen=True, kw_only=True):
     labels: list[str] = []
     vouched: bool = False
     imprinted: bool = False
+    missed: dict[str, str] = {}
 
 
 class SessionRow(Row, frozen=True, kw_only=True):

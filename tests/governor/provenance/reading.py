@@ -142,3 +142,4 @@ class ReadingDesk(Desk):
     def forget(self) -> None:
         """As if another process went on: nothing is in memory."""
         self.core.shelf.clear()
+        self.core.indexes.clear()

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from bridle.governor.provenance import chain, keeping
+from bridle.engine.flow import index
+from bridle.governor.provenance import chain
 from bridle.model import calls
 from bridle.model.calls import Caller
 from bridle.model.errors import StoreError
@@ -214,14 +215,14 @@ def words(number: int, count: int) -> str:
 def test_the_oldest_of_what_nobody_vouches_for_is_let_go_of(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(keeping, "OTHERS_MOST", 40_000)
+    monkeypatch.setattr(index, "OTHERS_MOST", 40_000)
     desk = ReadingDesk()
     desk._mission = desk.start_mission(prompt="stay")
     for number in range(8):
         desk.result("web.get", f"w{number}", f'"{words(number, 500)}"', url="u")
     rows = desk.sources()
     assert [row.kind for row in rows if row.trusted] == ["constant", "prompt"]
-    assert sum(len(row.imprint) + keeping.ROW for row in rows if not row.trusted) <= 40_000
+    assert sum(row.weight for row in rows if not row.trusted) <= 40_000
     assert rows[-1].number == 10
     assert not desk.row().imprinted
     desk.verified()
@@ -230,7 +231,7 @@ def test_the_oldest_of_what_nobody_vouches_for_is_let_go_of(
 def test_what_is_vouched_for_is_never_let_go_of_and_ends_where_there_is_no_room(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(keeping, "TRUSTED_MOST", 40_000)
+    monkeypatch.setattr(index, "TRUSTED_MOST", 40_000)
     desk = ReadingDesk()
     for number in range(8):
         desk.result("crm.find", f"c{number}", f'"{words(number, 500)}"', id=number)

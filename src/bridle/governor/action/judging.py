@@ -12,6 +12,7 @@ from bridle.governor.approval import exceptions
 from bridle.governor.credentials import separation
 from bridle.governor.delegation import authority, deputies
 from bridle.governor.history import telling
+from bridle.governor.provenance import tracing
 from bridle.model.reason import Reason, ReasonCode
 from bridle.model.verdict import Effect, Verdict
 
@@ -67,6 +68,8 @@ def _by_policy(asked: Asked, found: Typed) -> Verdict:
     full = telling.admission(asked.turn, asked.deed(found))
     if full is not None:
         return rulings.deny(asked, (full,))
+    # Here and not while policies are asked: what is missing or was changed is nobody's opinion.
+    tracing.at_hand(asked.turn, asked.at.mission, asked.call.tool)
     asked, judged = _opinion(asked, found)
     if not judged.effect.runs and judged.effect is not Effect.HOLD:
         return rulings.deny(asked, judged.reasons, judged=judged)

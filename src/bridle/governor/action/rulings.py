@@ -15,7 +15,7 @@ from bridle.governor.ground import clear, vault
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
 from bridle.governor.history import telling
-from bridle.governor.provenance import told
+from bridle.governor.provenance import endorsing, told
 from bridle.model.action import ActionState
 from bridle.model.calls import Decide
 from bridle.model.reason import Reason, ReasonCode
@@ -118,7 +118,10 @@ def as_written(turn: Turn, call: Decide) -> str:
 
 
 class Ruling(Struct, frozen=True, kw_only=True):
-    """What was decided, before it is written down. `form` is what enters history, if it does."""
+    """What was decided, before it is written down. `form` is what enters history, if it does.
+
+    `endorsed` are the arguments that humans vouch for from then on.
+    """
 
     effect: Effect
     reasons: tuple[Reason, ...]
@@ -128,6 +131,7 @@ class Ruling(Struct, frozen=True, kw_only=True):
     charge: budgets.Charge = budgets.Charge()
     returned: dict[str, int] = {}
     form: Typed | None = None
+    endorsed: list[str] = []
 
 
 def allow(asked: Asked, judged: Judgement, typed: Typed, charge: budgets.Charge) -> Verdict:
@@ -145,6 +149,8 @@ def allow(asked: Asked, judged: Judgement, typed: Typed, charge: budgets.Charge)
     )
     lease = at.now + attempts.DECISION_LEASE_MS if turn.core.leases else 0
     row = structs.replace(_row(asked, ruling), charged=charged, lapses=lease, returned={})
+    endorsed = endorsing.endorse(turn, asked.approval, asked.id, asked.call.tool, typed)
+    ruling = structs.replace(ruling, endorsed=endorsed)
     if not asked.call.start:
         turn.tx.tell(row)
     receipt = _record(asked, ruling)
@@ -328,6 +334,8 @@ def _record(asked: Asked, ruling: Ruling) -> Receipt:
     }
     if judged.shadow:
         body["shadow"] = [structs.asdict(s) for s in judged.shadow]
+    if ruling.endorsed:
+        body["endorsed"] = ruling.endorsed
     ids = asked.at.ids(action=asked.id, adapter=clear.token(call.adapter))
     approval = ruling.approval or (asked.approval.id if asked.approval is not None else "")
     if approval:

@@ -22,6 +22,7 @@ from bridle.governor.history.asking import Asking
 from bridle.governor.history.whose import Whose
 from bridle.governor.identity import proofs
 from bridle.governor.provenance import seeing
+from bridle.governor.provenance.tracing import Tracing
 from bridle.governor.revocation.halting import halted
 from bridle.model import public_key
 from bridle.model.identity import GOVERNOR
@@ -206,6 +207,7 @@ class Standing(Struct, frozen=True):
             waived=waived,
             id=request,
             history=self._history() if request else None,
+            flow=Tracing(self.turn, self.engine, self.mission) if self.engine.traces else None,
         )
 
     def _history(self) -> Asking | None:

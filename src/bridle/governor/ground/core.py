@@ -27,6 +27,7 @@ from bridle.governor.ground.vault import Vault
 from bridle.governor.history.shelf import NotAtHandError, Shelf
 from bridle.governor.identity.proofs import Proofs
 from bridle.governor.provenance.imprinting import Imprints
+from bridle.governor.provenance.shelf import Indexes
 from bridle.ledger.mac import Mac
 from bridle.ledger.seal import Keyring
 from bridle.model.calls import Caller
@@ -123,6 +124,7 @@ class Core:
         self.reading = threading.Lock()
         # What says, by fingerprints alone, where a value came from.
         self.imprints = Imprints(bytes.fromhex(self.keyed("imprints")))
+        self.indexes = Indexes()
         # When history was looked through last for what no window reaches.
         self.swept = 0
         self._engines: dict[str, Engine] = {}

@@ -14,7 +14,7 @@ from bridle.governor.ground.turn import Turn
 from bridle.governor.history import closing
 from bridle.governor.identity import identities
 from bridle.governor.oversight import humans
-from bridle.governor.provenance import keeping, recording, seeing
+from bridle.governor.provenance import recording, seeing
 from bridle.model.calls import (
     AddPrompt,
     Caller,
@@ -102,10 +102,8 @@ def distrust(turn: Turn, caller: Caller, spoken_for: tuple[str, ...]) -> None:
         mission = turn.tx.get(MissionRow, id_)
         if mission is None:
             continue
-        # One word that was not its user's own does not make the others so.
-        moved = keeping.distrust(turn, id_)
-        if mission.prompt_trusted or moved:
-            turn.tx.put(structs.replace(mission, prompt_trusted=False, vouched=False))
+        # One word that was not its user's own says nothing of the others.
+        if recording.distrusted(turn, mission):
             act = Act(mission, "", f"workload:{caller.workload}", trusted=False)
             _record(turn, act, _said(act, {"what": "distrust"}))
 

@@ -31,11 +31,6 @@ def link(core: Core, before: str, row: SourceRow) -> str:
     return core.keyed(f"source|{before}|{_encode(row).decode()}")[:_DIGITS]
 
 
-def state(row: ReadRow) -> str:
-    """Return what differs whenever anything was read or let go of."""
-    return f"{row.count}|{row.trusted_head}|{row.others_head}|{row.first}"
-
-
 def kept(turn: Turn, row: ReadRow) -> list[SourceRow]:
     """Return all that is kept of what a mission has read, in the order in which it was read.
 

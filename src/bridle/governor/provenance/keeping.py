@@ -1,48 +1,63 @@
 """Keeps the sources of a mission as rows: adds one, lets go of the oldest, drops all at its end.
 
-What somebody vouches for is never let go of: once there is no more room for it, nobody vouches for
-what comes after. Of the rest the oldest go, a part of all there is at once.
+As an index keeps them (`bridle.engine.flow.index`): what somebody vouches for is never let go of,
+and once there is no more room for it, nobody vouches for what comes after. Of the rest the oldest
+go, a part of all there is at once.
 """
 
 from __future__ import annotations
 
 import msgspec
-from msgspec import structs
+from msgspec import Struct, structs
 
+from bridle.engine.flow import index
+from bridle.engine.flow.half import weight
 from bridle.engine.flow.source import Imprint, Source, SourceKind
 from bridle.governor.ground.core import tampered
 from bridle.governor.ground.turn import Turn
-from bridle.governor.provenance import chain
-from bridle.store.rows import ReadRow, SourceRow
-
-TRUSTED_MOST, OTHERS_MOST = 768 * 1_024, 2 * 1_024 * 1_024
-"""Octets of imprints (and `ROW` each) that are kept of what is vouched for, and of the rest."""
-
-ROW = 512
-"""Octets that a source counts for beside its imprint."""
-
-_LEFT = 3, 4  # of the rest, where it becomes too much
+from bridle.governor.provenance import chain, told
+from bridle.store.rows import MissionRow, ReadRow, SourceRow
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Imprint).decode
 
 
-def add(turn: Turn, mission: str, source: Source, said: Imprint) -> bool:
-    """Keep a source. Returns False where there was no room for it, or something else made room."""
-    before = turn.tx.get(ReadRow, mission) or ReadRow(mission=mission)
+class Kept(Struct, frozen=True):
+    """What became of a source: its row (None: there was no room), and those that made room."""
+
+    row: SourceRow | None
+    gone: tuple[SourceRow, ...] = ()
+
+
+def add(turn: Turn, mission: str, source: Source, said: Imprint) -> Kept:
+    """Keep a source, if there is room."""
+    before = read_of(turn, mission)
     row = _row(turn, before.count + 1, source, said)
-    if row.trusted and before.trusted_size + _size(row) > TRUSTED_MOST:
-        return False
+    if row.trusted and (before.full or before.trusted_size + row.weight > index.TRUSTED_MOST):
+        if not before.full:
+            turn.tx.put(structs.replace(before, full=True))
+        return Kept(None)
     after = structs.replace(_put(turn, before, row), count=row.number)
-    left = _let_go(turn, after)
+    left, gone = _let_go(turn, after)
     turn.tx.put(left)
-    return left is after
+    return Kept(row, gone)
+
+
+def read_of(turn: Turn, mission: str) -> ReadRow:
+    """Return what is kept of what a mission has read; of one that has read nothing, too."""
+    return turn.tx.get(ReadRow, mission) or ReadRow(mission=mission)
+
+
+def state(mission: MissionRow, row: ReadRow) -> str:
+    """Return what differs whenever something was read, missed or let go of."""
+    kept = f"{row.count}|{row.full}|{row.trusted_head}|{row.others_head}|{row.first}"
+    return f"{kept}|{mission.imprinted}|{sorted(mission.missed.items())}"
 
 
 def source_of(row: SourceRow) -> Source:
-    """Return the source that a row is of."""
+    """Return the source that a row is of, under a name that tells its record."""
     return Source(
-        id=row.about,
+        id=told.name(row.about, row.record),
         kind=SourceKind(row.kind),
         record=row.record,
         tool=row.tool,
@@ -63,13 +78,16 @@ def imprint_of(row: SourceRow) -> Imprint:
         raise tampered(f"the imprint of source {row.id} is none") from problem
 
 
-def distrust(turn: Turn, mission: str) -> bool:
-    """Vouch no longer for any prompt of a mission. Returns whether anybody did."""
+def distrust(turn: Turn, mission: str) -> tuple[bool, tuple[SourceRow, ...]]:
+    """Vouch no longer for any prompt of a mission.
+
+    Returns whether anybody did, and what had to make room for them among the rest.
+    """
     before = turn.tx.get(ReadRow, mission)
     rows = chain.kept(turn, before) if before is not None else []
     moved = [row for row in rows if row.trusted and row.kind == SourceKind.PROMPT]
     if before is None or not moved:
-        return False
+        return False, ()
     for number in range(1, before.trusted + 1):
         turn.tx.delete(SourceRow, chain.key(mission, chain.TRUSTED, number))
     after = structs.replace(before, trusted=0, trusted_head="", trusted_size=0)
@@ -80,12 +98,15 @@ def distrust(turn: Turn, mission: str) -> bool:
         number = after.count + 1
         moving = structs.replace(row, trusted=False, number=number)
         after = structs.replace(_put(turn, after, moving), count=number)
-    turn.tx.put(_let_go(turn, after))
-    return True
+    left, gone = _let_go(turn, after)
+    turn.tx.put(left)
+    turn.core.indexes.drop(mission)
+    return True, gone
 
 
 def drop(turn: Turn, mission: str) -> int:
     """Delete all that is kept of what a mission has read. Returns how many sources that were."""
+    turn.core.indexes.drop(mission)
     row = turn.tx.get(ReadRow, mission)
     if row is None:
         return 0
@@ -102,12 +123,12 @@ def _put(turn: Turn, read: ReadRow, row: SourceRow) -> ReadRow:
     if row.trusted:
         number, before = read.trusted + 1, read.trusted_head
         placed = structs.replace(row, id=chain.key(read.mission, chain.TRUSTED, number))
-        head, size = chain.link(turn.core, before, placed), read.trusted_size + _size(row)
+        head, size = chain.link(turn.core, before, placed), read.trusted_size + row.weight
         after = structs.replace(read, trusted=number, trusted_head=head, trusted_size=size)
     else:
         number, before = read.others + 1, read.others_head
         placed = structs.replace(row, id=chain.key(read.mission, chain.OTHERS, number))
-        head, size = chain.link(turn.core, before, placed), read.others_size + _size(row)
+        head, size = chain.link(turn.core, before, placed), read.others_size + row.weight
         after = structs.replace(read, others=number, others_head=head, others_size=size)
     turn.tx.put(placed)
     return after
@@ -128,21 +149,21 @@ def _row(turn: Turn, number: int, source: Source, said: Imprint) -> SourceRow:
         sink=source.sink,
         toward=source.toward,
         imprint=_encode(said),
+        weight=weight(said),
         salt=turn.vault.nonce().hex(),
     )
 
 
-def _size(row: SourceRow) -> int:
-    return len(row.imprint) + ROW
-
-
-def _let_go(turn: Turn, row: ReadRow) -> ReadRow:
+def _let_go(turn: Turn, row: ReadRow) -> tuple[ReadRow, tuple[SourceRow, ...]]:
     """Delete the oldest sources that nobody vouches for, where they are too much."""
-    if row.others_size <= OTHERS_MOST:
-        return row
-    first, base, size = row.first, row.base, row.others_size
-    while first <= row.others and size > OTHERS_MOST * _LEFT[0] // _LEFT[1]:
-        found = chain.source(turn, row.mission, chain.OTHERS, first)
+    if row.others_size <= index.OTHERS_MOST:
+        return row, ()
+    part, of = index.LEFT
+    base, size, gone = row.base, row.others_size, list[SourceRow]()
+    while size > index.OTHERS_MOST * part // of:
+        found = chain.source(turn, row.mission, chain.OTHERS, row.first + len(gone))
         turn.tx.delete(SourceRow, found.id)
-        base, size, first = chain.link(turn.core, base, found), size - _size(found), first + 1
-    return structs.replace(row, first=first, base=base, others_size=size)
+        base, size = chain.link(turn.core, base, found), size - found.weight
+        gone.append(found)
+    first = row.first + len(gone)
+    return structs.replace(row, first=first, base=base, others_size=size), tuple(gone)

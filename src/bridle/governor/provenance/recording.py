@@ -7,17 +7,19 @@ read is what is released: a result that is withheld adds nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import methodcaller
 
 from msgspec import Struct, structs
 
 from bridle.engine.flow.source import Imprint, Source, SourceKind
 from bridle.governor.ground.turn import Turn
 from bridle.governor.identity import executors
-from bridle.governor.provenance import keeping, seeing
+from bridle.governor.provenance import keeping, seeing, told
+from bridle.governor.provenance.shelf import Change
 from bridle.model.mission import MissionStatus, MissionTemplate
 from bridle.model.outcome import Outcome, OutcomeKind
 from bridle.model.tool import Tool
-from bridle.store.rows import ActionRow, AttemptRow, MissionRow
+from bridle.store.rows import ActionRow, AttemptRow, MissionRow, SourceRow
 
 _OVER = (MissionStatus.CLOSED, MissionStatus.EXPIRED)
 NOTHING = Imprint()
@@ -33,9 +35,8 @@ class Read(Struct, frozen=True):
 def began(turn: Turn, mission: MissionRow, template: MissionTemplate, prompt: str) -> None:
     """Take in what a mission begins with: its template's constants, its user's words."""
     if template.constants:
-        source = Source(id=template.id, kind=SourceKind.CONSTANT, trusted=True)
-        said = _vouched_for(turn, template.constants)
-        take_in(turn, mission.id, Read(structs.replace(source, record=_next(turn)), said))
+        source = Source(id=template.id, kind=SourceKind.CONSTANT, record=_next(turn), trusted=True)
+        vouched_for(turn, mission.id, source, template.constants)
     prompted(turn, mission.id, prompt, trusted=mission.prompt_trusted)
 
 
@@ -43,11 +44,16 @@ def prompted(turn: Turn, mission: str, prompt: str, *, trusted: bool) -> None:
     """Take in what somebody said: a user their own words, or anybody else."""
     if not prompt:
         return
-    source = Source(id="prompt", kind=SourceKind.PROMPT, record=_next(turn), trusted=trusted)
+    source = Source(id=told.PROMPT, kind=SourceKind.PROMPT, record=_next(turn), trusted=trusted)
     if trusted:
-        said = _vouched_for(turn, (prompt,))
+        vouched_for(turn, mission, source, (prompt,))
     else:
-        said = turn.core.imprints.of(turn.engine, (prompt,))
+        take_in(turn, mission, Read(source, turn.core.imprints.of(turn.engine, (prompt,))))
+
+
+def vouched_for(turn: Turn, mission: str, source: Source, texts: Iterable[str]) -> None:
+    """Take in what a human said: whatever stands in it carries no label."""
+    said = turn.core.imprints.of(turn.engine, texts, labelled=False)
     take_in(turn, mission, Read(source, said))
 
 
@@ -85,40 +91,70 @@ def silent(turn: Turn, attempt: AttemptRow) -> None:
         take_in(turn, attempt.mission, Read(_of_tool(turn, tool, attempt.action), None))
 
 
+def distrusted(turn: Turn, mission: MissionRow) -> bool:
+    """Vouch no longer for what was said in a mission. Returns whether that changes anything."""
+    moved, gone = keeping.distrust(turn, mission.id)
+    if moved or mission.vouched or mission.prompt_trusted:
+        changed = structs.replace(mission, prompt_trusted=False, vouched=False)
+        turn.tx.put(_having_missed(changed, gone))
+        return True
+    return False
+
+
 def take_in(turn: Turn, mission: str, read: Read) -> None:
     """Add something to what a mission has read. The turn's next record has to tell of it."""
     row = turn.tx.get(MissionRow, mission)
     if row is None or row.status in _OVER:
         return
-    whole = read.said is not None and not read.said.cut
-    if turn.engine.traces and read.said is not None:
-        whole = keeping.add(turn, mission, read.source, read.said) and whole
-    _noted(turn, row, read, whole=whole and turn.engine.traces)
+    if not turn.engine.traces:
+        _put(turn, row, _having_missed(_noted(row, read), (read.source,)))
+        return
+    before = keeping.state(row, keeping.read_of(turn, mission))
+    kept = keeping.Kept(None)
+    if read.said is not None:
+        kept = keeping.add(turn, mission, read.source, read.said)
+    whole = kept.row is not None and read.said is not None and not read.said.cut
+    missed: list[Source | SourceRow] = [*kept.gone]
+    if not whole:
+        missed.append(read.source)
+    noted = _put(turn, row, _having_missed(_noted(row, read), missed))
+    after = keeping.state(noted, keeping.read_of(turn, mission))
+    turn.core.indexes.follow(mission, before, after, _change(kept, read))
 
 
-def _noted(turn: Turn, row: MissionRow, read: Read, *, whole: bool) -> None:
-    """Keep what a mission has read by its labels."""
+def _change(kept: keeping.Kept, read: Read) -> Change:
+    """What becomes of an index that is held."""
+    if kept.row is None or read.said is None:
+        return methodcaller("miss", read.source)
+    return methodcaller("add", kept.row.number, keeping.source_of(kept.row), read.said)
+
+
+def _noted(row: MissionRow, read: Read) -> MissionRow:
+    """Note the labels of what is read, and whether anybody vouches for it."""
     # INVARIANT: labels shrink only by acts: nothing that is read takes one away.
     source, labels = read.source, set(row.labels)
     if not _is_prompted(source):
         labels.update(source.labels, read.said.labelled if read.said is not None else ())
-    noted = structs.replace(
-        row,
-        labels=sorted(labels),
-        vouched=row.vouched and source.trusted,
-        imprinted=row.imprinted and whole,
-    )
-    if noted != row:
-        turn.tx.put(noted)
+    return structs.replace(row, labels=sorted(labels), vouched=row.vouched and source.trusted)
+
+
+def _having_missed(row: MissionRow, missed: Iterable[Source | SourceRow]) -> MissionRow:
+    """Note of which systems something was read that is not known in full."""
+    every = list(missed)
+    if not every:
+        return row
+    systems = {each.system: each.domain for each in every if each.system}
+    return structs.replace(row, imprinted=False, missed={**row.missed, **systems})
+
+
+def _put(turn: Turn, before: MissionRow, after: MissionRow) -> MissionRow:
+    if after != before:
+        turn.tx.put(after)
+    return after
 
 
 def _is_prompted(source: Source) -> bool:
     return source.trusted and source.kind is not SourceKind.RESULT
-
-
-def _vouched_for(turn: Turn, texts: Iterable[str]) -> Imprint:
-    """The imprint of what a human said: whatever stands in it carries no label."""
-    return turn.core.imprints.of(turn.engine, texts, labelled=False)
 
 
 def _of_tool(turn: Turn, tool: Tool, action: str, *, trusted: bool = False) -> Source:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from bridle.bundle.bundle import Bundle
 from bridle.engine.case import MissionView
 from bridle.model.mission import MissionTemplate
@@ -29,7 +31,7 @@ def labels(bundle: Bundle, mission: MissionRow) -> tuple[str, ...]:
     if not mission.labelled:
         # INVARIANT: I2 — of a mission from before labels were kept nobody knows what it has read:
         # it may be all that it can reach.
-        declared = (*declared, *_reachable(bundle, template))
+        declared = (*declared, *_carried(bundle, template))
     if not mission.labels:
         return tuple(sorted(set(declared)))
     return tuple(sorted({*declared, *mission.labels}))
@@ -40,10 +42,19 @@ def of_tool(bundle: Bundle, tool: Tool) -> tuple[str, ...]:
     return tuple(sorted({*tool.labels, *bundle.systems[tool.system].labels}))
 
 
-def _reachable(bundle: Bundle, template: MissionTemplate | None) -> set[str]:
+def reachable_systems(bundle: Bundle, mission: MissionRow) -> set[tuple[str, str]]:
+    """Return the systems, with their domains, that a mission may have read of."""
+    tools = _reachable(bundle, bundle.missions.get(mission.template))
+    return {(tool.system, bundle.systems[tool.system].domain) for tool in tools}
+
+
+def _carried(bundle: Bundle, template: MissionTemplate | None) -> set[str]:
     found = {label for given in bundle.manifest.detected.values() for label in given}
+    return found.union(*(of_tool(bundle, tool) for tool in _reachable(bundle, template)))
+
+
+def _reachable(bundle: Bundle, template: MissionTemplate | None) -> Iterator[Tool]:
     for tool in bundle.tools.values():
         domain = bundle.systems[tool.system].domain
         if template is None or template.reaches(tool.name, domain):
-            found.update(of_tool(bundle, tool))
-    return found
+            yield tool
