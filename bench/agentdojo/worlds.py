@@ -20,7 +20,7 @@ import argparse
 import inspect
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,29 +71,37 @@ def differences(before: Any, after: Any, path: str = "") -> Iterator[str]:
         yield path
 
 
-def replay(suite: Any, user_task: Any, injection_task: Any = None) -> Run:
+Attack = Callable[[Any, Any], Mapping[str, str]]
+
+
+def attack_on(suite: Any) -> Attack:
+    """What says, for a user task and an injection task, which text stands in which place."""
+    from agentdojo.attacks import load_attack
+
+    attack = load_attack(ATTACK, suite, _agent([], None))
+
+    def injections(user_task: Any, injection_task: Any) -> Mapping[str, str]:
+        try:
+            found: Mapping[str, str] = attack.attack(user_task, injection_task)
+        except ValueError as error:
+            raise Unread(str(error)) from error
+        return found
+
+    return injections
+
+
+def replay(suite: Any, attack: Attack, user_task: Any, injection_task: Any = None) -> Run:
     """Run a user task's ground truth, hijacked by an injection task's if there is one.
 
     Raises `Unread` where no call shows the injection.
     """
-    injections = {} if injection_task is None else _injections(suite, user_task, injection_task)
+    injections = {} if injection_task is None else attack(user_task, injection_task)
     run = Run()
     run.achieved, hijacked = suite.run_task_with_pipeline(
         _agent(run.steps, user_task, injection_task), user_task, injection_task, injections
     )
     run.hijacked = None if injection_task is None else hijacked
     return run
-
-
-def _injections(suite: Any, user_task: Any, injection_task: Any) -> dict[str, str]:
-    from agentdojo.attacks import load_attack
-
-    attack = load_attack(ATTACK, suite, _agent([], user_task))
-    try:
-        found: dict[str, str] = attack.attack(user_task, injection_task)
-    except ValueError as error:
-        raise Unread(str(error)) from error
-    return found
 
 
 def _agent(steps: list[Step], user_task: Any, injection_task: Any = None) -> Any:
@@ -150,7 +158,7 @@ def step(runtime: Any, env: Any, call: Any, origin: str) -> Step:
 
 
 def documentation(suite: Any) -> list[dict[str, Any]]:
-    """What a suite says of its tools: name, description, docstring, JSON Schema of the arguments."""
+    """What a suite says of its tools: names, texts, JSON Schemas of the arguments."""
     return [
         {
             "name": tool.name,
@@ -167,6 +175,7 @@ def lines(version: str, suite: Any) -> Iterator[dict[str, Any]]:
     about = {"version": version, "suite": suite.name}
     yield {"kind": "tools", **about, "tools": documentation(suite)}
     env = suite.load_and_inject_default_environment({})
+    attack = attack_on(suite)
     obeyed: list[Any] = []
     for task in suite.injection_tasks.values():
         if task.ground_truth(env.model_copy(deep=True)):
@@ -175,14 +184,14 @@ def lines(version: str, suite: Any) -> Iterator[dict[str, Any]]:
             yield _omitted(about, None, task, "the injection task has no ground truth")
     for user_task in suite.user_tasks.values():
         for injection_task in (None, *obeyed):
-            yield _line(about, suite, user_task, injection_task)
+            yield _line(about, suite, attack, user_task, injection_task)
 
 
 def _line(
-    about: Mapping[str, Any], suite: Any, user_task: Any, injection_task: Any
+    about: Mapping[str, Any], suite: Any, attack: Attack, user_task: Any, injection_task: Any
 ) -> dict[str, Any]:
     try:
-        run = replay(suite, user_task, injection_task)
+        run = replay(suite, attack, user_task, injection_task)
     except Unread as reason:
         return _omitted(about, user_task, injection_task, str(reason))
     return {

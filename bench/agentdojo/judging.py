@@ -1,0 +1,106 @@
+"""Judges recorded traces by a bundle: each call decided, each hold answered by a human.
+
+The human is always right: what the user's task asks for is approved, what an injection asks for is
+refused. One throw-away governor judges all traces of a bundle, each in a mission of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from bench.agentdojo.traces import Call, Trace
+from bridle.bundle.load import load
+from bridle.governor.throwaway import OPERATOR, governor_over
+from bridle.model import calls
+from bridle.model.outcome import Outcome, OutcomeKind
+from bridle.model.verdict import Effect, Verdict
+
+R = TypeVar("R")
+
+ALLOW, ASK, DENY = "allow", "ask", "deny"
+
+# What every bundle of the evaluation calls them.
+_TEMPLATE, _USER, _AGENT = "task", "user", "assistant"
+# 2024-05-15T12:00:00Z, the day on which the suites are set.
+_START = 1_715_774_400_000
+
+
+class Ruling(msgspec.Struct, frozen=True):
+    """What became of one call: `allow`, `ask` or `deny`, and which policies objected."""
+
+    said: str
+    policies: tuple[str, ...] = ()
+
+
+class Desk:
+    """A governor over one bundle, asked about one trace after the other.
+
+    Raises `BundleError` where the bundle is none.
+    """
+
+    def __init__(self, bundle: Path) -> None:
+        loaded = load(bundle)
+        self._governor, _ = governor_over(
+            loaded, leases=False, seed=b"bridle agentdojo", start=_START
+        )
+
+    def close(self) -> None:
+        """Drop the throw-away store."""
+        self._governor.close()
+
+    def judge(self, trace: Trace) -> tuple[Ruling, ...]:
+        """Return what becomes of each call of a trace, in order.
+
+        What is refused does not run, and is not read; everything else goes on as it was recorded.
+        """
+        opened = self._asked(
+            calls.StartMission(template=_TEMPLATE, user=_USER, prompt=trace.prompt), calls.Opened
+        )
+        session = self._asked(calls.OpenSession(mission=opened.id, agent=_AGENT), calls.Opened).id
+        return tuple(
+            self._one(session, f"call-{number}", call) for number, call in enumerate(trace.calls)
+        )
+
+    def _one(self, session: str, key: str, call: Call) -> Ruling:
+        verdict = self._asked(
+            calls.Decide(
+                session=session, tool=call.tool, args=json.dumps(call.args), key=key, start=True
+            ),
+            calls.Judged,
+        ).verdict
+        policies = tuple(sorted({r.policy for r in verdict.reasons if r.policy}))
+        said = ALLOW if verdict.effect.runs else DENY
+        if verdict.effect is Effect.HOLD:
+            said, verdict = ASK, self._answered(session, verdict, approve=call.origin == "user")
+        if verdict.attempt:
+            self._report(session, verdict, call)
+        return Ruling(said, policies)
+
+    def _answered(self, session: str, verdict: Verdict, *, approve: bool) -> Verdict:
+        """Return what comes of a hold once its human has answered."""
+        self._asked(
+            calls.Answer(approval=verdict.approval, approve=approve, as_user=_USER), calls.Done
+        )
+        redeem = calls.Redeem(session=session, approval=verdict.approval, start=True)
+        again = self._asked(redeem, calls.Judged).verdict
+        if approve and not again.effect.runs:
+            raise RuntimeError(f"approved, and still refused: {again.reasons}")
+        return again
+
+    def _report(self, session: str, verdict: Verdict, call: Call) -> None:
+        if call.error is None:
+            outcome = Outcome(OutcomeKind.OK, output=json.dumps(call.output))
+        else:
+            outcome = Outcome(OutcomeKind.ERROR, error="failed", message=call.error)
+        observed = calls.Observe(session=session, attempt=verdict.attempt, outcome=outcome)
+        self._asked(observed, calls.Released)
+
+    def _asked(self, call: calls.Call, kind: type[R]) -> R:
+        reply = self._governor.handle(OPERATOR, call)
+        if not isinstance(reply, kind):
+            raise RuntimeError(f"{type(call).__name__}: {reply}")  # noqa: TRY004 (not a wrong type)
+        return reply
