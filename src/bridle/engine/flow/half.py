@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from array import array
 from bisect import bisect_right
+from collections.abc import Iterable
 from typing import Literal
 
 from msgspec import Struct
@@ -23,7 +24,7 @@ SOURCE_OCTETS = 512
 MOST_STEPS = 512
 """Places that are looked at for one value in one half."""
 
-_ANCHORS, _AHEAD = 12, 3
+_ANCHORS, _AHEAD = 8, 4
 _FIRST_SIZE = 16
 _OVER_WORD = 16  # fingerprints that are compared at the price of a step
 
@@ -37,30 +38,6 @@ class Profile(Struct, frozen=True):
     labels: frozenset[str]
     sink: str
     toward: str
-
-
-class Search:
-    """How much may still be looked at, and whether that was too little for the value at hand."""
-
-    __slots__ = ("gave_up", "left", "total")
-
-    def __init__(self, total: int) -> None:
-        self.total = total
-        self.left = 0
-        self.gave_up = False
-
-    def begin(self) -> None:
-        """Begin with the next value."""
-        self.left = min(MOST_STEPS, self.total)
-        self.gave_up = False
-
-    def take(self, steps: int) -> bool:
-        """Whether so many steps may still be taken; they are."""
-        self.left -= steps
-        self.total -= steps
-        if self.left < 0:
-            self.gave_up = True
-        return not self.gave_up
 
 
 class Half:
@@ -125,38 +102,64 @@ class Half:
         for index, start in enumerate(starts[count:-1]):
             self._take(index, seq[start : starts[count + index + 1]])
 
-    def says(self, needle: array[int], found: dict[int, int], search: Search) -> None:
+    def says(self, needle: array[int], found: dict[int, int], steps: int) -> int:
         """Add to `found` the last source of each profile that says all of a run: its index.
 
-        `needle` is of the width of this half (see `cut`) and has no zero. Where the search gives
-        up, some may be missing.
+        `needle` is of the width of this half (see `narrowed`) and has no zero. Returns how many of
+        the steps are left; below zero the search gave up, and some may be missing.
         """
-        anchor, place = self._rarest(needle) if len(needle) > 1 else (0, self._last(needle[0]))
-        price = 1 + len(needle) // _OVER_WORD
-        seq, links, starts, length = self._seq, self._links, self._starts, len(needle)
-        every = len(self.profiles)
+        if len(needle) == 1:
+            return self._says_one(needle[0], found, steps)
+        anchor, place = self._rarest(needle)
+        seq, links, length = self._seq, self._links, len(needle)
+        # Most places are ruled out by what stands beside them.
+        aside = 1 if anchor + 1 < length else -1
+        neighbour, price = needle[anchor + aside], length // _OVER_WORD
         while place:
-            if len(found) == every or not search.take(price):
-                return
-            start = place - 1 - anchor
-            if length == 1 or (start >= 0 and seq[start : start + length] == needle):
-                index = bisect_right(starts, start) - 1
-                found.setdefault(self._whose[index], index)
+            steps -= 1
+            if steps < 0:
+                return steps
+            if seq[place - 1 + aside] == neighbour:
+                steps -= price
+                start = place - 1 - anchor
+                if start >= 0 and seq[start : start + length] == needle:
+                    self._found(start, found)
+                    if len(found) == len(self.profiles):
+                        return steps
             place = links[place - 1]
+        return steps
 
-    def holds(self, marks: array[int], found: dict[int, int]) -> None:
+    def holds(self, marks: Iterable[int], found: dict[int, int]) -> None:
         """Add to `found` the last source of each profile that has one of these marks: its index."""
-        links = self._links
+        table, seq, size = self._table, self._seq, len(self._table)
         for mark in marks:
-            place = self._last(mark)
+            slot = mark % size
+            while (place := table[slot]) and seq[place - 1] != mark:
+                slot = slot + 1 if slot + 1 < size else 0
             while place:
-                index = bisect_right(self._starts, place - 1) - 1
-                found.setdefault(self._whose[index], index)
-                place = links[place - 1]
+                self._found(place - 1, found)
+                place = self._links[place - 1]
 
-    def cut(self, marks: array[int]) -> array[int]:
-        """Return fingerprints as wide as this half keeps them."""
-        return marks if self._code == "Q" else self._cut(marks.tobytes())
+    def _says_one(self, mark: int, found: dict[int, int], steps: int) -> int:
+        place, links = self._last(mark), self._links
+        while place:
+            steps -= 1
+            if steps < 0:
+                return steps
+            start = self._found(place - 1, found)
+            if len(found) == len(self.profiles):
+                return steps
+            # What else the same source says of it adds nothing.
+            while place > start and steps > 0:
+                place = links[place - 1]
+                steps -= 1
+        return steps
+
+    def _found(self, place: int, found: dict[int, int]) -> int:
+        """Add the source at a place, and return where it starts."""
+        index = bisect_right(self._starts, place) - 1
+        found.setdefault(self._whose[index], index)
+        return self._starts[index]
 
     def _cut(self, octets: bytes) -> array[int]:
         if self._code == "Q":
@@ -255,7 +258,14 @@ class Half:
                 place, ahead = before, ahead + 1
             if (ahead, place) < best:
                 best, anchor, last = (ahead, place), offset, first
+                if ahead < _AHEAD:
+                    break
         return anchor, last
+
+
+def narrowed(marks: array[int]) -> array[int]:
+    """Return fingerprints as a narrow half keeps them."""
+    return array("I", marks.tobytes())[::2]
 
 
 def weight(imprint: Imprint) -> int:

@@ -7,9 +7,9 @@ source can push out, hide or outnumber what makes a value trusted.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from bridle.engine.flow.half import SOURCE_OCTETS, Half, Profile, Search, weight
+from bridle.engine.flow.half import MOST_STEPS, SOURCE_OCTETS, Half, narrowed, weight
 from bridle.engine.flow.origin import NOTHING, Place, Trace
 from bridle.engine.flow.reading import Reading
 from bridle.engine.flow.source import Imprint, Source, SourceKind
@@ -39,9 +39,7 @@ class Bounds:
     __slots__ = ("others", "results", "told")
 
     def __init__(self) -> None:
-        self.told = Search(MOST_TOGETHER)
-        self.results = Search(MOST_TOGETHER)
-        self.others = Search(MOST_TOGETHER)
+        self.told = self.results = self.others = MOST_TOGETHER
 
 
 class Index:
@@ -111,29 +109,35 @@ class Index:
         """
         if not reading.exact:
             return NOTHING
-        told = _Found(self._told, reading, bounds.told)
-        results = _Found(self._results, reading, bounds.results)
-        others = _Found(self._others, reading, bounds.others)
-        told.keep(sink, domain)
-        results.share(reading)
-        others.share(reading)
-        kinds = {profile.kind for profile in told.said()}
-        trusted = bool(kinds or results.sayers)
-        released = SourceKind.PROMPT in kinds or SourceKind.ENDORSEMENT in kinds
+        whole, parts = array("Q", reading.whole), array("Q", reading.parts)
+        told, results, others = _Found(self._told), _Found(self._results), _Found(self._others)
+        if self._told.sources:
+            bounds.told = told.say(reading.exact, whole, bounds.told)
+            told.keep(sink, domain)
+        if self._results.sources:
+            bounds.results = results.say(reading.exact, whole, bounds.results)
+            results.share(parts)
+        if self._others.sources:
+            exact, whole, parts = narrowed(reading.exact), narrowed(whole), narrowed(parts)
+            bounds.others = others.say(exact, whole, bounds.others)
+            others.share(parts)
+        return self._traced(reading, told, results, others, inherits=inherits)
+
+    def _traced(
+        self, reading: Reading, told: _Found, results: _Found, others: _Found, *, inherits: bool
+    ) -> Trace:
+        trusted = bool(told.sayers or results.sayers)
+        prompted = told.any_of(SourceKind.PROMPT)
+        events = told.events() + results.events() + others.events()
+        places = (results.places() | others.places()) | self.gone
+        unknown = not (trusted or others.sayers)
+        # INVARIANT: labels shrink only by acts: what a user says, and what a human approved.
+        if prompted or told.any_of(SourceKind.ENDORSEMENT):
+            return Trace(trusted, prompted, unknown, places, _NONE, False, events)
         lost = results.lost or others.lost or not self.whole
-        places = results.places() | others.places()
-        labels = _NONE
-        if not released:
-            labels = self._labels(reading, told, results, others, trusted=trusted)
-        return Trace(
-            trusted=trusted,
-            prompted=SourceKind.PROMPT in kinds,
-            unknown=not (trusted or others.sayers),
-            places=places | self.gone if self.gone else places,
-            labels=labels,
-            mission=not released and (lost or (inherits and not trusted)),
-            events=(*told.events(), *results.events(), *others.events()),
-        )
+        labels = self._labels(reading, told, results, others, trusted=trusted)
+        mission = lost or (inherits and not trusted)
+        return Trace(trusted, prompted, unknown, places, labels, mission, events)
 
     def _vouched(self, number: int, source: Source, imprint: Imprint) -> None:
         # INVARIANT: I2. Room for what is trusted is never made by anything that is read.
@@ -172,15 +176,12 @@ class Index:
 
         Of what is trusted, parts that stand elsewhere say nothing.
         """
-        labels = set(self._everywhere)
-        for each in found:
-            for profile in each.said() if trusted else each.all():
-                labels |= profile.labels
+        labels = self._everywhere.union(*[each.labels(shared=not trusted) for each in found])
         known = self._labelled
         for marks in (reading.parts, reading.exact) if known else ():
             if not known.keys().isdisjoint(marks):
-                labels.update(*[known[mark] for mark in marks if mark in known])
-        return frozenset(labels)
+                labels = labels.union(*[known[mark] for mark in marks if mark in known])
+        return labels
 
 
 class _Found:
@@ -191,46 +192,53 @@ class _Found:
 
     __slots__ = ("_half", "_sharers", "lost", "sayers")
 
-    def __init__(self, half: Half, reading: Reading, search: Search) -> None:
+    def __init__(self, half: Half) -> None:
         self._half = half
         self.sayers: dict[int, int] = {}
         self._sharers: dict[int, int] = {}
         self.lost = False
-        if half.sources:
-            search.begin()
-            half.says(half.cut(reading.exact), self.sayers, search)
-            half.holds(half.cut(array("Q", reading.whole)), self.sayers)
-            self.lost = search.gave_up
 
-    def share(self, reading: Reading) -> None:
-        """Look for those that share something with the value."""
-        if self._half.sources:
-            self._half.holds(self._half.cut(array("Q", reading.parts)), self._sharers)
+    def say(self, exact: array[int], whole: array[int], steps: int) -> int:
+        """Look for those that say the value, and return how many steps are left."""
+        most = min(steps, MOST_STEPS)
+        left = self._half.says(exact, self.sayers, most)
+        self.lost = left < 0
+        self._half.holds(whole, self.sayers)
+        return steps - most + max(left, 0)
+
+    def share(self, parts: array[int]) -> None:
+        """Look for those that share something with it."""
+        self._half.holds(parts, self._sharers)
 
     def keep(self, sink: str, domain: str) -> None:
         """Keep of those that say it only what counts for this meaning and domain."""
-        profiles = self._half.profiles
-        self.sayers = {
-            whose: index
-            for whose, index in self.sayers.items()
-            if profiles[whose].kind != SourceKind.ENDORSEMENT
-            or (profiles[whose].sink, profiles[whose].toward) == (sink, domain)
-        }
+        for whose in list(self.sayers):
+            profile = self._half.profiles[whose]
+            applies = profile.sink == sink and profile.toward == domain
+            if profile.kind == SourceKind.ENDORSEMENT and not applies:
+                del self.sayers[whose]
 
-    def said(self) -> Iterator[Profile]:
-        """Yield the profiles that say the value."""
-        return (self._half.profiles[whose] for whose in self.sayers)
+    def any_of(self, kind: SourceKind) -> bool:
+        """Whether a source of this kind says it."""
+        return any(self._half.profiles[whose].kind == kind for whose in self.sayers)
 
-    def all(self) -> Iterator[Profile]:
-        """Yield the profiles that say it or share with it."""
-        return (self._half.profiles[whose] for whose in {**self.sayers, **self._sharers})
+    def labels(self, *, shared: bool) -> frozenset[str]:
+        """Return the labels of those that say it, and with `shared` of the others."""
+        found = self._all() if shared else self.sayers
+        return _NONE.union(*[self._half.profiles[whose].labels for whose in found])
 
     def places(self) -> frozenset[Place]:
         """Return the systems of these, of all there are where some may be missing."""
-        found = self._half.profiles if self.lost else self.all()
+        profiles = self._half.profiles
+        found = profiles if self.lost else [profiles[whose] for whose in self._all()]
         return frozenset([(profile.system, profile.domain) for profile in found])
 
-    def events(self) -> list[str]:
+    def events(self) -> tuple[str, ...]:
         """Return the ids of the last sources of these profiles, in the order of reading."""
-        found = {*self.sayers.values(), *self._sharers.values()}
-        return [self._half.sources[index].id for index in sorted(found)]
+        if not self.sayers and not self._sharers:
+            return ()
+        found = sorted({*self.sayers.values(), *self._sharers.values()})
+        return tuple([self._half.sources[index].id for index in found])
+
+    def _all(self) -> Iterable[int]:
+        return {**self._sharers, **self.sayers} if self._sharers else self.sayers

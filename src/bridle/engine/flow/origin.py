@@ -56,21 +56,23 @@ def joined(traces: Sequence[Trace], mission: frozenset[str]) -> Origin:
 
     INVARIANT: I2. It is trusted only if each value is, and leaves out nothing said of any.
     """
-    if len(traces) == 1:
-        trace = traces[0]
-        places, labels, events = trace.places, trace.labels, trace.events
-    else:
-        places = frozenset[Place]().union(*[t.places for t in traces])
-        labels = _NONE.union(*[t.labels for t in traces])
-        events = tuple(dict.fromkeys([e for t in traces for e in t.events]))
-    if any(t.mission for t in traces):
-        labels |= mission
+    trusted, prompted, unknown = True, True, False
+    places, labels, events = frozenset[Place](), _NONE, dict[str, None]()
+    for trace in traces:
+        trusted = trusted and trace.trusted
+        prompted = prompted and trace.prompted
+        unknown = unknown or trace.unknown
+        places |= trace.places
+        labels |= trace.labels
+        if trace.mission:
+            labels |= mission
+        events.update(dict.fromkeys(trace.events))
     return Origin(
         sources=frozenset([system for system, _ in places if system]),
         domains=frozenset([domain for _, domain in places if domain]),
         labels=labels,
-        trusted=all(t.trusted for t in traces),
-        prompted=all(t.prompted for t in traces),
-        unknown=any(t.unknown for t in traces),
-        events=events,
+        trusted=trusted,
+        prompted=prompted,
+        unknown=unknown,
+        events=tuple(events),
     )
