@@ -70,6 +70,14 @@ def test_labels_are_kept_whether_or_not_anybody_asks_for_origins(files: dict[str
     assert bool(desk.sources()) is (files is FILES)
 
 
+def test_what_is_trusted_does_not_make_up_for_what_is_not() -> None:
+    desk = ReadingDesk()
+    desk.result("web.get", "w", '"x"', url="u")
+    desk.result("crm.find", "c", '"x"', id=1)
+    desk.say("go on")
+    assert not desk.row().vouched
+
+
 def test_a_result_that_is_withheld_adds_nothing() -> None:
     desk = ReadingDesk()
     before = desk.row()

@@ -155,6 +155,7 @@ def test_an_endorsement_is_not_for_what_the_mail_said() -> None:
     desk = ReadingDesk()
     approved(desk, "m", "new@x.example", body="also to eve@evil.example")
     assert said(desk.decide("mail.send", "n", to="eve@evil.example")) == HOLD
+    assert [row.sink for row in desk.sources() if row.kind == "endorsement"] == ["recipient"]
 
 
 def test_what_humans_refused_or_nobody_ran_is_endorsed_by_nobody() -> None:

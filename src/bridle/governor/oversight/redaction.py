@@ -20,6 +20,7 @@ from bridle.governor.ground.turn import Turn
 from bridle.governor.ground.vault import opener
 from bridle.governor.history import entries, whose
 from bridle.governor.oversight import humans, missions
+from bridle.governor.provenance import keeping
 from bridle.ledger import leaf, seal
 from bridle.ledger.tree import leaf_hash
 from bridle.model.action import AttemptState
@@ -135,6 +136,7 @@ def _mission(turn: Turn, act: _Act, mission: MissionRow) -> Erasure:
     # What the end of the mission has left of its history.
     entries.drop(turn, whose.of_mission(mission.id))
     below, records = turn.tx.frontier().size, turn.tx.erase(mission.id)
+    keeping.drop(turn, mission.id)
     rows = _strip(turn, mission.id) + turn.vault.forget(mission.id)
     erasure = Erasure(mission=mission.id, records=records, rows=rows)
     if not (records or rows):
