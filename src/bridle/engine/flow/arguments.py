@@ -149,17 +149,15 @@ def _leaves(argument: str, value: Any, place: Place) -> Iterator[Leaf]:
     pending = [(value, place)]
     while pending:
         item, place = pending.pop()
-        if isinstance(item, str):
-            text = "" if (str, item) in place.written else item
-            yield Leaf(argument, text, place.meaning)
-        elif is_object(item) and item:
+        if is_object(item):
             names, other = place.names, place.other
             pending += [(below, names.get(key, other)) for key, below in reversed(item.items())]
             for key in item:
                 if key not in names:
                     yield Leaf(argument, key, place.meaning)
-        elif is_array(item) and item:
+        elif is_array(item):
             pending += reversed([(each, place_of(place, i)) for i, each in enumerate(item)])
         elif item is not None:
-            text = "" if written(item) in place.written else number_text(item)
-            yield Leaf(argument, text, place.meaning)
+            text = item if isinstance(item, str) else number_text(item)
+            said = "" if written(item) in place.written else text
+            yield Leaf(argument, said, place.meaning)
