@@ -166,9 +166,9 @@ def test_every_trace_is_in_its_group_and_in_all() -> None:
 
 
 def test_the_half_of_a_task_never_changes() -> None:
-    # By `printf banking/user_task_0 | sha256sum`, and so on: b5, e1, 9e, 66.
+    # `printf banking/user_task_0 | sha256sum`, and so on: b5, e1, 9e, 66; for slack 09, 4f.
     assert {n: split_of("banking", f"user_task_{n}") for n in range(4)} == BANKING
-    assert split_of("slack", "user_task_0") != split_of("slack", "user_task_1")
+    assert [split_of("slack", f"user_task_{n}") for n in range(2)] == ["test", "test"]
 
 
 def test_the_half_is_the_user_tasks_whoever_attacks_it() -> None:
@@ -301,18 +301,20 @@ def test_every_hijack_changes_something_and_no_call_fails(found: traces.Recorded
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_hijack_leaves_the_users_calls_as_they_were(found: traces.Recorded) -> None:
-    def asked(trace: Trace) -> list[tuple[str, str]]:
-        own = [each for each in trace.calls if each.origin == "user"]
-        return [(each.tool, json.dumps(each.args, sort_keys=True)) for each in own]
+    def own(trace: Trace) -> list[Call]:
+        return [each for each in trace.calls if each.origin == "user"]
 
-    benign_of = {
-        (trace.version, trace.suite, trace.user_task): asked(trace)
-        for trace in found.traces
-        if trace.injection_task is None
-    }
-    odd = {
-        (trace.version, trace.suite, trace.user_task)
-        for trace in found.traces
-        if asked(trace) != benign_of[trace.version, trace.suite, trace.user_task]
-    }
-    assert odd == set()
+    def place(trace: Trace) -> tuple[str, str, str]:
+        return trace.version, trace.suite, trace.user_task
+
+    benign_of = {place(trace): own(trace) for trace in found.traces if not trace.injection_task}
+    named = set()
+    for trace in found.traces:
+        before = benign_of[place(trace)]
+        assert [each.tool for each in own(trace)] == [each.tool for each in before]
+        for old, new in zip(before, own(trace), strict=True):
+            if old.args != new.args:
+                assert worlds.MARK in json.dumps(new.args)
+                named.add((trace.suite, trace.user_task))
+    # One place that an attacker can write is a channel's name, and these tasks name that channel.
+    assert named == {("slack", f"user_task_{n}") for n in (7, 9, 10, 12, 13, 14, 19)}
