@@ -28,7 +28,12 @@ from bridle.engine.flow.arguments import Meanings
 from bridle.engine.governance import Governance
 from bridle.engine.judge import Judge
 from bridle.engine.normalise import Normaliser
-from bridle.engine.parties import asks_for_origins, tool_policies, undeclared
+from bridle.engine.parties import (
+    asks_for_origins,
+    asks_what_was_read,
+    tool_policies,
+    undeclared,
+)
 from bridle.engine.stages import ArgumentStage, ResultStage
 from bridle.engine.temporal.atoms import Atomiser
 from bridle.engine.temporal.caps import Caps
@@ -47,7 +52,7 @@ class Engine:
     template; `bridle check` finds both earlier. Without `compiled` Cedar itself answers every
     question, which takes longer and changes no answer. `programs` are the conditions over history
     by scope; a scope without any is left out. `traces` says whether any policy asks where arguments
-    came from, `meanings` what they mean.
+    came from, `meanings` what they mean, and `heeds` whether any asks what a mission has read.
     """
 
     def __init__(self, bundle: Bundle, *, compiled: bool = True) -> None:
@@ -64,6 +69,7 @@ class Engine:
         self._obligations = Obligations(bundle, world, self._occurrences)
         self.programs = _programs(bundle)
         self.traces = any(map(asks_for_origins, tool_policies(bundle)))
+        self.heeds = any(map(asks_what_was_read, tool_policies(bundle)))
         self.meanings = Meanings(bundle.tools, bundle.systems)
 
     def normalise(self, tool: str, text: str) -> Typed | Refusal:

@@ -128,6 +128,15 @@ def asks_for_origins(policy: Policy) -> bool:
     return reads is None or not reads.isdisjoint(("flow", "sinks"))
 
 
+def asks_what_was_read(policy: Policy) -> bool:
+    """Whether a policy can look at what its mission has read before."""
+    reads = context_reads(policy)
+    if reads is None or asks_for_origins(policy):
+        return True
+    named = any(word in policy.text for word in ("labels", "untrusted"))
+    return "mission" in reads and (named or bool(policy.leaves))
+
+
 def action_kin(tool: str, effect: str, *, result: bool) -> Kin:
     """Return a tool's action with the groups that the schema generator puts it in."""
     if result:

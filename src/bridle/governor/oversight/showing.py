@@ -16,6 +16,7 @@ from bridle.governor.delegation import offering
 from bridle.governor.ground.turn import Turn
 from bridle.governor.identity import identities as identity_keys
 from bridle.governor.oversight import missions, spending
+from bridle.governor.provenance import seeing
 from bridle.governor.publishing import signed_log
 from bridle.model.action import AttemptState
 from bridle.model.calls import Agents, Approvals, Attempts, Exceptions, Missions
@@ -46,12 +47,12 @@ def missions_of(turn: Turn, call: Missions) -> list[dict[str, Any]]:
         below = ("started", min(call.before, _LATEST)) if call.before else None
         limit = _limit(call.limit)
         rows = turn.tx.find(MissionRow, newest="started", limit=limit, below=below)
-        return [structs.asdict(row) for row in rows]
+        return [_mission(turn, row) for row in rows]
     mission = missions.get(turn, call.mission)
     sessions = turn.tx.find(SessionRow, mission=mission.id)
     return [
         {
-            **structs.asdict(mission),
+            **_mission(turn, mission),
             "budgets": spending.of_mission(turn, mission),
             "sessions": [_session(each) for each in sessions],
             "started_attempts": [
@@ -60,6 +61,14 @@ def missions_of(turn: Turn, call: Missions) -> list[dict[str, Any]]:
             "pending_holds": turn.tx.count(HoldRow, mission=mission.id, status=holds.PENDING),
         }
     ]
+
+
+def _mission(turn: Turn, row: MissionRow) -> dict[str, Any]:
+    """Return a mission with what policies see of all that it has read."""
+    shown = structs.asdict(row)
+    for name in ("labelled", "vouched", "imprinted", "missed"):
+        del shown[name]
+    return shown | {"labels": seeing.labels(turn.bundle, row), "untrusted": not row.vouched}
 
 
 def _session(row: SessionRow) -> dict[str, Any]:
@@ -235,7 +244,8 @@ def tools(at: Standing) -> list[dict[str, Any]]:
             "wire": tool.wire or tool.name,
             "pin": tool.pin,
             "input": tool.input,
-            "release_rules": at.engine.has_release_rules(tool.name),
+            # INVARIANT: I2 — what is streamed is read before it is on record that it was.
+            "release_rules": at.engine.has_release_rules(tool.name) or at.engine.heeds,
             "performed": tool.performed is not None,
             "egress": _egress(tool, at.bundle.systems[tool.system]),
             "timeout_ms": tool.timeout_ms,
