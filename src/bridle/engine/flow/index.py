@@ -79,6 +79,12 @@ class Index:
         labelled = len(self._labelled) * _LABELLED_OCTETS
         return sum(half.octets for half in halves) + sources * SOURCE_OCTETS + labelled
 
+    @property
+    def weight(self) -> int:
+        """What its imprints take where they are kept, in octets, as an upper bound."""
+        halves = self._told, self._results, self._others
+        return sum(sum(half.weights) for half in halves)
+
     def add(self, number: int, source: Source, imprint: Imprint) -> None:
         """Take in a source. What there is no room for becomes unknown, and never trusted."""
         if imprint.cut:
