@@ -9,7 +9,9 @@ from urllib.parse import quote
 import pytest
 
 from bridle.brokers.broker import BrokerError, Made, Order
+from bridle.governor.credentials.scrubbing import Vended
 from bridle.model import calls
+from bridle.model.outcome import Outcome, OutcomeKind
 from bridle.model.verdict import Effect
 from bridle.store.sqlite import open_store
 from governor.credentials.conftest import Opens
@@ -176,3 +178,18 @@ def test_reports_of_other_attempts_stay_as_they_are(opens: Opens) -> None:
     other = counter.started()
     release = counter.report(other, json.dumps(CRM_KEY[:6] + " is fine")).release
     assert release.effect is Effect.ALLOW
+
+
+def test_what_is_no_secret_of_a_connection_stays_readable_in_a_report() -> None:
+    vended = Vended()
+    fields = {
+        "host": "db.example",
+        "port": "5432",
+        "dbname": "crm",
+        "user": "u",
+        "password": "pw-987654",
+    }
+    vended.add("att_1", fields)
+    said = Outcome(OutcomeKind.OK, output='"5432 rows of crm at db.example, pw-987654"')
+    call = calls.Observe(session="s", attempt="att_1", outcome=said)
+    assert vended.scrubbed(call).outcome.output == '"5432 rows of crm at db.example, [credential]"'

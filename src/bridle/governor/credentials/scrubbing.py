@@ -30,7 +30,7 @@ class Vended:
     def add(self, attempt: str, secret: dict[str, str]) -> None:
         """Remember what was vended for an attempt; the oldest is forgotten."""
         with self._lock:
-            self._scrubbers[attempt] = Scrubber(secret.values())
+            self._scrubbers[attempt] = Scrubber.of(secret)
             while len(self._scrubbers) > self._most:
                 self._scrubbers.popitem(last=False)
 
