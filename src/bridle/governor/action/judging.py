@@ -69,7 +69,7 @@ def _by_policy(asked: Asked, found: Typed) -> Verdict:
     if full is not None:
         return rulings.deny(asked, (full,))
     # Here and not while policies are asked: what is missing or was changed is nobody's opinion.
-    tracing.at_hand(asked.turn, asked.at.mission, asked.call.tool)
+    tracing.at_hand(asked.turn, asked.at.engine, asked.at.mission, asked.call.tool)
     asked, judged = _opinion(asked, found)
     if not judged.effect.runs and judged.effect is not Effect.HOLD:
         return rulings.deny(asked, judged.reasons, judged=judged)

@@ -74,6 +74,7 @@ class Indexes:
         held = self._held.get(mission)
         if held is None:
             return None
+        grows = bool(held.pending)
         try:
             reached = held.reach(state)
         except Exception:
@@ -82,7 +83,8 @@ class Indexes:
             self.drop(mission)
             return None
         self._held.move_to_end(mission)
-        self._count(held)
+        if grows:
+            self._count(held)
         return held.index
 
     def follow(self, mission: str, before: str, after: str, change: Change) -> None:

@@ -56,10 +56,10 @@ class Tracing:
         return found
 
 
-def at_hand(turn: Turn, mission: MissionRow, tool: str) -> None:
+def at_hand(turn: Turn, engine: Engine, mission: MissionRow, tool: str) -> None:
     """Have in memory what policies of a tool ask of. Raises as `index_of`."""
-    if turn.engine.traces and turn.engine.asks_for_origins(tool):
-        index_of(turn, turn.engine, mission)
+    if engine.traces and engine.asks_for_origins(tool):
+        index_of(turn, engine, mission)
 
 
 def index_of(turn: Turn, engine: Engine, mission: MissionRow) -> Index:
