@@ -173,6 +173,8 @@ def context(mission: str) -> str:
                 "template": MISSION,
                 "purpose": "settle what is due",
                 "labels": ["internal"],
+                "untrusted": False,
+                "clearance": [],
             },
             "user": {"type": "User", "id": USER},
             "chain": {"depth": 0, "agents": [{"type": "Agent", "id": AGENT}]},
