@@ -38,7 +38,7 @@ def subjects(size: int, folder: Path, stack: ExitStack) -> dict[str, Callable[[]
     governor = Governor.open(root, state=folder / f"state-{size}", embedded=True)
     stack.callback(governor.close)
     bundle = calls.bundle_of(governor)
-    bare = workload.Bare(size, bundle.schemas.tools, list(entities(bundle)))
+    bare = workload.Bare(size, bundle.schemas.judging, list(entities(bundle)))
     made = {
         f"bare cedarpy, {size}": bare,
         f"engine, {size}": calls.engine_call(bundle, Ask()),

@@ -203,7 +203,7 @@ def measure(report: harness.Report, folder: Path, *, rounds: int) -> None:
     with ExitStack() as stack:
         governed = stack.enter_context(closing(Governed(root, folder / "state-load")))
         bundle = bundle_of(governed.governor)
-        bare = workload.Bare(100, bundle.schemas.tools, list(entities(bundle)))
+        bare = workload.Bare(100, bundle.schemas.judging, list(entities(bundle)))
         log = stack.enter_context(closing(Log(folder / "floor.db")))
         data = bytes(governed.record_bytes())
         bridle = stack.enter_context(connect(stack.enter_context(front.governor(folder, root))))

@@ -37,7 +37,7 @@ def test_the_floor_makes_one_cedar_call_and_as_many_commits(
     governed: load.Governed, log: load.Log
 ) -> None:
     bundle = bundle_of(governed.governor)
-    bare = workload.Bare(10, bundle.schemas.tools, list(entities(bundle)))
+    bare = workload.Bare(10, bundle.schemas.judging, list(entities(bundle)))
     load.floor_caller(bare, log, b"x" * 2_000)()
     assert log.commits == 2
     rows = log._connection.execute("SELECT length(data) FROM log").fetchall()
