@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # What `make bench` measures: the modules of bench/ that are subjects.
-SUBJECTS := authority decide ledger mcp sequences trust
+SUBJECTS := authority decide ledger mcp provenance sequences trust
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 LOCK := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate --no-emit-index-url

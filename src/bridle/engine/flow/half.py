@@ -130,15 +130,21 @@ class Half:
         return steps
 
     def holds(self, marks: Iterable[int], found: dict[int, int]) -> None:
-        """Add to `found` the last source of each profile that has one of these marks: its index."""
+        """Add to `found` a late source of each profile that has one of these marks: its index."""
         table, seq, size = self._table, self._seq, len(self._table)
+        links, starts, whose, every = self._links, self._starts, self._whose, len(self.profiles)
         for mark in marks:
             slot = mark % size
             while (place := table[slot]) and seq[place - 1] != mark:
                 slot = slot + 1 if slot + 1 < size else 0
             while place:
-                self._found(place - 1, found)
-                place = self._links[place - 1]
+                index = bisect_right(starts, place - 1) - 1
+                profile = whose[index]
+                if index > found.get(profile, -1):
+                    found[profile] = index
+                place = links[place - 1]
+            if len(found) == every:
+                return
 
     def _says_one(self, mark: int, found: dict[int, int], steps: int) -> int:
         place, links = self._last(mark), self._links
