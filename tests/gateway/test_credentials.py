@@ -162,7 +162,7 @@ def test_a_spelling_that_only_json_reads_is_no_way_out(front: Front, letter: str
     got, answer = answered(front, line + upper.encode() + b'"}]}}')
     assert SECRET not in json.dumps(answer)
     assert upper.encode() not in got
-    assert "cannot be read" in said(answer["result"])
+    assert "[credential]" in answer["result"]["content"][0]["text"]
 
 
 def test_what_a_server_writes_to_standard_error_is_not_the_clients(office: Office) -> None:

@@ -11,9 +11,11 @@ import binascii
 import html
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self, TypeGuard
 from urllib.parse import quote, quote_plus
+
+from bridle.brokers import readings
 
 MARK = "[credential]"
 
@@ -24,6 +26,8 @@ PLAIN = frozenset(("host", "port", "dbname", "user", "sslmode"))
 _SHORTEST = 4
 _SHORTEST_ENCODED = 6
 _DEEPEST = 200
+# Strings and numbers of a JSON text.
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*', re.DOTALL)
 
 
 class Scrubber:
@@ -49,17 +53,49 @@ class Scrubber:
         return cls(value for name, value in fields.items() if name not in PLAIN)
 
     def text(self, value: str) -> str:
-        """Return the text without them."""
-        return self._text.sub(MARK, value) if self._text is not None else value
+        """Return the text without them, however it spells them: as it is, or once it is decoded."""
+        if self._text is None:
+            return value
+        spans = list(_spans(self._text, value))
+        if not spans:
+            return value
+        parts: list[str] = []
+        end = 0
+        for start, stop in sorted(spans):
+            if start >= end:
+                parts += (value[end:start], MARK)
+            end = max(end, stop)
+        return "".join((*parts, value[end:]))
 
     def raw(self, value: bytes) -> bytes:
-        """Return the bytes without them, as UTF-8 has them."""
-        return self._bytes.sub(MARK.encode(), value) if self._bytes is not None else value
+        """Return the bytes without them, as UTF-8 has them; wide characters (UTF-16) too."""
+        if self._bytes is None:
+            return value
+        plain = self._bytes.sub(MARK.encode(), value)
+        return self.text(plain.decode("latin-1")).encode("latin-1")
+
+    def document(self, text: str) -> str:
+        """Return a JSON text without them, in numbers too. It stays JSON where it was some."""
+        if self._text is None:
+            return text
+        return self.text(_TOKEN.sub(self._token, text))
+
+    def _token(self, found: re.Match[str]) -> str:
+        if len(found[0]) < _SHORTEST:
+            return found[0]
+        try:
+            said = json.loads(found[0], strict=False)
+        except ValueError:
+            return found[0]
+        plain = self.value(said)
+        return found[0] if plain == said else json.dumps(plain)
 
     def value(self, value: Any, depth: int = 0) -> Any:
         """Return a JSON value without them, in keys too. What is nested too deep is left out."""
         if isinstance(value, str):
             return self.text(value)
+        if _is_number(value):
+            return value if self.text(repr(value)) == repr(value) else MARK
         if depth >= _DEEPEST:
             return MARK
         if _is_list(value):
@@ -67,6 +103,18 @@ class Scrubber:
         if _is_object(value):
             return {self.text(k): self.value(item, depth + 1) for k, item in value.items()}
         return value
+
+
+def _spans(forms: re.Pattern[str], text: str) -> Iterator[tuple[int, int]]:
+    """Yield where a text has a secret, in whichever of its readings."""
+    yield from (found.span() for found in forms.finditer(text))
+    for reading in readings.of(text):
+        for found in forms.finditer(reading.text):
+            yield reading.places[found.start()], reading.places[found.end()]
+
+
+def _is_number(value: Any) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _is_list(value: Any) -> TypeGuard[list[Any]]:

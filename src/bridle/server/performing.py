@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -86,6 +87,9 @@ class Performances:
             text = "the governor's side carries out as much as it can: ask again"
             return refusals.no(call, Reason(ReasonCode.LIMIT_EXCEEDED, text))
         try:
+            if self._stops.stopped:
+                text = "the governor is about to end: ask the next one"
+                return refusals.no(call, Reason(ReasonCode.LIMIT_EXCEEDED, text))
             # INVARIANT: I9 — the only place that says so, and for this one action.
             performing = structs.replace(caller, performing=True)
             return _Performance(_Inside(self._governor, performing), self._stops).answer(call)
@@ -103,19 +107,30 @@ class _Stops:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._stops: set[Stop] = set()
+        self._code = ""
 
     @contextmanager
     def among(self, stop: Stop) -> Generator[None]:
         with self._lock:
             self._stops.add(stop)
+            code = self._code
+        if code:
+            # Its credential was still being made when all others were stopped.
+            stop.stop(code)
         try:
             yield
         finally:
             with self._lock:
                 self._stops.discard(stop)
 
+    @property
+    def stopped(self) -> bool:
+        return bool(self._code)
+
     def stop(self, code: str) -> None:
+        """End all of them, and for good: whatever comes later ends at once."""
         with self._lock:
+            self._code = self._code or code
             stops = tuple(self._stops)
         for stop in stops:
             stop.stop(code)
@@ -190,7 +205,7 @@ class _Performance:
         stopping.on_stop(stop.stop)
         secret, lease = None, ""
         if carried.system.credential is not None:
-            secret, lease = self._vended()
+            secret, lease = self._vended(stop)
         try:
             with self._stops.among(stop):
                 result = performers.perform(
@@ -201,11 +216,13 @@ class _Performance:
         # INVARIANT: I9 — whatever a performer overlooked, no secret is recorded or answered.
         return self._scrubber.value(result)
 
-    def _vended(self) -> tuple[Secret, str]:
+    def _vended(self, stop: Stop) -> tuple[Secret, str]:
         now = running.current()
         reply = self._inside.send(Vend(session=now.session, attempt=now.attempt))
         if isinstance(reply, Vended):
             self._scrubber = Scrubber.of(reply.secret)
+            # INVARIANT: I9 — nothing is sent, or goes on, with a credential whose lease is over.
+            stop.within(reply.expires / 1_000 - time.time())
             return Secret(**reply.secret), reply.lease
         if isinstance(reply, Failed):
             raise UnreachedError(reply.message, code=reply.code)

@@ -42,8 +42,28 @@ _OURS = frozenset(
         "upgrade",
     )
 )
-# What would say who asks, or where a message ends: refused.
-_REFUSED = frozenset(("authorization", "transfer-encoding", "forwarded", "via"))
+# What would say who asks, or where a message ends: refused. So is what has some servers take
+# another method, path or host than those that rules have judged.
+_REFUSED = frozenset(
+    (
+        "authorization",
+        "forwarded",
+        "transfer-encoding",
+        "via",
+        "x-host",
+        "x-http-host-override",
+        "x-http-method",
+        "x-http-method-override",
+        "x-method-override",
+        "x-original-host",
+        "x-original-method",
+        "x-original-uri",
+        "x-original-url",
+        "x-real-ip",
+        "x-rewrite-url",
+    )
+)
+_REFUSED_FAMILY = "x-forwarded"
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -128,7 +148,8 @@ def _own(headers: dict[str, Any], opened: str) -> dict[str, str]:
     for name, value in (header(*each) for each in headers.items()):
         plain = name.lower()
         # INVARIANT: I9 — an agent brings no authority of its own, and none beside the system's.
-        if plain in _REFUSED or plain == opened or (opened and plain == "cookie"):
+        refused = plain in _REFUSED or plain.startswith(_REFUSED_FAMILY)
+        if refused or plain == opened or (opened and plain == "cookie"):
             raise UnreachedError("this header is not an agent's to set", code="header_refused")
         if plain in (known.lower() for known in kept):
             raise _odd_header()

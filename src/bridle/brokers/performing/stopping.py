@@ -25,13 +25,18 @@ class Stop:
         self._closes: dict[object, Close] = {}
         self.code = ""
 
+    def within(self, seconds: float) -> None:
+        """End no later than in `seconds` from now."""
+        self._end = min(self._end, time.monotonic() + seconds)
+
     def left(self, kind: type[PerformError] = PerformError) -> float:
         """Return the seconds that are left. Raises `kind` (`timed_out`, `stopped`) at the end."""
         if self.code:
             raise kind("it was stopped: it may go on no longer", code="stopped")
         left = self._end - time.monotonic()
         if left <= 0:
-            raise kind("it took longer than the tool's timeout", code="timed_out")
+            why = "it took longer than the tool's timeout, or than its credential lasts"
+            raise kind(why, code="timed_out")
         return left
 
     def stop(self, code: str) -> None:

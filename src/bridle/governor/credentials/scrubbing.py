@@ -5,8 +5,6 @@ They are kept in memory only, of the newest attempts: a governor that has starte
 
 from __future__ import annotations
 
-import json
-import re
 import threading
 from collections import OrderedDict
 
@@ -16,7 +14,6 @@ from bridle.brokers.scrubbing import Scrubber
 from bridle.model.calls import Observe
 
 _MOST = 4_096
-_LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
 class Vended:
@@ -49,22 +46,8 @@ class Vended:
         # INVARIANT: I9 — before it is recorded, judged, released or sealed.
         outcome = structs.replace(
             said,
-            output=scrubber.text(_literals(scrubber, said.output)),
+            output=scrubber.document(said.output),
             message=scrubber.text(said.message),
             error=scrubber.text(said.error),
         )
         return structs.replace(call, outcome=outcome)
-
-
-def _literals(scrubber: Scrubber, text: str) -> str:
-    """Return a JSON text without secrets in what its strings spell, however they escape it."""
-
-    def cleaned(found: re.Match[str]) -> str:
-        try:
-            spelled = json.loads(found[0], strict=False)
-        except ValueError:
-            return found[0]
-        plain = scrubber.text(spelled)
-        return found[0] if plain == spelled else json.dumps(plain)
-
-    return _LITERAL.sub(cleaned, text)
