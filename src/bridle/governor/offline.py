@@ -173,7 +173,7 @@ class Offline:
         if verdict.receipt is None or not self._traces:
             return {}
         reply = self._governor.handle(OPERATOR, Explain(action=str(verdict.receipt.index)))
-        rows = reply.rows[0]["flow"] if isinstance(reply, Listing) else []
+        rows: list[dict[str, Any]] = reply.rows[0]["flow"] if isinstance(reply, Listing) else []
         return {row.pop("argument"): {**row, "read": self._read(row["read"])} for row in rows}
 
     def _read(self, sources: list[dict[str, Any]]) -> list[dict[str, str]]:
