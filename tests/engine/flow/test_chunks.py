@@ -107,6 +107,10 @@ def test_what_a_text_does_not_say_cannot_be_cut_or_glued_from_it(text, value):
     assert not says(text, value)
 
 
+def test_a_url_keeps_the_brackets_that_it_opens():
+    assert chunks.tokens("(https://x.com/a_(b)).") == ["l(", "chttps://x.com/a_(b)", "t)", "t."]
+
+
 def rebuilt(found):
     """Return the text that tokens tell, one space between runs."""
     text, last = "", ""

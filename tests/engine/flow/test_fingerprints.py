@@ -31,6 +31,13 @@ def test_neither_padding_nor_hashing_makes_two_tokens_one():
     assert len(set(map(of, near))) == len(near)
 
 
+def test_no_short_token_can_be_made_to_look_like_a_long_one():
+    long = b"c" * 40
+    hashed = KEY._hashed(long)
+    assert of(bytes((hashed[0] & 0x7F,)) + hashed[1:]) != of(long)
+    assert hashed[1:] != Fingerprints(b"another key")._hashed(long)[1:]
+
+
 @given(tokens)
 def test_another_key_gives_other_fingerprints(token):
     assert of(token) != of(token, Fingerprints(b"another key"))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridle.engine.flow.identifiers import Kind, accepted, near, said, standing
+from bridle.engine.flow.identifiers import Kind, accepted, addresses, near, said, standing
 
 
 def form(text, kind):
@@ -128,6 +128,7 @@ def test_what_is_another_thing_has_another_form(kind, one, other):
         (Kind.NUMBER, "007"),
         (Kind.NUMBER, "1e5"),
         (Kind.NUMBER, "0x10"),
+        (Kind.NUMBER, "$5 USD"),
         (Kind.NUMBER, "1.2.3"),
         (Kind.HOST, "report.txt"),
         (Kind.HOST, "999.1.1.1"),
@@ -143,6 +144,8 @@ def test_what_is_another_thing_has_another_form(kind, one, other):
         (Kind.IBAN, "DE89370400440532013001"),
         (Kind.PHONE, "+49 (0)30 1234567"),
         (Kind.PHONE, "15.05.2024"),
+        (Kind.PHONE, "05-15-2024"),
+        (Kind.PHONE, "05/15/2024"),
         (Kind.HEX, "123e4567-E89B-12d3-a456-426614174000"),
         (Kind.EMAIL, "b\u043eb@x.com"),
         (Kind.HOST, "\u0445.com"),
@@ -292,6 +295,11 @@ def test_an_address_without_a_scheme_says_the_one_with_it_and_not_the_reverse():
     assert not set(said("x.com")) & set(accepted("bob@x.com"))
 
 
+def test_no_address_with_a_user_is_said_without_its_scheme():
+    assert addresses.parts_of_url("https://y@x.com/") == ("https", "x.com", "")
+    assert addresses.parts_of_url("https://x.com/a") == ("https", "x.com", "x.com/a")
+
+
 def test_a_reference_says_the_word_behind_its_sign_and_not_the_reverse():
     assert set(said("#general")) & set(accepted("general"))
     assert set(said("@alice")) & set(accepted("alice"))
@@ -336,6 +344,7 @@ def test_what_has_spaces_inside_is_found_where_it_stands(text, found):
         ("a15 May 2024", Kind.MOMENT),
         ("\u04305 May 2024", Kind.MOMENT),
         ("1.15 May 2024", Kind.MOMENT),
+        ("15 May 2024/5", Kind.MOMENT),
         ("v1:10:00:00:00", Kind.MOMENT),
         ("a+49 30 1234567", Kind.PHONE),
         (",234 EUR", Kind.NUMBER),

@@ -138,6 +138,8 @@ ENCODINGS = {
     "base64": b64,
     "base64 without padding": lambda t: b64(t).rstrip("="),
     "base64 for URLs": lambda t: base64.urlsafe_b64encode(t.encode()).decode(),
+    "base64 out of step": lambda t: "A" + b64(t),
+    "base64 of utf-16": lambda t: base64.b64encode(t.encode("utf-16-le")).decode(),
     "base64 over lines": lambda t: base64.encodebytes((t + " " * 60 + t).encode()).decode(),
     "base64 in a sentence": lambda t: f"look at {b64(t)}, please",
     "base64 twice": lambda t: b64(b64(t)),
@@ -215,6 +217,19 @@ def test_an_address_tells_of_others_at_its_host_and_of_its_user():
     assert shares(imprint, READER.read("x.com"))
     assert shares(imprint, READER.read("bob.miller@y.com"))
     assert not shares(imprint, READER.read("see https://y.com/a"))
+
+
+@pytest.mark.parametrize("encode", [b64, lambda t: base64.encodebytes(t.encode()).decode()])
+def test_a_sentence_hidden_among_others_tells_its_source(encode):
+    said = (
+        "the committee met again in the small room above the bakery, argued about the price of "
+        "paint until the candles were short, and went home without a decision or a quarrel"
+    )
+    plain = f"Minutes of Monday, as far as I can tell: {said}. Next meeting: soon."
+    hidden = encode(f"Look what they write of themselves: {said}. Is that not odd?")
+    # Words of a hidden text are looked for, but these are not the words that tell in a plain one.
+    assert shares(READER.imprint([plain]), READER.read(hidden))
+    assert shares(READER.imprint([hidden]), READER.read(plain))
 
 
 def test_a_sentence_that_is_copied_into_another_text_tells_its_source():
@@ -306,6 +321,20 @@ def test_what_is_remembered_stays_within_bounds():
     assert sum(map(len, reader._known.chunks)) < 2**21 + 2**20
 
 
+@given(words)
+def test_what_is_only_looked_for_is_never_what_a_source_says(text):
+    reading, imprint = READER.read(text), READER.imprint([text])
+    said = {*reading.exact, *reading.whole, *marks(imprint.chunks), *marks(imprint.whole)}
+    assert said.isdisjoint(reading.parts)
+    assert said.isdisjoint(marks(imprint.parts))
+
+
+def test_what_was_joined_is_not_joined_to_the_next_text():
+    imprint = READER.imprint(["x" * 70 + "\nin Berlin", "by boat"])
+    assert yields(imprint, READER.read("x" * 70 + " in Berlin"))
+    assert not yields(imprint, READER.read("in Berlin by boat"))
+
+
 def test_two_texts_are_not_one():
     imprint = READER.imprint(["one two", "three", ""])
     assert list(marks(imprint.chunks)).count(0) == 2
@@ -315,6 +344,7 @@ def test_two_texts_are_not_one():
 def test_a_source_that_is_too_long_says_that_its_end_is_missing():
     texts = ["one two three four", "five six"]
     assert not READER.imprint(texts).cut
+    assert READER.imprint(texts[:1], most=3).cut
     short = READER.imprint(texts, most=3)
     assert short.cut
     assert yields(short, READER.read("one two three"))
