@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import msgspec
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from bridle.engine.flow.reading import MOST_CHUNKS, Reader, leaves, number_text
@@ -219,14 +219,14 @@ def test_an_address_tells_of_others_at_its_host_and_of_its_user():
     assert not shares(imprint, READER.read("see https://y.com/a"))
 
 
-@pytest.mark.parametrize("encode", [b64, lambda t: base64.encodebytes(t.encode()).decode()])
-def test_a_sentence_hidden_among_others_tells_its_source(encode):
+@pytest.mark.parametrize("encoding", ["base64", "base64 over lines", "full-width", "marks"])
+def test_a_sentence_hidden_among_others_tells_its_source(encoding):
     said = (
         "the committee met again in the small room above the bakery, argued about the price of "
         "paint until the candles were short, and went home without a decision or a quarrel"
     )
     plain = f"Minutes of Monday, as far as I can tell: {said}. Next meeting: soon."
-    hidden = encode(f"Look what they write of themselves: {said}. Is that not odd?")
+    hidden = ENCODINGS[encoding](f"Look what they write of themselves: {said}. Is that not odd?")
     # Words of a hidden text are looked for, but these are not the words that tell in a plain one.
     assert shares(READER.imprint([plain]), READER.read(hidden))
     assert shares(READER.imprint([hidden]), READER.read(plain))
@@ -321,7 +321,8 @@ def test_what_is_remembered_stays_within_bounds():
     assert sum(map(len, reader._known.chunks)) < 2**21 + 2**20
 
 
-@given(words)
+@given(st.one_of(words, st.sampled_from(KEPT)))
+@example(KEPT[1])
 def test_what_is_only_looked_for_is_never_what_a_source_says(text):
     reading, imprint = READER.read(text), READER.imprint([text])
     said = {*reading.exact, *reading.whole, *marks(imprint.chunks), *marks(imprint.whole)}
