@@ -6,12 +6,14 @@ import hashlib
 from typing import Any
 
 import cedarpy
+from msgspec.structs import replace
 
+from bridle.bundle.boundaries import Boundaries
 from bridle.bundle.bundle import Bundle, Manifest, Schemas
 from bridle.bundle.folder import MAX_BYTES, MAX_FILES, REQUIRED, is_bundle_file
 from bridle.bundle.lint import run
 from bridle.bundle.packaged import event_schemas
-from bridle.bundle.parse import agents, manifest, missions, policies, scenarios, systems
+from bridle.bundle.parse import agents, boundaries, manifest, missions, policies, scenarios, systems
 from bridle.bundle.parse.agents import Identities
 from bridle.bundle.parse.systems import Landscape
 from bridle.bundle.parse.table import Findings, refer
@@ -23,7 +25,7 @@ from bridle.bundle.schema.extra import Extra, check_attributes
 from bridle.bundle.schema.shape import input_typing, output_typing
 from bridle.language.errors import LanguageError
 from bridle.language.policy import Policy
-from bridle.model.finding import Location
+from bridle.model.finding import Finding, Location
 from bridle.model.tool import Tool
 
 
@@ -85,7 +87,8 @@ class _Assembly:
         land = self._land(head)
         people = agents.read(documents[agents.FILE], land, findings)
         extra = self._extra(land, people)
-        rules = policies.read(files, people.approvers, findings)
+        bounds = boundaries.read(documents[manifest.FILE], land, findings)
+        rules = policies.read(files, people.approvers, findings, bounds)
         bundle = Bundle(
             digest=digest_of(files),
             root=root,
@@ -103,10 +106,12 @@ class _Assembly:
             policies=rules,
             schemas=self._schemas(land, extra, rules, head.history.max_window_s),
             untyped={name: found for name, tool in land.tools.items() if (found := _untyped(tool))},
+            boundaries=bounds.text,
         )
         self._references(bundle)
         findings.found += scenarios.read(bundle)[1]
         run(bundle, documents, findings)
+        findings.found = [_placed(found, bounds) for found in findings.found]
         return bundle
 
     def _land(self, head: Manifest) -> Landscape:
@@ -168,6 +173,11 @@ class _Assembly:
             value = getattr(bundle.manifest.defaults, what)
             if value:
                 refer(self.findings, document.at(("defaults", what)), value, names, what)
+
+
+def _placed(found: Finding, bounds: Boundaries) -> Finding:
+    """Say of what was found in a generated policy where the bundle asks for it."""
+    return replace(found, location=bounds.place(found.location))
 
 
 def _untyped(tool: Tool) -> dict[str, str]:

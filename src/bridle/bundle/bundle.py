@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
+from bridle.bundle.boundaries import FILE as BOUNDARIES
 from bridle.language.policy import Policy
 from bridle.model.identity import Agent, ApproverGroup, Team, User, Workload
 from bridle.model.mission import MissionTemplate
@@ -91,7 +92,8 @@ class Bundle(Struct, frozen=True):
 
     `digest` is the SHA-256 (hex) over the names and bytes of `files`; `schema/` is generated and
     not part of it (but `schema/extra.cedarschema` is). Mappings are keyed by id. `untyped` maps a
-    tool to the argument paths that Cedar cannot see, with the reason.
+    tool to the argument paths that Cedar cannot see, with the reason. `boundaries` is the text of
+    the policies that `[boundaries]` stands for.
     """
 
     digest: str
@@ -110,3 +112,9 @@ class Bundle(Struct, frozen=True):
     policies: tuple[Policy, ...]
     schemas: Schemas
     untyped: dict[str, dict[str, str]] = {}
+    boundaries: str = ""
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The files, and what was generated from them, by the names that places give."""
+        return {**self.files, BOUNDARIES: self.boundaries} if self.boundaries else self.files

@@ -10,6 +10,7 @@ import os
 import stat
 from pathlib import Path
 
+from bridle.bundle import boundaries
 from bridle.bundle.parse import agents, manifest, missions, systems
 from bridle.bundle.parse.policies import SUFFIXES, is_macro_file, place_of
 from bridle.bundle.parse.scenarios import is_scenario_file
@@ -108,6 +109,8 @@ def _read_entry(base: Path, name: str, found: dict[str, str], findings: Findings
         unread(Location(shown), findings)
         return
     if last.upper().startswith(_NOTES) and not is_bundle_file(name):
+        return
+    if name == boundaries.FILE:
         return
     if name.startswith("schema/") and name.endswith(_GENERATED) and name != extra.FILE:
         return

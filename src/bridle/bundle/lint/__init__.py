@@ -29,7 +29,7 @@ from bridle.language.policy import Policy, PolicySetName
 
 def run(bundle: Bundle, documents: dict[str, Document], findings: Findings) -> None:
     """Run every lint. `documents` are the TOML files, for the places of keys."""
-    places = Places(bundle.files)
+    places = Places(bundle.texts)
     _policies(bundle, places, documents, findings)
     tools.check(bundle, documents[systems.FILE], findings)
     credentials.check(bundle, documents[systems.FILE], findings)

@@ -51,7 +51,7 @@ def check(bundle: Bundle, places: Places, findings: Findings) -> None:
 
 class _Checker:
     def __init__(self, bundle: Bundle) -> None:
-        self._files = bundle.files
+        self._files = bundle.texts
         self._actions = _actions("schema/tools.cedarschema", bundle.schemas.tools)
         logged = _actions("schema/events.cedarschema", bundle.schemas.logged)
         self._events: dict[str, Events] = {

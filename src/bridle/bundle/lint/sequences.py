@@ -51,7 +51,7 @@ def check(policy: Policy, covered: Iterable[Seen], bundle: Bundle, findings: Fin
     """Lint the conditions of one policy. `covered` is what it can apply to."""
     if not policy.leaves:
         return
-    source = Source(policy.location.file, bundle.files.get(policy.location.file, ""))
+    source = Source(policy.location.file, bundle.texts.get(policy.location.file, ""))
     seen = tuple(covered)
     lint = _Lint(policy, source, findings)
     reachable = _reachable(policy, seen, bundle)

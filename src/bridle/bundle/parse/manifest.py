@@ -45,6 +45,7 @@ def read(document: Document, findings: Findings) -> Manifest:
         origin=_origin(table.table("ledger")),
         history=_history(table.table("history")),
     )
+    table.raw("boundaries")  # read with the systems that they are about
     table.close()
     return manifest
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from bridle.bundle import boundaries
+from bridle.bundle.boundaries import Boundaries
 from bridle.bundle.packaged import prelude
 from bridle.bundle.parse import history
 from bridle.bundle.parse.table import Findings
@@ -42,9 +44,15 @@ def is_macro_file(name: str) -> bool:
 
 
 def read(
-    files: dict[str, str], approvers: dict[str, ApproverGroup], findings: Findings
+    files: dict[str, str],
+    approvers: dict[str, ApproverGroup],
+    findings: Findings,
+    bounds: Boundaries = Boundaries(),  # noqa: B008 - frozen
 ) -> tuple[Policy, ...]:
-    """Compile all policy files in the order of their names. Policies with errors are absent."""
+    """Compile all policy files in the order of their names, then what boundaries say.
+
+    Policies with errors are absent.
+    """
     macros = _macros(files, findings)
     found, governed, room = list[Policy](), False, Room()
     for name in sorted(files):
@@ -56,10 +64,22 @@ def read(
         policies, wrong = compile_file(name, files[name], *place, macros=macros, room=room)
         findings.found += wrong
         found += _settled(policies, files, name, findings)
+    found += _bounded(bounds, room, findings)
     own = [*_with_prelude("tools", PolicySetName.TOOLS)]
     if not governed:
         own += _with_prelude("governance", PolicySetName.GOVERNANCE)
     return (*own, *(_held(p, approvers, findings) for p in _unique(found, findings)))
+
+
+def _bounded(bounds: Boundaries, room: Room, findings: Findings) -> tuple[Policy, ...]:
+    # INVARIANT: with the library's macros only, so that no definition of a bundle's own changes
+    # what a rule says.
+    place = (PolicySetName.TOOLS, "mission")
+    policies, wrong = compile_file(
+        boundaries.FILE, bounds.text, *place, macros=library.library(), room=room
+    )
+    findings.found += wrong
+    return policies
 
 
 def _macros(files: dict[str, str], findings: Findings) -> Macros:
