@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import bridle
 from bridle.client.opening import connect
@@ -96,14 +97,22 @@ when { context.input.title == "delicate" };
 }
 
 
-def written(folder: Path, url: str, systems: str = SYSTEMS) -> Path:
+def written(folder: Path, url: str, systems: str = SYSTEMS, files: Mapping[str, str] = {}) -> Path:
     host = url.removeprefix("http://")
-    texts = FILES | {"systems.toml": systems.replace("URL", url).replace("HOST", host)}
+    texts = {**FILES, "systems.toml": systems.replace("URL", url).replace("HOST", host), **files}
     for name, text in texts.items():
         path = folder / "bundle" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     return folder / "bundle"
+
+
+class Site(NamedTuple):
+    """An operator's connection, and what serves it."""
+
+    ana: bridle.Bridle
+    governor: Governor
+    server: Server
 
 
 @contextmanager
@@ -115,8 +124,22 @@ def governing(
     systems: str = SYSTEMS,
 ) -> Iterator[bridle.Bridle]:
     """Yield an operator's connection to a governor whose sockets and state lie in `folder`."""
+    with serving(folder, url, sealed=sealed, systems=systems) as site:
+        yield site.ana
+
+
+@contextmanager
+def serving(
+    folder: Path,
+    url: str,
+    *,
+    sealed: Mapping[str, str] = {"forge-token": SECRET},
+    systems: str = SYSTEMS,
+    files: Mapping[str, str] = {},
+) -> Iterator[Site]:
+    """Do as `governing` does, and yield the governor and its server as well."""
     (folder / "state").mkdir(mode=0o700)
-    governor = Governor.open(written(folder, url, systems), state=folder / "state")
+    governor = Governor.open(written(folder, url, systems, files), state=folder / "state")
     doors = (agents_door(folder / "agents.sock"), operator_door(folder / "operator.sock"))
     server = Server(governor, doors, store=governor.core.store_id, version="0")
     governor.start_keeping()
@@ -127,7 +150,7 @@ def governing(
         with connect(folder) as ana:
             for name, value in sealed.items():
                 ana.rows(calls.SecretVerb(verb="set", name=name, value=value, as_user="ana"))
-            yield ana
+            yield Site(ana, governor, server)
     finally:
         server.stop()
         thread.join(30)
