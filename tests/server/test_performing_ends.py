@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -221,9 +222,12 @@ def test_nothing_goes_on_with_a_credential_whose_time_is_up(tmp_path: Path, sink
     short = SYSTEMS.replace('secret = "forge-token"', 'secret = "forge-token"\nlease = "1s"')
     with serving(tmp_path, sink.url, systems=short) as site:
         clerk = site.ana.start_mission("office", user="ana").agent("clerk", executor="worker")
+        began = time.monotonic()
         with pytest.raises(bridle.PerformedError) as failed:
             clerk.call("issue.create", TITLE)
         assert failed.value.code == "timed_out"
+        # The tool itself has 30 seconds.
+        assert time.monotonic() - began < 20
         assert failed.value.reached
         assert sink.ended.wait(20)
 
