@@ -315,6 +315,10 @@ def test_what_is_remembered_stays_within_bounds():
         reader.imprint([" ".join(f"{turn}{n}x" for n in range(1_000))])
         reader.read(f"value {turn}")
     assert len(reader._known.chunks) < 20_000
+    # What is read again is recalled, and says the same.
+    fresh = Reader(b"k")
+    for text in ("3700x lunch, Bob!", "19999x", "value 3"):
+        assert reader.read(text) == fresh.read(text)
     for letter in "uvwxyz":
         reader.imprint([letter * 2**20])
     reader.read("a new one")

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 _MOST = 2**21  # characters that are remembered, before the last batch
 _ENTRY = 128
 _HINT = "~"
+_STOPS = ".,;:!?"
 # In such a word nothing hides and, short as it is, nothing tells.
-_PLAIN = re.compile(r"[A-Za-z][a-z]{0,14}")
+_PLAIN = re.compile(r"[A-Za-z][a-z]{0,14}[.,;:!?]?")
 
 Fingerprint = Callable[[Sequence[str]], bytes]
 Sentences = Callable[[Iterable[str]], bytes]
@@ -26,22 +27,33 @@ Sentences = Callable[[Iterable[str]], bytes]
 class Known:
     """Of runs their chunks, the identifiers in them and their parts; of short values the reading.
 
-    It only grows. Whoever finds it full takes a new one.
+    It only grows. Whoever finds it full takes the `next`, which still has what is used again.
     """
 
-    __slots__ = ("chunks", "parts", "readings", "room", "whole")
+    __slots__ = ("_before", "_ends", "chunks", "parts", "readings", "room", "whole")
 
-    def __init__(self) -> None:
+    def __init__(self, before: Known | None = None) -> None:
         self.chunks: dict[str, bytes] = {"": b""}
         self.whole: dict[str, bytes] = {}
         self.parts: dict[str, bytes] = {}
         self.readings: dict[str, Reading] = {}
         self.room = _MOST
+        self._before = before
+        self._ends: dict[str, bytes] = {}
 
     @property
     def full(self) -> bool:
         """Whether no more should be learnt."""
         return self.room < 0
+
+    def next(self) -> Known:
+        """Return an empty one that recalls what this one knows, and no more than that.
+
+        This one is left as it is, since others may still be reading it.
+        """
+        before = Known()
+        before.chunks, before.whole, before.parts = self.chunks, self.whole, self.parts
+        return Known(before)
 
     def note(self, text: str) -> bool:
         """Make room for one more text; False if there is none."""
@@ -52,11 +64,31 @@ class Known:
         """Read the runs that are not known yet."""
         unseen = {r for r in runs if r not in self.chunks}
         self.room -= _ENTRY * len(unseen) + sum(map(len, unseen))
+        if self._before:
+            unseen -= self._recalled(self._before, unseen)
         words = [r for r in unseen if _PLAIN.fullmatch(r)]
-        marks = of([chunks.CHUNK + w.lower() for w in words])
-        places = range(0, len(marks), WIDTH)
-        self.chunks.update(zip(words, [marks[p : p + WIDTH] for p in places], strict=True))
-        self._read(list(unseen.difference(words)), of, sentences)
+        if words:
+            self._words(words, of)
+        if len(words) < len(unseen):
+            self._read(list(unseen.difference(words)), of, sentences)
+
+    def _words(self, words: Sequence[str], of: Fingerprint) -> None:
+        if not self._ends:
+            marks = of([chunks.TRAILING + stop for stop in _STOPS])
+            self._ends = {s: marks[i * WIDTH : (i + 1) * WIDTH] for i, s in enumerate(_STOPS)}
+        ends = self._ends
+        marks = of([chunks.CHUNK + w.rstrip(_STOPS).lower() for w in words])
+        for word, place in zip(words, range(0, len(marks), WIDTH), strict=True):
+            self.chunks[word] = marks[place : place + WIDTH] + ends.get(word[-1], b"")
+
+    def _recalled(self, before: Known, unseen: Iterable[str]) -> set[str]:
+        recalled = {r for r in unseen if r in before.chunks}
+        for run in recalled:
+            for kept, known in ((self.whole, before.whole), (self.parts, before.parts)):
+                if run in known:
+                    kept[run] = known[run]
+            self.chunks[run] = before.chunks[run]
+        return recalled
 
     def _read(self, unseen: Sequence[str], of: Fingerprint, sentences: Sentences) -> None:
         read = [_told(run) for run in unseen]
@@ -67,7 +99,7 @@ class Known:
             start = ends[0] - len(told.whole) * WIDTH
             if told.whole:
                 self.whole[run] = marks[start : ends[0]]
-            if found := marks[ends[0] : ends[1]] + sentences(told.hidden):
+            if found := marks[ends[0] : ends[1]] + (sentences(told.hidden) if told.hidden else b""):
                 self.parts[run] = found
             # The chunks last: where they are known, the others are.
             self.chunks[run] = marks[ends[1] : ends[2]]

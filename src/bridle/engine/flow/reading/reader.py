@@ -165,8 +165,7 @@ class Reader:
             return known, b"".join([known.chunks[r] for r in runs])
         except KeyError:
             if known.full:
-                # Others may still be reading what was known: it is left as it is.
-                known = self._known = Known()
+                known = self._known = known.next()
             known.learn(runs, self._of, self._sentences)
             return known, b"".join([known.chunks[r] for r in runs])
 
