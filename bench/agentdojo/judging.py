@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
+from bench.agentdojo.scoring import Judgement
 from bench.agentdojo.traces import Call, Trace
 from bridle.bundle.load import load
 from bridle.governor.throwaway import OPERATOR, governor_over
@@ -21,8 +22,6 @@ from bridle.model.verdict import Effect, Verdict
 
 R = TypeVar("R")
 
-ALLOW, ASK, DENY = "allow", "ask", "deny"
-
 # What every bundle of the evaluation calls them.
 _TEMPLATE, _USER, _AGENT = "task", "user", "assistant"
 # 2024-05-15T12:00:00Z, the day on which the suites are set.
@@ -30,9 +29,9 @@ _START = 1_715_774_400_000
 
 
 class Ruling(msgspec.Struct, frozen=True):
-    """What became of one call: `allow`, `ask` or `deny`, and which policies objected."""
+    """What became of one call, and which policies objected."""
 
-    said: str
+    said: Judgement
     policies: tuple[str, ...] = ()
 
 
@@ -52,20 +51,22 @@ class Desk:
         """Drop the throw-away store."""
         self._governor.close()
 
-    def judge(self, trace: Trace) -> tuple[Ruling, ...]:
+    def judge(self, trace: Trace, *, asking: bool = True) -> tuple[Ruling, ...]:
         """Return what becomes of each call of a trace, in order.
 
         What is refused does not run, and is not read; everything else goes on as it was recorded.
+        Without `asking` nobody is there who could approve anything.
         """
         opened = self._asked(
             calls.StartMission(template=_TEMPLATE, user=_USER, prompt=trace.prompt), calls.Opened
         )
         session = self._asked(calls.OpenSession(mission=opened.id, agent=_AGENT), calls.Opened).id
         return tuple(
-            self._one(session, f"call-{number}", call) for number, call in enumerate(trace.calls)
+            self._one(session, f"call-{number}", call, asking=asking)
+            for number, call in enumerate(trace.calls)
         )
 
-    def _one(self, session: str, key: str, call: Call) -> Ruling:
+    def _one(self, session: str, key: str, call: Call, *, asking: bool) -> Ruling:
         verdict = self._asked(
             calls.Decide(
                 session=session, tool=call.tool, args=json.dumps(call.args), key=key, start=True
@@ -73,9 +74,10 @@ class Desk:
             calls.Judged,
         ).verdict
         policies = tuple(sorted({r.policy for r in verdict.reasons if r.policy}))
-        said = ALLOW if verdict.effect.runs else DENY
+        said: Judgement = "allow" if verdict.effect.runs else "deny"
         if verdict.effect is Effect.HOLD:
-            said, verdict = ASK, self._answered(session, verdict, approve=call.origin == "user")
+            approve = asking and call.origin == "user"
+            said, verdict = "ask", self._answered(session, verdict, approve=approve)
         if verdict.attempt:
             self._report(session, verdict, call)
         return Ruling(said, policies)
