@@ -286,6 +286,7 @@ def test_the_agents_process_and_traffic_never_hold_the_credential(
             agent.stdin.write(handed + "\n")
             agent.stdin.flush()
             told = agent.stdout.readline()
+            assert told, "the agent's process has ended early: its standard error says why"
             # The search finds what is there, and does not find what is not.
             assert searching.places_in(agent.pid, canary)
             assert not searching.places_in(agent.pid, SECRET)

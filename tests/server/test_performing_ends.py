@@ -55,6 +55,21 @@ def test_what_ends_before_or_meanwhile_ends_the_request(
     assert not site.ana.rows(calls.Attempts(state="started"))
 
 
+def test_a_run_that_is_revoked_meanwhile_is_not_told_what_came_of_it(
+    site: Site, sink: Sink, clerk: bridle.Agent
+) -> None:
+    def late(peer: Any, request: bytes) -> None:
+        site.ana.revoke(clerk.grant, as_user="ana")
+        peer.sendall(OK)
+
+    sink.script = late
+    for _ in range(2):
+        assert code_of(lambda: clerk.call("issue.create", TITLE, key="k")) == "revoked"
+    assert len(sink.requests) == 1
+    # What came of it is known all the same.
+    assert site.ana.rows(calls.Attempts(state="ok"))
+
+
 def test_what_was_handed_on_is_carried_out_within_the_grant_and_ends_with_the_chain(
     site: Site, sink: Sink, clerk: bridle.Agent
 ) -> None:

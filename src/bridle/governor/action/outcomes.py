@@ -6,7 +6,8 @@ from functools import partial
 
 from msgspec import structs
 
-from bridle.governor.action import attempts, budgets, holds, releases, rulings, use
+from bridle.engine.case import Typed
+from bridle.governor.action import attempts, budgets, holds, releases, repeats, rulings, use
 from bridle.governor.action.standing import NotRelaxedError, Standing, find, may_relax
 from bridle.governor.ground import clear, vault
 from bridle.governor.ground.records import Entry
@@ -49,7 +50,24 @@ def observe(turn: Turn, call: Observe) -> Release:
         return _contradicted(at, action, attempt, outcome)
     if attempt.state not in (AttemptState.STARTED, AttemptState.UNKNOWN):
         return _again(at, action, attempt, outcome)
-    return _settle(at, action, attempt, outcome, call.used)
+    release = _settle(at, action, attempt, outcome, call.used)
+    # Of a failure there is no more than whether it was reached.
+    held_here = at.performing and outcome.kind is OutcomeKind.OK
+    return _told(at, action, release) if held_here else release
+
+
+def _told(at: Standing, action: ActionRow, release: Release) -> Release:
+    """Withhold, for now, what the governor's side holds and an agent is not to hear any more."""
+    # INVARIANT: I4, I5 — as for whoever asks again: a run that was revoked meanwhile is told
+    # nothing. What came of it is kept, as it was judged.
+    if not release.effect.runs:
+        return release
+    kept = at.turn.unseal(action.mission, action.id, action.sealed)
+    typed = at.engine.normalise(action.tool, kept.args)
+    stop = repeats.withheld(at, action.tool, typed if isinstance(typed, Typed) else None)
+    if stop is None:
+        return release
+    return structs.replace(releases.refused(action.id, stop), receipt=release.receipt)
 
 
 def _hearsay(call: Observe) -> Observe:
