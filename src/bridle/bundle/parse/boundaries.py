@@ -75,6 +75,13 @@ class _Reader:
 
     def _sink(self, table: Table, name: str, sink: str, reason: str) -> Rule:
         untrusted = f"context.sinks has {sink} && !context.sinks.{sink}.trusted"
+        systems = table.texts("from")
+        for index, system in enumerate(systems):
+            refer(table.findings, table.at("from", index), system, self.land.systems, "system")
+        _some(table, "from")
+        if systems:
+            named = ", ".join(f"System::{quoted(system)}" for system in systems)
+            untrusted += f" &&\n    context.sinks.{sink}.sources.containsAny([{named}])"
         return self._narrowed(table, name, reason, ("call",), untrusted)
 
     def labels(self, table: Table, name: str) -> Iterator[Rule]:

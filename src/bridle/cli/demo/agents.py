@@ -14,7 +14,10 @@ import bridle
 from bridle.cli.demo import research
 from bridle.cli.demo.office import Office
 
-PROMPT = "Work through tickets 41 and 42, and refund what is due."
+PROMPT = (
+    "Work through tickets 41 and 42, refund what is due, "
+    "and tell mira@customers.example and jo@customers.example."
+)
 
 
 def answer_ticket(triage: bridle.Agent, office: Office, number: int) -> int:

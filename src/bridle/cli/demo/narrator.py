@@ -17,7 +17,9 @@ from bridle.model.calls import (
     Begin,
     Call,
     Decide,
+    Explain,
     Judged,
+    Listing,
     Observe,
     Offer,
     Offered,
@@ -32,11 +34,14 @@ from bridle.model.verdict import Effect
 from bridle.trust.grants.chain import Link, link_of, split
 from bridle.trust.grants.wording import caveats
 
+_STEERING = ("to", "url")
+
 
 class Told(Struct, kw_only=True):
     """One judgement. `of` is `action`, `result` or `handover`; `args` are what was asked for.
 
-    Of a handover: `to` and `allows`. `notes` say what of it can have no effect.
+    Of a handover: `to` and `allows`. `notes` say what of it can have no effect; of a denied action,
+    in which results it stands where that would go.
     """
 
     of: str
@@ -104,6 +109,7 @@ class Narrator:
             executed=json.loads(verdict.args) if verdict.effect.runs else None,
             approval=verdict.approval,
             again=not isinstance(call, Decide),
+            notes=self._read(verdict.action) if verdict.effect is Effect.DENY else (),
         )
         self._decided[verdict.action] = told
         if verdict.approval:
@@ -111,6 +117,22 @@ class Narrator:
         if verdict.attempt:
             self._running[verdict.attempt] = told
         self._listen(told)
+
+    def _read(self, action: str) -> tuple[str, ...]:
+        """Say in which results stands where an action goes, unless a trusted source says it."""
+        reply = self._channel.send(Explain(action=action))
+        if not isinstance(reply, Listing):
+            return ()
+        found = [
+            each for row in reply.rows for each in row["flow"] if each["argument"] in _STEERING
+        ]
+        return tuple(
+            f"{each['argument']} stands in what {read['tool']} returned (record {read['record']})"
+            for each in found
+            if each["argument"] in _STEERING and not each["trusted"]
+            for read in each["read"]
+            if read["kind"] == "result"
+        )
 
     def _offered(self, call: Offer, reply: Offered) -> None:
         link = _read(call.link)

@@ -35,6 +35,7 @@ def judgement(told: Told) -> None:
         terminal.line(f"            {why}")
     else:
         terminal.line(f"  {verdict}  {where}  {why}")
+    _notes(told)
 
 
 def _handover(told: Told) -> None:
@@ -43,6 +44,10 @@ def _handover(told: Told) -> None:
     terminal.line(f"  {verdict}  {told.agent:<10} {told.tool:<22} {told.args['to']}")
     for text in told.args["allows"]:
         terminal.line(f"              {terminal.styled(terminal.visible(text), dim=True)}")
+    _notes(told)
+
+
+def _notes(told: Told) -> None:
     for text in told.notes:
         terminal.line(f"            {terminal.styled('!', 'warning')} {terminal.visible(text)}")
 
