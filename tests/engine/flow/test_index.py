@@ -63,10 +63,11 @@ def test_the_end_of_one_source_and_the_beginning_of_the_next_are_no_run():
     assert not trace(texts, "two three").trusted
 
 
-def test_only_a_trusted_prompt_makes_a_value_prompted():
+def test_only_what_humans_said_or_approved_makes_a_value_prompted():
     said = f"Write to {EVE} today"
-    assert trace(index_of((prompt(), said)), EVE).prompted
-    for source in (prompt(trusted=False), constant(), result(trusted=True), endorsement()):
+    for source in (prompt(), endorsement()):
+        assert trace(index_of((source, said)), EVE).prompted
+    for source in (prompt(trusted=False), constant(), result(trusted=True)):
         assert not trace(index_of((source, said)), EVE).prompted
 
 

@@ -112,7 +112,8 @@ def test_an_origin_is_what_looking_at_every_source_by_itself_says(
     sharers = [s for s, i in results if shares(i, reading)]
     vouching = [s for s in sayers if s.trusted]
     assert found.trusted == bool(vouching)
-    assert found.prompted == any(s.kind is SourceKind.PROMPT for s in vouching)
+    humans = (SourceKind.PROMPT, SourceKind.ENDORSEMENT)
+    assert found.prompted == any(s.kind in humans for s in vouching)
     assert found.unknown == (not sayers)
     systems = {s.system for s in [*sayers, *sharers]} - {""}
     assert {system for system, _ in found.places} - {""} == systems
@@ -199,7 +200,7 @@ def test_an_endorsement_counts_where_it_was_given_and_nowhere_else(text, sink, d
         for toward in DOMAINS:
             found = trace(index, text, there, toward)
             assert found.trusted == ((there, toward) == (sink, domain))
-            assert not found.prompted
+            assert found.prompted == found.trusted
             assert found.mission != found.trusted
 
 

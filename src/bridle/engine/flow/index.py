@@ -133,12 +133,13 @@ class Index:
         self, reading: Reading, told: _Found, results: _Found, others: _Found, *, inherits: bool
     ) -> Trace:
         trusted = bool(told.sayers or results.sayers)
-        prompted = told.any_of(SourceKind.PROMPT)
+        # A human said it: in a prompt, or by approving it for this meaning in this domain.
+        prompted = told.any_of(SourceKind.PROMPT) or told.any_of(SourceKind.ENDORSEMENT)
         events = told.events() + results.events() + others.events()
         places = (results.places() | others.places()) | self.gone
         unknown = not (trusted or others.sayers)
         # INVARIANT: labels shrink only by acts: what a user says, and what a human approved.
-        if prompted or told.any_of(SourceKind.ENDORSEMENT):
+        if prompted:
             return Trace(trusted, prompted, unknown, places, _NONE, False, events)
         lost = results.lost or others.lost or not self.whole
         labels = self._labels(reading, told, results, others, trusted=trusted)

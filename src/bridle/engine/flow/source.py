@@ -61,8 +61,8 @@ class Imprint(Struct, frozen=True, kw_only=True):
 class Origin(Struct, frozen=True, kw_only=True):
     """Where a value came from, as policies see it, and which sources say so (`events`: their ids).
 
-    `sources` are systems. `prompted`: trusted prompts alone say all of it. `unknown`: nothing that
-    was read says some part of it.
+    `sources` are systems. `prompted`: humans said all of it, in trusted prompts or by approving it
+    for this meaning in this domain. `unknown`: nothing that was read says some part of it.
     """
 
     sources: frozenset[str] = frozenset()
