@@ -58,6 +58,25 @@ def test_labels_of_tools_systems_and_finds_are_those_of_the_mission() -> None:
     assert desk.labels() == ["customer", "pci", "pii"]
 
 
+@pytest.mark.parametrize("said", ["null", "true", "[]", "{}", "[{},[null]]", " false "])
+def test_a_result_without_words_is_nobodys_word_and_carries_its_labels(said: str) -> None:
+    desk = ReadingDesk()
+    before = len(desk.sources())
+    desk.result("web.get", "w", said, url="u")
+    assert desk.row().vouched
+    desk.result("crm.find", "c", said, id=1)
+    assert desk.labels() == ["customer", "pii"]
+    assert len(desk.sources()) == before
+    desk.verified()
+
+
+@pytest.mark.parametrize("said", ["0", '""', '{"a":null}', '["x"]'])
+def test_a_number_an_empty_text_or_a_key_is_a_word(said: str) -> None:
+    desk = ReadingDesk()
+    desk.result("web.get", "w", said, url="u")
+    assert not desk.row().vouched
+
+
 @pytest.mark.parametrize("files", [FILES, PLAIN], ids=["asked for", "not asked for"])
 def test_labels_are_kept_whether_or_not_anybody_asks_for_origins(files: dict[str, str]) -> None:
     desk = ReadingDesk(files)

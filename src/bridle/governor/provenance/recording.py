@@ -15,6 +15,7 @@ from bridle.engine.flow.source import Imprint, Source, SourceKind
 from bridle.governor.ground.turn import Turn
 from bridle.governor.identity import executors
 from bridle.governor.provenance import keeping, seeing, told
+from bridle.governor.provenance.imprinting import texts_of
 from bridle.governor.provenance.shelf import Change
 from bridle.model.mission import MissionStatus, MissionTemplate
 from bridle.model.outcome import Outcome, OutcomeKind
@@ -23,6 +24,9 @@ from bridle.store.rows import ActionRow, AttemptRow, MissionRow, SourceRow
 
 _OVER = (MissionStatus.CLOSED, MissionStatus.EXPIRED)
 NOTHING = Imprint()
+
+# Characters of a result that may say nothing at all: `null`, `true`, empty lists.
+_WORDLESS = 64
 
 
 class Read(Struct, frozen=True):
@@ -64,6 +68,10 @@ def returned(turn: Turn, action: ActionRow, text: str, *, opaque: bool) -> None:
         return
     # INVARIANT: I9 — nobody vouches for what was not reported by whom the humans gave the tool to.
     trusted = tool.trusted and not opaque and executors.unproven(turn, action.executor) is None
+    if not opaque and len(text) <= _WORDLESS and not texts_of(text):
+        # Nobody can put words into a result that has none. Its labels it carries all the same.
+        _note(turn, action.mission, Read(_of_tool(turn, tool, action.id, trusted=True)))
+        return
     said = None if opaque else turn.core.imprints.of_output(turn.engine, text)
     take_in(turn, action.mission, Read(_of_tool(turn, tool, action.id, trusted=trusted), said))
 
@@ -103,8 +111,8 @@ def distrusted(turn: Turn, mission: MissionRow) -> bool:
 
 def take_in(turn: Turn, mission: str, read: Read) -> None:
     """Add something to what a mission has read. The turn's next record has to tell of it."""
-    row = turn.tx.get(MissionRow, mission)
-    if row is None or row.status in _OVER:
+    row = _open(turn, mission)
+    if row is None:
         return
     if not turn.engine.traces:
         _put(turn, row, _having_missed(_noted(row, read), (read.source,)))
@@ -120,6 +128,17 @@ def take_in(turn: Turn, mission: str, read: Read) -> None:
     noted = _put(turn, row, _having_missed(_noted(row, read), missed))
     after = keeping.state(noted, keeping.read_of(turn, mission))
     turn.core.indexes.follow(mission, before, after, _change(kept, read))
+
+
+def _note(turn: Turn, mission: str, read: Read) -> None:
+    row = _open(turn, mission)
+    if row is not None:
+        _put(turn, row, _noted(row, read))
+
+
+def _open(turn: Turn, mission: str) -> MissionRow | None:
+    row = turn.tx.get(MissionRow, mission)
+    return row if row is not None and row.status not in _OVER else None
 
 
 def _change(kept: keeping.Kept, read: Read) -> Change:
