@@ -1,4 +1,5 @@
-"""Benches of a database: a login for each action, of a worker and of the governor's side."""
+"""Benches of a database: a login for each action, of a worker and of the governor's side, made by
+a superuser, and by a login that may make roles and hand out the declared one."""
 
 from __future__ import annotations
 
@@ -17,13 +18,16 @@ from brokers.conformance.bench import Bench, sealed_in
 from brokers.conformance.loopback import nobody, silence
 from brokers.database import OWNER, Database, shared
 
+Keeper = tuple[str, str]
+KEEPER = "k33per-of-roles-2209"
+
 
 class _Logins(Bench):
-    texts = (OWNER,)
-
-    def __init__(self, folder: Path, database: Database, use: Use) -> None:
+    def __init__(self, folder: Path, database: Database, use: Use, keeper: Keeper) -> None:
         self._database = database
-        self.secrets = sealed_in(folder, house=database.dsn)
+        self._keeper = keeper
+        self.texts = (keeper[1],)
+        self.secrets = sealed_in(folder, house=database.dsn_of(*keeper))
         self.broker = PostgresBroker(self.secrets)
         self.credential = PostgresCredential(use=use, secret="house", role="reader")
 
@@ -45,13 +49,31 @@ class _Logins(Bench):
             yield self._elsewhere(port)
 
     def _elsewhere(self, port: int) -> AnyCredential:
-        self.secrets.set("elsewhere", self._database.dsn_of("postgres", OWNER, port))
+        self.secrets.set("elsewhere", self._database.dsn_of(*self._keeper, port))
         return structs.replace(self.credential, secret="elsewhere")
 
 
 @contextmanager
 def _logins(folder: Path, use: Use) -> Generator[Bench]:
-    yield _Logins(folder, shared(), use)
+    yield _Logins(folder, shared(), use, ("postgres", OWNER))
 
 
-BENCHES = {f"postgres-{use}": partial(_logins, use=use) for use in (Use.WORKER, Use.GOVERNOR)}
+@contextmanager
+def _made_by_a_keeper(folder: Path) -> Generator[Bench]:
+    """As the documentation has it: a superuser's login is nothing to seal."""
+    database = shared()
+    database.ask(f"CREATE ROLE keeper LOGIN CREATEROLE PASSWORD '{KEEPER}'")
+    database.ask("GRANT reader TO keeper WITH ADMIN OPTION")
+    before = database.roles()
+    try:
+        yield _Logins(folder, database, Use.WORKER, ("keeper", KEEPER))
+    finally:
+        for name in database.roles() - before:
+            database.ask(f'DROP ROLE "{name}"')
+        database.ask("REVOKE reader FROM keeper CASCADE; DROP ROLE keeper")
+
+
+BENCHES = {
+    **{f"postgres-{use}": partial(_logins, use=use) for use in (Use.WORKER, Use.GOVERNOR)},
+    "postgres-keeper": _made_by_a_keeper,
+}

@@ -17,7 +17,6 @@ from bridle.brokers.performing import sql
 from bridle.brokers.performing.failures import PerformError, UnreachedError
 from bridle.brokers.performing.stopping import Stop
 from bridle.brokers.postgres import PostgresBroker
-from bridle.brokers.postgres.pool import POOL
 from bridle.model.credential import PostgresCredential, Use
 from bridle.model.performing import SqlCall
 from bridle.model.tool import System
@@ -78,7 +77,6 @@ def _desk(database: Database, folder: Path, dsn: str) -> Generator[Desk]:
         yield desk
     finally:
         desk.broker.close()
-        POOL.close()
 
 
 @pytest.fixture

@@ -65,7 +65,7 @@ def call(  # noqa: PLR0913 - what performers share
         _begin(session, how, credential.role, name, stop)
         began.now = True
         answer = _run(session, how, statement, given)
-    return Scrubber(fields.values()).value(answer)  # type: ignore[no-any-return]
+    return Scrubber.of(fields).value(answer)  # type: ignore[no-any-return]
 
 
 def _statement(how: SqlCall, arguments: Mapping[str, Any]) -> tuple[str, list[bytes | None]]:

@@ -19,7 +19,7 @@ from bridle.brokers.broker import BrokerError, Made, Order, Secret
 from bridle.brokers.performing.failures import PerformError
 from bridle.brokers.performing.stopping import Stop
 from bridle.brokers.postgres import logins
-from bridle.brokers.postgres.pool import Pool
+from bridle.brokers.postgres.pool import POOL
 from bridle.brokers.postgres.wire import BrokenError, RefusedError, Session
 from bridle.brokers.sealed_file import SealedFile
 from bridle.model.credential import AnyCredential, PostgresCredential, Use
@@ -40,12 +40,14 @@ class PostgresBroker:
 
     The secret of a worker has `host`, `port`, `dbname`, `user`, `password`, `sslmode` and `dsn`,
     all of these in one. That of the governor's side has `dsn` (and `keeper`, the connection string
-    of who closes the login behind it, where one was made), for the performer of SQL.
+    of who closes the login behind it, where one was made), for the performer of SQL, and the
+    passwords in them, so that they are found in what a database answers.
     """
 
     def __init__(self, secrets: SealedFile) -> None:
         self._secrets = secrets
-        self._pool = Pool()
+        self._closed = False
+        POOL.enter()
 
     def vend(self, order: Order) -> Made:
         """Make a login, or see that there is one. Raises `BrokerError`."""
@@ -58,7 +60,8 @@ class PostgresBroker:
             if standing.makes:
                 secret = self._login(session, order, credential, keeper)
             elif standing.plain and credential.use is Use.GOVERNOR:
-                secret = Secret(dsn=make_conninfo("", **keeper))
+                password = keeper.get("password", "")
+                secret = Secret(dsn=make_conninfo("", **keeper), password=password)
             else:
                 raise BrokerError(
                     "the login of the secret may neither make roles nor is it the role alone",
@@ -81,7 +84,9 @@ class PostgresBroker:
 
     def close(self) -> None:
         """Let go of connections."""
-        self._pool.close()
+        if not self._closed:
+            self._closed = True
+            POOL.leave()
 
     def _login(
         self, session: Session, order: Order, credential: PostgresCredential, keeper: dict[str, str]
@@ -101,7 +106,12 @@ class PostgresBroker:
         fields = {**place, "user": name, "password": password}
         dsn = make_conninfo("", **fields)
         if alone:
-            return Secret(dsn=dsn, password=password, keeper=make_conninfo("", **keeper))
+            return Secret(
+                dsn=dsn,
+                password=password,
+                keeper=make_conninfo("", **keeper),
+                keeper_password=keeper.get("password", ""),
+            )
         told = {key: fields.get(key, "") for key in ("host", "port", "dbname", "user", "password")}
         return Secret(**told, sslmode=fields.get("sslmode", ""), dsn=dsn)
 
@@ -124,7 +134,7 @@ class PostgresBroker:
     def _session(self, keeper: dict[str, str], seconds: float) -> Generator[Session]:
         # INVARIANT: I9 — what libpq and the server say repeats hosts, names and statements.
         try:
-            with self._pool.session(make_conninfo("", **keeper), Stop(seconds)) as session:
+            with POOL.session(make_conninfo("", **keeper), Stop(seconds)) as session:
                 yield session
         except PerformError:
             raise BrokerError("the database took too long", code="broker_slow") from None

@@ -126,6 +126,11 @@ class Session:
         """The server's process of this connection."""
         return self._pg.backend_pid
 
+    @property
+    def version(self) -> int:
+        """The server's, as a number: 160_014 is 16.14."""
+        return self._pg.server_version
+
     def identifier(self, name: str) -> str:
         """Quote a name."""
         return pq.Escaping(self._pg).escape_identifier(name.encode()).decode()
