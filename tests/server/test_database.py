@@ -1,8 +1,6 @@
 """A database behind a governor: its agents get rows, and nothing that opens it."""
 
 import json
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +10,8 @@ import pytest
 import bridle
 from brokers import searching
 from brokers.database import OWNER, Database, serving, shared
-from client.desk import environment
-from server.carrying import SYSTEMS, Tap, governing
+from server.carrying import SYSTEMS, governing
+from server.watched import watched
 
 DATABASE = """
 [systems.crm]
@@ -111,33 +109,16 @@ def test_the_agents_process_and_traffic_never_hold_what_opens_the_database(
     tmp_path: Path, ana: bridle.Bridle, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     mission = ana.start_mission("office", user="ana")
-    tap = Tap(tmp_path / "tap", tmp_path / "agents.sock")
-    handed = mission.session("clerk", executor="worker")
-    command = [sys.executable, "-c", AGENT, str(tap.folder), mission.id]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(), text=True
-    ) as agent:
-        try:
-            assert agent.stdin is not None
-            assert agent.stdout is not None
-            agent.stdin.write(handed + "\n")
-            agent.stdin.flush()
-            told = json.loads(agent.stdout.readline())
-            # The search finds what is there.
-            assert searching.places_in(agent.pid, mission.id)
-            assert not searching.places_in(agent.pid, OWNER)
-            agent.stdin.write("\n")
-            agent.stdin.flush()
-            assert agent.wait(20) == 0
-        finally:
-            agent.kill()
-            tap.close()
-    found, who, wages, nonsense = told
+    with watched(tmp_path, mission, AGENT) as agent:
+        # The search finds what is there.
+        assert searching.places_in(agent.pid, mission.id)
+        assert not searching.places_in(agent.pid, OWNER)
+    found, who, wages, nonsense = json.loads(agent.told)
     assert found["rows"] == [["client 7"]]
     assert who["rows"][0][0].startswith("bridle_")  # a login made for this action alone
     assert "PerformedError" in wages[0], wages
     assert "PerformedError" in nonsense[0], nonsense
-    assert not searching.found_in(bytes(tap.bytes), OWNER)
+    assert not searching.found_in(bytes(agent.tap.bytes), OWNER)
     assert not searching.files_with(tmp_path, OWNER)
     assert not searching.found_in(caplog.text.encode(), OWNER)
     assert not database.roles()

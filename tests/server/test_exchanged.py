@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +11,8 @@ import bridle
 from brokers import authorization_server as standard
 from brokers import searching
 from brokers.performing.servers import Sink, answer
-from client.desk import environment
-from server.carrying import SYSTEMS, Tap, governing
+from server.carrying import SYSTEMS, governing
+from server.watched import watched
 
 AGENT = """
 import sys
@@ -113,30 +111,13 @@ def test_the_agents_process_and_traffic_never_hold_token_or_what_it_is_made_of(
 
     sink.script = echo
     mission = ana.start_mission("office", user="ana")
-    tap = Tap(tmp_path / "tap", tmp_path / "agents.sock")
-    handed = mission.session("clerk", executor="worker")
-    command = [sys.executable, "-c", AGENT, str(tap.folder), mission.id]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(), text=True
-    ) as agent:
-        try:
-            assert agent.stdin is not None
-            assert agent.stdout is not None
-            agent.stdin.write(handed + "\n")
-            agent.stdin.flush()
-            told = agent.stdout.readline()
-            secrets = (token_in(sink.requests[0]), standard.SUBJECT, standard.PASSWORD)
-            # The search finds what is there.
-            assert searching.places_in(agent.pid, mission.id)
-            assert [searching.places_in(agent.pid, secret) for secret in secrets] == [[], [], []]
-            agent.stdin.write("\n")
-            agent.stdin.flush()
-            assert agent.wait(20) == 0
-        finally:
-            agent.kill()
-            tap.close()
-    assert "[credential]" in told
+    with watched(tmp_path, mission, AGENT) as agent:
+        secrets = (token_in(sink.requests[0]), standard.SUBJECT, standard.PASSWORD)
+        # The search finds what is there.
+        assert searching.places_in(agent.pid, mission.id)
+        assert [searching.places_in(agent.pid, secret) for secret in secrets] == [[], [], []]
+    assert "[credential]" in agent.told
     for secret in secrets:
-        assert not searching.found_in(bytes(tap.bytes), secret)
+        assert not searching.found_in(bytes(agent.tap.bytes), secret)
         assert not searching.files_with(tmp_path / "state", secret)
         assert not searching.found_in(caplog.text.encode(), secret)

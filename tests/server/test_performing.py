@@ -20,7 +20,8 @@ from brokers import searching
 from brokers.performing.servers import OK, Sink, answer, hang
 from client.desk import environment
 from client.scripted import Scripted
-from server.carrying import SECRET, Tap, governing
+from server.carrying import SECRET, governing
+from server.watched import watched
 
 TITLE = {"repo": "main", "title": "fine"}
 
@@ -272,35 +273,17 @@ def test_the_agents_process_and_traffic_never_hold_the_credential(
         peer.sendall(answer(body, "Content-Type: application/json", f"X-Token: {SECRET}"))
 
     sink.script = echo
-    tap = Tap(tmp_path / "tap", tmp_path / "agents.sock")
     canary = "canary-of-this-very-test"
     before = "".join(chr(ord(c) - 1) for c in canary)
-    command = [sys.executable, "-c", AGENT, str(tap.folder), clerk.mission.id, before]
-    handed = clerk.mission.session("clerk", executor="worker")
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(), text=True
-    ) as agent:
-        try:
-            assert agent.stdin is not None
-            assert agent.stdout is not None
-            agent.stdin.write(handed + "\n")
-            agent.stdin.flush()
-            told = agent.stdout.readline()
-            assert told, "the agent's process has ended early: its standard error says why"
-            # The search finds what is there, and does not find what is not.
-            assert searching.places_in(agent.pid, canary)
-            assert not searching.places_in(agent.pid, SECRET)
-            agent.stdin.write("\n")
-            agent.stdin.flush()
-            assert agent.wait(20) == 0
-        finally:
-            agent.kill()
-            tap.close()
-    assert json.loads(told)[0]["status"] == 200
-    assert "[credential]" in told
+    with watched(tmp_path, clerk.mission, AGENT, before) as agent:
+        # The search finds what is there, and does not find what is not.
+        assert searching.places_in(agent.pid, canary)
+        assert not searching.places_in(agent.pid, SECRET)
+    assert json.loads(agent.told)[0]["status"] == 200
+    assert "[credential]" in agent.told
     assert SECRET.encode() in sink.requests[0]
-    assert b"issue.create" in tap.bytes
-    assert not searching.found_in(bytes(tap.bytes), SECRET)
+    assert b"issue.create" in agent.tap.bytes
+    assert not searching.found_in(bytes(agent.tap.bytes), SECRET)
     assert not searching.files_with(tmp_path, SECRET)
     assert not searching.found_in(caplog.text.encode(), SECRET)
 

@@ -2,8 +2,6 @@
 
 import base64
 import json
-import subprocess
-import sys
 import traceback
 import zlib
 from collections.abc import Callable, Iterator
@@ -18,8 +16,8 @@ from bridle.governor.ground.turn import Turn
 from bridle.store.rows import ActionRow
 from brokers import searching
 from brokers.performing.servers import Sink, answer
-from client.desk import environment
-from server.carrying import SECRET, SYSTEMS, Site, Tap, serving
+from server.carrying import SECRET, SYSTEMS, Site, serving
+from server.watched import watched
 
 # Any result may be told: no rule reads it, so what a server says is what the agent is told.
 LOOSE = (
@@ -195,28 +193,12 @@ def test_an_agents_process_and_traffic_hold_no_echo(tmp_path: Path, sink: Sink) 
     sink.script = lambda peer, request: peer.sendall(left.pop())
     with serving(tmp_path, sink.url, systems=LOOSE) as site:
         mission = site.ana.start_mission("office", user="ana")
-        handed = mission.session("clerk", executor="worker")
-        tap = Tap(tmp_path / "tap", tmp_path / "agents.sock")
-        command = [sys.executable, "-c", AGENT, str(tap.folder), mission.id, str(len(left))]
-        with subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(), text=True
-        ) as agent:
-            try:
-                assert agent.stdin is not None
-                assert agent.stdout is not None
-                agent.stdin.write(f"{handed}\n")
-                agent.stdin.flush()
-                assert agent.stdout.readline() == "done\n"
-                assert not left
-                assert searching.places_in(agent.pid, mission.id)
-                assert not searching.places_in(agent.pid, SECRET)
-                agent.stdin.write("\n")
-                agent.stdin.flush()
-                assert agent.wait(20) == 0
-            finally:
-                agent.kill()
-                tap.close()
-        traffic = tap.bytes.decode("utf-8", "replace")
+        with watched(tmp_path, mission, AGENT, str(len(left))) as agent:
+            assert agent.told == "done\n"
+            assert not left
+            assert searching.places_in(agent.pid, mission.id)
+            assert not searching.places_in(agent.pid, SECRET)
+        traffic = agent.tap.bytes.decode("utf-8", "replace")
     assert "[credential]" in traffic
     assert not holds(traffic)
     assert not searching.files_with(tmp_path / "state", SECRET)
