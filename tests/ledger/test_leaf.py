@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridle.ledger.errors import LedgerError
-from bridle.ledger.leaf import MAX_BYTES, commitment, opens, parse, sealed_digest
+from bridle.ledger.leaf import (
+    MAX_BYTES,
+    commitment,
+    opens,
+    parse,
+    parse_together,
+    sealed_digest,
+)
 from bridle.ledger.tree import leaf_hash
 from bridle.model.record import LeafKind
 from ledger.written import build
@@ -181,6 +188,63 @@ NO_LEAVES = [
 def test_what_is_no_leaf_is_refused_with_a_typed_error(data: bytes) -> None:
     with pytest.raises(LedgerError):
         parse(data)
+
+
+SPACED = STEADY.replace(b'"seq":3', b'"seq":\n3')
+LEAVES = [
+    STEADY,
+    SPACED,
+    envelope(seq=0, prev="0" * 64),
+    envelope(commit={}, body={}),
+    envelope(ids={"user": "ana\nben"}),
+    envelope(commit={"args": "0" * 64, "output": "f" * 64}),
+]
+
+
+def test_leaves_as_our_writer_writes_them_are_read_together() -> None:
+    texts = [STEADY, *LEAVES[2:]]
+    assert parse_together(texts) == [parse(text) for text in texts]
+    assert parse_together([STEADY]) == [parse(STEADY)]
+
+
+@pytest.mark.parametrize("data", NO_LEAVES, ids=[str(n) for n in range(len(NO_LEAVES))])
+def test_one_that_is_no_leaf_is_never_read_together_with_others(data: bytes) -> None:
+    for texts in ([data], [data, STEADY], [STEADY, data], [STEADY, data, STEADY]):
+        assert parse_together(texts) is None
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        [SPACED],
+        [STEADY + b"\n" + STEADY],
+        [STEADY + b"\n" + STEADY, b""],
+        [b"", STEADY + b"\n" + STEADY],
+        [STEADY[:90], STEADY[90:]],
+        [STEADY + b"\n", STEADY],
+        [STEADY, b"\n" + STEADY],
+        [STEADY + b" "],
+        [STEADY, b""],
+        [b"\n"],
+        [envelope(commit={"a": "0" * 63, "b": "0" * 65})],
+        [envelope(body={"x": "y" * MAX_BYTES})],
+    ],
+)
+def test_where_one_leaf_ends_is_not_up_to_whoever_wrote_it(texts: list[bytes]) -> None:
+    assert parse_together(texts) is None
+
+
+@given(st.lists(st.sampled_from([*LEAVES, *NO_LEAVES[5:]]), min_size=1, max_size=4), st.data())
+def test_leaves_read_together_are_those_read_one_by_one(
+    texts: list[bytes], data: st.DataObject
+) -> None:
+    if data.draw(st.booleans()):
+        at = data.draw(st.integers(0, len(texts) - 1))
+        changed = bytearray(texts[at])
+        changed[data.draw(st.integers(0, len(changed) - 1))] = data.draw(st.integers(0, 255))
+        texts = [*texts[:at], bytes(changed), *texts[at + 1 :]]
+    found = parse_together(texts)
+    assert found is None or found == [parse(text) for text in texts]
 
 
 @given(st.data())

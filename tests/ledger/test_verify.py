@@ -437,6 +437,21 @@ def test_keys_and_bundles_on_record_are_told() -> None:
     assert codes(verify_log([*leaves, bad])) == {"leaf_invalid"}
 
 
+def test_a_flaw_among_many_leaves_is_told_by_its_place() -> None:
+    log: list[Stored] = []
+    for number in range(150):
+        log.append(record(log, LeafKind.MISSION, f"m{number % 3}", {"what": "noted"}))
+    for at in (0, 63, 64, 100, 149):
+        spoilt = log[at]._replace(data=log[at].data.replace(b"noted", b"n\xffted"))
+        spoilt = spoilt._replace(hash=leaf_hash(spoilt.data))
+        found = verify_log([*log[:at], spoilt, *log[at + 1 :]])
+        assert (found.findings[0].index, found.findings[0].code) == (at, "leaf_invalid")
+        verification = Verification(SealedPayloads())
+        for leaf in log[: at + 1]:
+            verification.take(leaf)
+        assert verification.size == verification.frontier.size == at + 1
+
+
 def test_a_wrong_root_or_size_alone_is_found() -> None:
     assert codes(verify_log(LOG, root=bytes(32))) == {"root_mismatch"}
     assert codes(verify_log(LOG, size=11)) == {"size_mismatch"}

@@ -37,7 +37,9 @@ _DIGITS = 32
 
 _encode = msgspec.json.Encoder().encode
 _encode_into = msgspec.json.Encoder().encode_into
+_encode_lines = msgspec.json.Encoder().encode_lines
 _decode = msgspec.json.Decoder(Leaf).decode
+_decode_lines = msgspec.json.Decoder(Leaf).decode_lines
 
 
 def openings_of(fields: dict[str, bytes], salts: bytes) -> dict[str, Opening]:
@@ -125,6 +127,54 @@ def parse(data: bytes) -> Leaf:
     except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as problem:
         raise LedgerError(f"not a leaf: {problem}") from problem
     return leaf
+
+
+def parse_together(texts: list[bytes]) -> list[Leaf] | None:
+    """Read several leaves at once: what `parse` returns for each, or None.
+
+    None says that some leaf is not as our writer writes it, and not that it is wrong.
+    """
+    lines = b"\n".join(texts)
+    try:
+        leaves = _decode_lines(lines)
+        # Written again they are the same bytes, with as many ends of lines as there are leaves: so
+        # each line is one of `texts`, and no key occurs twice in any.
+        if len(leaves) != len(texts) or _encode_lines(leaves) != lines + b"\n":
+            return None
+        return leaves if max(map(len, texts)) <= MAX_BYTES and _are_sound(leaves) else None
+    except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError):
+        return None
+
+
+def _are_sound(leaves: list[Leaf]) -> bool:
+    """Whether `_check` would find nothing wrong with any of them. May raise `ValueError`."""
+    hashes = [leaf.prev for leaf in leaves]
+    places = [leaf.seq for leaf in leaves]
+    times = [leaf.time for leaf in leaves]
+    firsts = [place == 0 for place in places]
+    if firsts != [digits == _NO_LEAF for digits in hashes]:
+        return False
+    for leaf in leaves:
+        hashes += leaf.commit.values()
+    return (
+        {leaf.v for leaf in leaves} == {VERSION}
+        and min(places) >= 0
+        and max(places) <= _MOST
+        and min(times) >= 0
+        and max(times) <= _MOST
+        and _are_hashes(hashes)
+        and _are_names(tuple({leaf.chain for leaf in leaves}))
+        and all(map(_are_names, {(*leaf.ids, *leaf.commit) for leaf in leaves}))
+    )
+
+
+def _are_hashes(texts: list[str]) -> bool:
+    """Whether each is 64 lower-case digits: only such come back as they were."""
+    digits = "".join(texts)
+    # None is longer, and together they are as long as they have to be: so each is.
+    if max(map(len, texts)) != _DIGITS_OF_HASH or len(digits) != _DIGITS_OF_HASH * len(texts):
+        return False
+    return bytes.fromhex(digits).hex() == digits
 
 
 class _Scratch(threading.local):

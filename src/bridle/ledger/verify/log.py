@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from hashlib import sha256
+from itertools import zip_longest
 from typing import Protocol, TypeAlias
 
 from bridle.ledger import note
 from bridle.ledger.errors import LedgerError
-from bridle.ledger.leaf import parse
+from bridle.ledger.leaf import parse, parse_together
 from bridle.ledger.seal import Sealer
 from bridle.ledger.tiles import WIDTH, OpenTiles
 from bridle.ledger.tree import EMPTY_ROOT, Frontier, folded
@@ -23,6 +24,8 @@ from bridle.ledger.verify.sealed import Opener, SealedPayloads, opener_of
 from bridle.model.record import SYSTEM_CHAIN, Leaf, LeafKind
 
 _NO_LEAF = "0" * 64
+# So many leaves are read at once. What lies sealed beside them is held as long.
+_TOGETHER = 64
 _TELLING = frozenset({LeafKind.REDACTION, LeafKind.LOG, LeafKind.POLICY})
 
 Completed: TypeAlias = Callable[[int, int, bytes], None]
@@ -64,6 +67,7 @@ class Verification:
         filed: bool = True,
     ) -> None:
         self.found = Findings()
+        self._waiting: list[LeafRecord] = []
         self._filed = filed
         self._beside = beside
         self._sizes = frozenset(sizes)
@@ -80,7 +84,18 @@ class Verification:
         self._erasing: list[int] = []
 
     def take(self, record: LeafRecord) -> None:
-        """Verify one leaf."""
+        """Verify one leaf: now, or with those after it."""
+        self._waiting.append(record)
+        if len(self._waiting) == _TOGETHER:
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        records, self._waiting = self._waiting, []
+        leaves = parse_together([record.data for record in records]) if records else None
+        for record, leaf in zip_longest(records, leaves or ()):
+            self._take(record, leaf)
+
+    def _take(self, record: LeafRecord, leaf: Leaf | None) -> None:
         index, data = record.index, record.data
         if index != self._next:
             self.found.add(index, "index_gap", f"leaf {self._next} was expected here")
@@ -89,11 +104,12 @@ class Verification:
         if record.hash != digest:
             self.found.add(index, "hash_mismatch", "the hash kept beside it is not its own")
         self._append(digest)
-        try:
-            leaf = parse(data)
-        except LedgerError as problem:
-            self.found.add(index, "leaf_invalid", problem.message)
-            return
+        if leaf is None:
+            try:
+                leaf = parse(data)
+            except LedgerError as problem:
+                self.found.add(index, "leaf_invalid", problem.message)
+                return
         kind = leaf.kind
         self._kinds[kind] = self._kinds.get(kind, 0) + 1
         if self._filed and (leaf.seq != record.seq or leaf.chain != record.chain):
@@ -151,26 +167,31 @@ class Verification:
 
     def head(self, chain: str) -> tuple[int, bytes]:
         """Return `seq` and hash of the last leaf of a chain that was seen."""
+        self._catch_up()
         known = self._chains[chain]
         return known.seq, bytes.fromhex(known.hash)
 
     @property
     def chains(self) -> Iterable[str]:
         """The chains that were seen."""
+        self._catch_up()
         return self._chains
 
     @property
     def size(self) -> int:
         """How many leaves were seen."""
+        self._catch_up()
         return self._size
 
     @property
     def frontier(self) -> Frontier:
         """The compact range over the leaves that were seen."""
+        self._catch_up()
         return Frontier(self._size, self._tiles.full())
 
     def finish(self, *, size: int | None = None, root: bytes | None = None) -> Report:
         """Compare the whole with an expected size and root, and return what was found."""
+        self._catch_up()
         own = folded(self._tiles.full())
         payloads = self._beside.finish(self._redactions, self.found)
         if size is not None and size != self._size:
