@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bridle.model.calls import Terms
     from bridle.model.errors import BridleError
     from bridle.model.outcome import Outcome
+    from bridle.model.provenance import Provenance
     from bridle.model.verdict import Effect, Verdict
     from bridle.trust.credential import Credential
     from bridle.trust.grants.conditions import (
@@ -56,6 +57,7 @@ __all__ = [
     "Offer",
     "Outcome",
     "PerformedError",
+    "Provenance",
     "Revocation",
     "Terms",
     "Used",
@@ -97,6 +99,7 @@ _FROM = {
     "Offer": ("bridle.client.delegating", "Offer"),
     "Outcome": ("bridle.model.outcome", "Outcome"),
     "PerformedError": ("bridle.client.errors", "PerformedError"),
+    "Provenance": ("bridle.model.provenance", "Provenance"),
     "Revocation": ("bridle.client.revoking", "Revocation"),
     "Terms": ("bridle.model.calls", "Terms"),
     "Used": ("bridle.client.used", "Used"),

@@ -25,6 +25,7 @@ EXPORTS = [
     "Offer",
     "Outcome",
     "PerformedError",
+    "Provenance",
     "Revocation",
     "Terms",
     "Used",

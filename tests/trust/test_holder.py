@@ -34,7 +34,7 @@ CALLS = [
 OTHERS = {
     "args": "{ }", "tool": "u", "session": "z", "key": "z", "adapter": "mcp", "start": False,
     "definition": "z", "requester": "z", "action": "z", "approval": "z", "grant": "3" * 64,
-    "executor": "z", "perform": True,
+    "executor": "z", "perform": True, "provenance": "{}",
 }  # fmt: skip
 
 

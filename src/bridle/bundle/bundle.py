@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from msgspec import Struct, field
 
 from bridle.bundle.boundaries import FILE as BOUNDARIES
@@ -118,3 +120,15 @@ class Bundle(Struct, frozen=True):
     def texts(self) -> dict[str, str]:
         """The files, and what was generated from them, by the names that places give."""
         return {**self.files, BOUNDARIES: self.boundaries} if self.boundaries else self.files
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """Every label that something here can carry, or a mission may read."""
+        return frozenset(
+            chain(
+                *(s.labels for s in self.systems.values()),
+                *(t.labels for t in self.tools.values()),
+                *((*m.labels, *m.clearance) for m in self.missions.values()),
+                *self.manifest.detected.values(),
+            )
+        )

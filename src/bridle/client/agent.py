@@ -15,6 +15,7 @@ from bridle.client import binding, guard
 from bridle.client.attempt import arguments, gate
 from bridle.client.errors import Denied, Held
 from bridle.client.handing import Giver
+from bridle.client.provenance import Known, text_of
 from bridle.client.transport.channel import Channel, ask
 from bridle.client.used import texts
 from bridle.model.action import Action
@@ -109,6 +110,7 @@ class Agent(Giver):
         key: str | None = None,
         on_denied: OnDenied = "raise",
         stream: bool = False,
+        provenance: Known | None = None,
     ) -> Any:
         """Act: judge, run `effect` with the judged arguments by name, judge its result, return it.
 
@@ -117,6 +119,9 @@ class Agent(Giver):
         call is a new action. Raises `Denied` or `Held` (`on_denied="return"` returns them), and
         whatever the effect raises. An iterator comes back as a list; `stream=True` yields its items
         as they come, where no rule can judge the tool's results (`UsageError` otherwise).
+
+        `provenance` says of arguments, by name, where they came from, as far as you know: it can
+        only make the verdict stricter.
 
         Without `effect` the governor's side carries the action out, for tools that say how: then
         `PerformedError` says that it failed, and `UnreachableError` that nobody here knows.
@@ -130,9 +135,11 @@ class Agent(Giver):
             return _refuse(asked, on_denied)
         if stream and effect is not None:
             self._assert_streams(tool)
-            return guard.stream(self._session.channel, self._intent(asked), effect)
+            intent = self._intent(asked, provenance=provenance)
+            return guard.stream(self._session.channel, intent, effect)
         try:
-            return guard.guard(self._session.channel, self._intent(asked, wait=wait), effect)
+            intent = self._intent(asked, wait=wait, provenance=provenance)
+            return guard.guard(self._session.channel, intent, effect)
         except (Denied, Held) as refusal:
             if refusal.action != asked.id:
                 raise  # it came from a call inside the effect
@@ -147,6 +154,7 @@ class Agent(Giver):
         key: str | None = None,
         on_denied: OnDenied = "raise",
         stream: bool = False,
+        provenance: Known | None = None,
     ) -> Any:
         """The async twin of `call`. `effect` may be sync; it then runs in a thread.
 
@@ -163,16 +171,24 @@ class Agent(Giver):
             return _refuse(asked, on_denied)
         if stream and effect is not None:
             await waiting.to_the_end(self._assert_streams, tool)
-            return guard.astream(self._session.channel, self._intent(asked), effect)
+            intent = self._intent(asked, provenance=provenance)
+            return guard.astream(self._session.channel, intent, effect)
         try:
-            intent = self._intent(asked, wait=wait)
+            intent = self._intent(asked, wait=wait, provenance=provenance)
             return await guard.aguard(self._session.channel, intent, effect)
         except (Denied, Held) as refusal:
             if refusal.action != asked.id:
                 raise  # as in `call`
             return _refuse(refusal, on_denied)
 
-    def decide(self, tool: str, args: Args = None, *, key: str | None = None) -> Verdict:
+    def decide(
+        self,
+        tool: str,
+        args: Args = None,
+        *,
+        key: str | None = None,
+        provenance: Known | None = None,
+    ) -> Verdict:
         """Judge an action and record the decision, without running anything.
 
         Never raises for a refusal: a governor that cannot be asked is a `deny` too.
@@ -181,15 +197,29 @@ class Agent(Giver):
         if isinstance(asked, Denied):
             return _unasked(asked)
         try:
-            return gate.judge(self._session.channel, self._intent(asked, start=False))
+            intent = self._intent(asked, start=False, provenance=provenance)
+            return gate.judge(self._session.channel, intent)
         except Denied as refusal:
             return _unasked(refusal)
 
-    async def adecide(self, tool: str, args: Args = None, *, key: str | None = None) -> Verdict:
+    async def adecide(
+        self,
+        tool: str,
+        args: Args = None,
+        *,
+        key: str | None = None,
+        provenance: Known | None = None,
+    ) -> Verdict:
         """The async twin of `decide`."""
         from bridle.client.attempt import waiting
 
-        return await waiting.to_the_end(lambda: self.decide(tool, args, key=key))
+        return await waiting.to_the_end(
+            lambda: self.decide(tool, args, key=key, provenance=provenance)
+        )
+
+    def action_of(self, key: str) -> str:
+        """Return the id of the action that this agent's step with this key is, or would be."""
+        return self._action("", key).id
 
     def begin(self, verdict: Verdict) -> Verdict:
         """Start a decided action, right before the platform runs its effect with `verdict.args`.
@@ -308,18 +338,21 @@ class Agent(Giver):
 
     # --- inside ---------------------------------------------------------------------------------
 
-    def _freeze(self, tool: str, args: Args, key: str | None) -> Action | Denied:
-        """Fix what is asked, or say that it cannot be asked at all."""
-        action = Action(
+    def _action(self, tool: str, key: str) -> Action:
+        return Action(
             mission=self.mission.id,
             # What was handed on belongs to all that it came through.
             agent=self._line or self.name,
             tool=tool,
             args="",
-            key=os.urandom(16).hex() if key is None else key,
+            key=key,
             adapter=_ADAPTER,
             executor=self.executor,
         )
+
+    def _freeze(self, tool: str, args: Args, key: str | None) -> Action | Denied:
+        """Fix what is asked, or say that it cannot be asked at all."""
+        action = self._action(tool, os.urandom(16).hex() if key is None else key)
         name = ""
         try:
             name = action.id
@@ -332,7 +365,12 @@ class Agent(Giver):
             return Denied("the key is no valid Unicode", code=code, action=name)
 
     def _intent(
-        self, action: Action, *, start: bool = True, wait: float | None = None
+        self,
+        action: Action,
+        *,
+        start: bool = True,
+        wait: float | None = None,
+        provenance: Known | None = None,
     ) -> gate.Intent:
         """Return what to ask. With `wait`, the governor's side is to carry it out."""
         call = Decide(
@@ -344,6 +382,7 @@ class Agent(Giver):
             start=start,
             requester=self._requester,
             perform=wait is not None,
+            provenance=text_of(provenance),
         )
         return gate.Intent(call, action.id, origin=self, wait=wait)
 

@@ -32,6 +32,7 @@ from bridle.model.calls import (
 )
 from bridle.model.errors import BridleError, UsageError
 from bridle.model.outcome import Outcome, OutcomeKind
+from bridle.model.provenance import Provenance
 from bridle.model.reason import Reason, ReasonCode
 from bridle.model.verdict import Effect, Verdict
 
@@ -49,7 +50,10 @@ class MissionLine(Struct, frozen=True, forbid_unknown_fields=True, tag="mission"
 
 
 class ActionLine(Struct, frozen=True, forbid_unknown_fields=True, tag="action", kw_only=True):
-    """`{"type":"action", …}`. `args_raw` is the exact text of the arguments, instead of `args`."""
+    """`{"type":"action", …}`. `args_raw` is the exact text of the arguments, instead of `args`.
+
+    `provenance` says of arguments where they came from, with actions as the input names them.
+    """
 
     tool: str
     id: str = ""
@@ -58,6 +62,7 @@ class ActionLine(Struct, frozen=True, forbid_unknown_fields=True, tag="action", 
     executor: str = ""
     args: msgspec.Raw = msgspec.Raw(b"")
     args_raw: str | None = None
+    provenance: dict[str, Provenance] = {}
     at: str = ""
 
 
@@ -91,6 +96,7 @@ class Offline:
         engine = self._governor.core.latest_engine()
         self._traces = engine is not None and engine.traces
         self._named: dict[str, str] = {}
+        self._acted: dict[str, str] = {}
         self._missions: dict[str, str] = {}
         self._sessions: dict[tuple[str, str, str], str] = {}
         self._started: dict[str, tuple[str, str]] = {}
@@ -148,7 +154,13 @@ class Offline:
             raise UsageError("`args` and `args_raw` exclude one another", code="malformed")
         text = item.args_raw if item.args_raw is not None else written or "{}"
         call = Decide(
-            session=session, tool=item.tool, args=text, key=name, adapter="offline", start=True
+            session=session,
+            tool=item.tool,
+            args=text,
+            key=name,
+            adapter="offline",
+            start=True,
+            provenance=self._provenance(item),
         )
         reply = self._governor.handle(OPERATOR, call)
         if not isinstance(reply, Judged):
@@ -163,10 +175,22 @@ class Offline:
         if verdict.approval:
             line["approval"] = verdict.approval
         self._named[verdict.action] = name
+        self._acted[name] = verdict.action
         flow = self._flow(verdict)
         if flow:
             line["flow"] = flow
         return line
+
+    def _provenance(self, item: ActionLine) -> str:
+        if not item.provenance:
+            return ""
+        said = {
+            argument: structs.replace(
+                each, read=tuple(self._acted.get(name, name) for name in each.read)
+            )
+            for argument, each in item.provenance.items()
+        }
+        return msgspec.json.encode(said).decode()
 
     def _flow(self, verdict: Verdict) -> dict[str, Any]:
         """Return where each argument came from, if any policy asked."""

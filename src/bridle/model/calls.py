@@ -131,6 +131,8 @@ class Decide(AgentCall, frozen=True, kw_only=True, tag="decide"):
     `requester` is the grant (its digest) of the agent that this one serves: then both must allow.
     `perform` asks the governor's side to carry the action out as well, for tools that say how
     (`http`, `sql`): it is started with it, and answered `Performed` once it has ended.
+    `provenance` is JSON: of arguments, by name, what the adapter knows of where they came from (see
+    `bridle.model.provenance.Provenance`).
     """
 
     tool: str
@@ -141,6 +143,7 @@ class Decide(AgentCall, frozen=True, kw_only=True, tag="decide"):
     definition: str = ""
     requester: str = ""
     perform: bool = False
+    provenance: str = ""
 
 
 class Begin(AgentCall, frozen=True, kw_only=True, tag="begin"):

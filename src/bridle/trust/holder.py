@@ -65,6 +65,7 @@ class Statement(Struct, frozen=True, kw_only=True):
     requester: str = ""
     approval: str = ""
     executor: str = ""
+    provenance: str = ""
 
 
 def statement_of(call: Provable, instance: str, grant: str) -> Statement:
@@ -107,6 +108,7 @@ def statement_of(call: Provable, instance: str, grant: str) -> Statement:
         start=start,
         definition=call.definition,
         requester=call.requester,
+        provenance=_digest(call.provenance) if call.provenance else "",
     )
 
 

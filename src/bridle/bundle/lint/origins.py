@@ -7,7 +7,6 @@ has been read for what can be trusted.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import chain
 from typing import Any
 
 from cedarpy import pst
@@ -38,7 +37,7 @@ def check(policy: Policy, scope: tuple[Seen, ...], places: Places, findings: Fin
 
 def labels(policy: Policy, bundle: Bundle, places: Places, findings: Findings) -> None:
     """Report labels that a policy asks for and that nothing in the bundle declares."""
-    known = declared(bundle)
+    known = bundle.labels
     for path, label in dict.fromkeys(_asked(policy.node)):
         if label not in known:
             findings.warning(
@@ -48,18 +47,6 @@ def labels(policy: Policy, bundle: Bundle, places: Places, findings: Findings) -
                 f"labels: {', '.join(sorted(known)[:_SHOWN]) or 'none'}; they are declared on "
                 "systems, tools and missions, and in `[labels.detected]`",
             )
-
-
-def declared(bundle: Bundle) -> frozenset[str]:
-    """Return every label that something in a bundle can carry, or a mission may read."""
-    return frozenset(
-        chain(
-            *(s.labels for s in bundle.systems.values()),
-            *(t.labels for t in bundle.tools.values()),
-            *((*m.labels, *m.clearance) for m in bundle.missions.values()),
-            *bundle.manifest.detected.values(),
-        )
-    )
 
 
 def paths(node: pst.Template) -> Iterator[Path]:

@@ -35,6 +35,7 @@ def explain(action: str, bundle: Path, as_json: bool) -> None:
         return
     conditions: list[dict[str, Any]] = row.pop("conditions")
     flow: list[dict[str, Any]] = row.pop("flow")
+    provenance: dict[str, dict[str, list[str]]] = row.pop("provenance")
     shown = {name: value for name, value in row.items() if value != ""}
     terminal.pairs({**shown, "time": terminal.time(row["time"])})
     if not conditions:
@@ -43,6 +44,8 @@ def explain(action: str, bundle: Path, as_json: bool) -> None:
         _show(condition)
     for argument in flow:
         _trace(argument)
+    for name, said in provenance.items():
+        _said(name, said)
 
 
 def _trace(argument: dict[str, Any]) -> None:
@@ -52,6 +55,14 @@ def _trace(argument: dict[str, Any]) -> None:
     title = f"{argument['argument']} ({', '.join([*marks, *labels]) or 'not trusted'})"
     terminal.line(terminal.styled(terminal.visible(title), bold=True))
     terminal.table(argument["read"], _SOURCES, empty="nothing that was read says so")
+
+
+def _said(argument: str, said: dict[str, list[str]]) -> None:
+    terminal.line()
+    title = f"{argument}, as whoever asked says"
+    terminal.line(terminal.styled(terminal.visible(title), bold=True))
+    for what, names in said.items():
+        terminal.line(f"  {what} {terminal.visible(', '.join(names))}")
 
 
 def _show(condition: dict[str, Any]) -> None:

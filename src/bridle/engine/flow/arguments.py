@@ -6,7 +6,7 @@ values) is nobody's data. Keys of open objects are data like what stands under t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bridle.engine.flow.index import Bounds, Index
@@ -74,14 +74,21 @@ class Meanings:
 class MissionFlow:
     """What a mission has read, as a judgement asks for it. Implements `Flow`.
 
-    `labels` are those of everything that it has read.
+    `labels` are those of everything that it has read, `declared` is what somebody says of
+    arguments beside what is found of them.
     """
 
-    __slots__ = ("_index", "_labels", "_meanings", "_reader")
+    __slots__ = ("_declared", "_index", "_labels", "_meanings", "_reader")
 
     def __init__(
-        self, index: Index, reader: Reader, meanings: Meanings, labels: frozenset[str]
+        self,
+        index: Index,
+        reader: Reader,
+        meanings: Meanings,
+        labels: frozenset[str],
+        declared: Mapping[str, Sequence[Trace]] = {},
     ) -> None:
+        self._declared = declared
         self._index = index
         self._reader = reader
         self._meanings = meanings
@@ -96,11 +103,18 @@ class MissionFlow:
         """Return where the canonical arguments of a declared tool came from."""
         arguments: dict[str, list[Trace]] = {name: [] for name in value if value[name] is not None}
         sinks: dict[str, list[Trace]] = {}
+        meant: dict[str, set[str]] = {}
         looked_for = _Looked(self._index, self._reader, self._meanings.domain(tool))
         for leaf in self._meanings.leaves(tool, value):
             trace = looked_for.trace(leaf)
             arguments[leaf.argument].append(trace)
             sinks.setdefault(leaf.meaning.sink, []).append(trace)
+            meant.setdefault(leaf.argument, set()).add(leaf.meaning.sink)
+        # INVARIANT: what is declared is joined to what was found, and takes nothing from it.
+        for name, declared in self._declared.items():
+            arguments.get(name, []).extend(declared)
+            for sink in meant.get(name, ()):
+                sinks[sink].extend(declared)
         every = [trace for traces in arguments.values() for trace in traces]
         return Origins(
             arguments={name: self._origin(traces) for name, traces in arguments.items()},

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable
+from itertools import chain
 
 from bridle.engine.flow.half import MOST_STEPS, SOURCE_OCTETS, Half, narrowed, weight
 from bridle.engine.flow.origin import NOTHING, Place, Trace
@@ -84,6 +85,17 @@ class Index:
         """What its imprints take where they are kept, in octets, as an upper bound."""
         halves = self._told, self._results, self._others
         return sum(sum(half.weights) for half in halves)
+
+    @property
+    def found(self) -> frozenset[str]:
+        """The labels of all values that detectors found."""
+        return self._everywhere.union(*self._labelled.values())
+
+    def of(self, about: str) -> list[Source]:
+        """Return the sources that are still held of what `about` names, such as an action."""
+        halves = self._told, self._results, self._others
+        sources = chain.from_iterable(half.sources for half in halves)
+        return [source for source in sources if source.id.rpartition("@")[0] == about]
 
     def add(self, number: int, source: Source, imprint: Imprint) -> None:
         """Take in a source. What there is no room for becomes unknown, and never trusted."""

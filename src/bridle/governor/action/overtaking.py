@@ -26,7 +26,7 @@ def overtaken(at: Standing, row: ActionRow) -> Reason | None:
     kept = at.turn.unseal(row.mission, row.id, row.sealed)
     if not _moved(at, row, kept.recalled):
         return None
-    typed = at.engine.normalise(row.tool, kept.args)
+    at, typed = at.declaring(kept.provenance, at.engine.normalise(row.tool, kept.args))
     if isinstance(typed, Refusal):
         return _OVERTAKEN
     # INVARIANT: an effect starts under the answers that it was allowed with. Its own request is in

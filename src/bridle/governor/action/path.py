@@ -57,6 +57,7 @@ def decide(turn: Turn, call: Decide) -> Verdict:
     row = turn.tx.get(ActionRow, action)
     at = at.serving(call.requester)
     at, stranger = entry.admitted(at, call, call.tool)
+    at, found = at.declaring(call.provenance, found)
     asked = Asked(at=at, call=call, id=action, found=found, relaxed=relaxed, row=row)
     if stranger is not None:
         # What whoever holds the handle alone asks for says nothing of the action.
@@ -66,7 +67,7 @@ def decide(turn: Turn, call: Decide) -> Verdict:
 
 def judge_again(at: Standing, call: Decide, row: ActionRow, approval: HoldRow) -> Verdict:
     """Judge a held action once more, at this moment, with what its approval lifts."""
-    found = at.engine.normalise(call.tool, call.args)
+    at, found = at.declaring(call.provenance, at.engine.normalise(call.tool, call.args))
     return judging.judge(
         Asked(at=at, call=call, id=row.id, found=found, row=row, approval=approval)
     )

@@ -174,7 +174,9 @@ def hold(asked: Asked, judged: Judgement, typed: Typed) -> Verdict:
         return deny(asked, (Reason(ReasonCode.LIMIT_EXCEEDED, text),), judged=judged)
     if pending is None:
         edited = asked.approval is not None and asked.approval.edited
-        kept = vault.Kept(requested=requested.text, args=typed.text)
+        kept = vault.Kept(
+            requested=requested.text, args=typed.text, provenance=asked.call.provenance
+        )
         wanted = holds.Wanted(
             key=key,
             subject=holds.ACTION,
@@ -257,7 +259,12 @@ def _row(asked: Asked, ruling: Ruling) -> ActionRow:
     at, turn, before = asked.at, asked.turn, asked.row
     sealed = before.sealed if before is not None else b""
     if ruling.effect.runs and ruling.typed is not None:
-        kept = vault.Kept(requested=asked.call.args, args=ruling.typed.text, recalled=turn.recalled)
+        kept = vault.Kept(
+            requested=asked.call.args,
+            args=ruling.typed.text,
+            recalled=turn.recalled,
+            provenance=asked.call.provenance,
+        )
         sealed = turn.seal(at.mission.id, asked.id, kept)
     salt = before.salt if before is not None else ""
     if not (sealed or salt):
@@ -379,6 +386,8 @@ def _fields(asked: Asked, ruling: Ruling, record: tuple[Reason, ...]) -> dict[st
     call = asked.call
     # The leaf names the action by its pseudonym; who may open the record finds the id itself.
     fields = {"args": bounded(call.args), "action": asked.id}
+    if call.provenance:
+        fields["provenance"] = bounded(call.provenance)
     if ruling.effect is Effect.MODIFY and ruling.typed is not None:
         fields["modified"] = ruling.typed.text
     if record:

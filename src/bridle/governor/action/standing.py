@@ -6,14 +6,16 @@ mission, registry, kill switch and scope. Everything is read inside the transact
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Protocol
 
 from msgspec import Struct, structs
 
 from bridle.bundle.bundle import Bundle
-from bridle.engine.case import Case, Typed
+from bridle.engine.case import Case, Refusal, Typed
 from bridle.engine.engine import Engine
+from bridle.engine.flow.origin import Trace
 from bridle.governor.delegation import authority, deputies, grants, lineage
 from bridle.governor.delegation.deputies import Served
 from bridle.governor.ground import clear
@@ -21,7 +23,7 @@ from bridle.governor.ground.turn import Turn
 from bridle.governor.history.asking import Asking
 from bridle.governor.history.whose import Whose
 from bridle.governor.identity import proofs
-from bridle.governor.provenance import seeing
+from bridle.governor.provenance import declaring, seeing
 from bridle.governor.provenance.tracing import Tracing
 from bridle.governor.revocation.halting import halted
 from bridle.model import public_key
@@ -102,7 +104,8 @@ class Standing(Struct, frozen=True):
     """A session that was found: its mission, and the bundle in force now.
 
     `requester` is the grant that the request in hand names of whom it serves, `served` who that is
-    (None: nobody is known by it). `proof` says how it was shown to be the session's.
+    (None: nobody is known by it). `proof` says how it was shown to be the session's, `declared`
+    what it says of where its arguments came from.
     """
 
     turn: Turn
@@ -113,6 +116,7 @@ class Standing(Struct, frozen=True):
     requester: str = ""
     served: Served | None = None
     proof: str = ""
+    declared: Mapping[str, Sequence[Trace]] = {}
 
     @property
     def now(self) -> int:
@@ -173,6 +177,17 @@ class Standing(Struct, frozen=True):
         who = deputies.served(self.turn, requester)
         return structs.replace(self, requester=requester, served=who)
 
+    def declaring(
+        self, provenance: str, found: Typed | Refusal
+    ) -> tuple[Standing, Typed | Refusal]:
+        """Take in what a request says of where its arguments came from, or why that is refused."""
+        if not provenance or isinstance(found, Refusal):
+            return self, found
+        said = declaring.read(self.turn, self.engine, self.mission, provenance, found)
+        if isinstance(said, Refusal):
+            return self, said
+        return structs.replace(self, declared=said), found
+
     def owns(self, row: Owned) -> bool:
         """Whether a row belongs to this session's agent in its mission, by the same line."""
         # INVARIANT: I5 — an agent to whom two others handed work does not mix up the two.
@@ -207,8 +222,11 @@ class Standing(Struct, frozen=True):
             waived=waived,
             id=request,
             history=self._history() if request else None,
-            flow=Tracing(self.turn, self.engine, self.mission) if self.engine.traces else None,
+            flow=self._flow() if self.engine.traces else None,
         )
+
+    def _flow(self) -> Tracing:
+        return Tracing(self.turn, self.engine, self.mission, self.declared)
 
     def _history(self) -> Asking | None:
         if not self.engine.programs:

@@ -58,8 +58,11 @@ def apply(turn: Turn, row: HoldRow, proposal: Proposal) -> HoldRow:
     at = _standing(turn, row)
     kept = turn.unseal(row.mission, row.action, row.sealed)
     typed = at.engine.normalise(row.tool, proposal.args or kept.args)
+    at, asked = at.declaring(kept.provenance, at.engine.normalise(row.tool, kept.requested))
     if isinstance(typed, Refusal):
         raise _refused(Reason(typed.code, typed.text))
+    if isinstance(asked, Refusal):
+        raise _refused(Reason(asked.code, asked.text))
     if proposal.args:
         _would_run(at, row, typed)
     if proposal.terms is not None:

@@ -25,7 +25,7 @@ class Kept(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     `args` may execute; `output` is the result as the effect returned it, `released` as the agent
     may see it where a release rewrote it. `judged` says that a rule has judged the output.
     `recalled` is what history said of an action that waits for its start: by partition, the truth
-    of each condition.
+    of each condition. `provenance` is what was said of where the arguments came from.
     """
 
     requested: str = ""
@@ -37,6 +37,7 @@ class Kept(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     judged: bool = False
     reasons: list[dict[str, str]] = []
     recalled: dict[str, dict[str, bool]] = {}
+    provenance: str = ""
 
 
 class Payload(Protocol):

@@ -41,7 +41,10 @@ _HANDED = ("line", "grants", "requester")
 
 
 class Decided(Struct, frozen=True):
-    """A decision as its record has it. `at` says where its event stands in each partition."""
+    """A decision as its record has it. `at` says where its event stands in each partition.
+
+    `provenance` is what whoever asked said of where arguments came from.
+    """
 
     record: Leaf
     index: int
@@ -50,6 +53,7 @@ class Decided(Struct, frozen=True):
     truths: dict[str, dict[str, bool]]
     engine: Engine
     flow: str = ""
+    provenance: str = ""
 
 
 def explain(turn: Turn, call: Explain) -> list[dict[str, Any]]:
@@ -74,6 +78,7 @@ def explain(turn: Turn, call: Explain) -> list[dict[str, Any]]:
             "policies": body.get("policies", []),
             "conditions": list(_conditions(turn, decided)),
             "flow": told.shown(turn, decided.engine.bundle, decided.flow),
+            "provenance": json.loads(decided.provenance or "{}"),
         }
     ]
 
@@ -108,8 +113,16 @@ def _decided(turn: Turn, index: int) -> Decided:
     engine = _engine(turn, record.ids["bundle"])
     said = json.loads(fields.get("history", "{}"))
     case = _case(engine, record, telling.request_id(fields.get("action", ""), number), fields)
-    at, truths, flow = said.get("at", {}), said.get("truths", {}), fields.get("flow", "")
-    return Decided(record, index, case, at, truths, engine, flow)
+    return Decided(
+        record,
+        index,
+        case,
+        said.get("at", {}),
+        said.get("truths", {}),
+        engine,
+        fields.get("flow", ""),
+        fields.get("provenance", ""),
+    )
 
 
 def _engine(turn: Turn, digest: str) -> Engine:

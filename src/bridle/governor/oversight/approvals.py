@@ -146,6 +146,7 @@ def _redeem_action(at: Standing, row: HoldRow, action: ActionRow, call: Redeem) 
         start=call.start,
         definition=call.definition,
         perform=call.perform,
+        provenance=kept.provenance,
     )
     return path.judge_again(at, again, action, row)
 

@@ -5,13 +5,14 @@ Much of it is read in before the turn that needs it, so that nobody else waits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from bridle.engine.engine import Engine
 from bridle.engine.flow.arguments import MissionFlow
 from bridle.engine.flow.index import Index
+from bridle.engine.flow.origin import Trace
 from bridle.engine.flow.source import Origins
 from bridle.governor.ground.core import Core
 from bridle.governor.ground.turn import Turn
@@ -27,9 +28,16 @@ AT_HAND = 256 * 1_024
 class Tracing:
     """What one mission has read so far, see `bridle.engine.flow.source.Flow`."""
 
-    __slots__ = ("_engine", "_known", "_labels", "_mission", "_turn")
+    __slots__ = ("_declared", "_engine", "_known", "_labels", "_mission", "_turn")
 
-    def __init__(self, turn: Turn, engine: Engine, mission: MissionRow) -> None:
+    def __init__(
+        self,
+        turn: Turn,
+        engine: Engine,
+        mission: MissionRow,
+        declared: Mapping[str, Sequence[Trace]] = {},
+    ) -> None:
+        self._declared = declared
         self._turn = turn
         self._engine = engine
         self._mission = mission
@@ -49,7 +57,8 @@ class Tracing:
         if self._known is None or self._known[0] is not value:
             index = index_of(self._turn, self._engine, self._mission)
             reader = self._turn.core.imprints.reader
-            flow = MissionFlow(index, reader, self._engine.meanings, self._labels)
+            meanings = self._engine.meanings
+            flow = MissionFlow(index, reader, meanings, self._labels, self._declared)
             self._known = value, flow.origins(tool, value)
         found = self._known[1]
         self._turn.traced = found.arguments
