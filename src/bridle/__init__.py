@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bridle.client.revoking import Revocation
     from bridle.client.stopping import on_stop
     from bridle.client.used import Used
+    from bridle.client.worker import Worker, worker
     from bridle.model.calls import Terms
     from bridle.model.errors import BridleError
     from bridle.model.outcome import Outcome
@@ -32,11 +33,13 @@ if TYPE_CHECKING:
         between,
         cidr,
         eq,
+        exactly,
         host,
         matches,
         one_of,
         path_under,
         prefix,
+        same,
         subset,
         suffix,
     )
@@ -62,6 +65,7 @@ __all__ = [
     "Terms",
     "Used",
     "Verdict",
+    "Worker",
     "__version__",
     "acredential",
     "anything",
@@ -72,6 +76,7 @@ __all__ = [
     "credential",
     "current",
     "eq",
+    "exactly",
     "govern",
     "host",
     "matches",
@@ -80,9 +85,11 @@ __all__ = [
     "open",
     "path_under",
     "prefix",
+    "same",
     "subset",
     "suffix",
     "unlock",
+    "worker",
 ]
 
 _FROM = {
@@ -104,6 +111,7 @@ _FROM = {
     "Terms": ("bridle.model.calls", "Terms"),
     "Used": ("bridle.client.used", "Used"),
     "Verdict": ("bridle.model.verdict", "Verdict"),
+    "Worker": ("bridle.client.worker", "Worker"),
     "acredential": ("bridle.client.credentials", "acredential"),
     "anything": ("bridle.trust.grants.conditions", "anything"),
     "attach": ("bridle.client.inside", "attach"),
@@ -113,6 +121,7 @@ _FROM = {
     "credential": ("bridle.client.credentials", "credential"),
     "current": ("bridle.client.agent", "current"),
     "eq": ("bridle.trust.grants.conditions", "eq"),
+    "exactly": ("bridle.trust.grants.conditions", "exactly"),
     "govern": ("bridle.client.govern", "govern"),
     "host": ("bridle.trust.grants.conditions", "host"),
     "matches": ("bridle.trust.grants.conditions", "matches"),
@@ -121,9 +130,11 @@ _FROM = {
     "open": ("bridle.client.opening", "open_bundle"),
     "path_under": ("bridle.trust.grants.conditions", "path_under"),
     "prefix": ("bridle.trust.grants.conditions", "prefix"),
+    "same": ("bridle.trust.grants.conditions", "same"),
     "subset": ("bridle.trust.grants.conditions", "subset"),
     "suffix": ("bridle.trust.grants.conditions", "suffix"),
     "unlock": ("bridle.client.opening", "unlock"),
+    "worker": ("bridle.client.worker", "worker"),
 }
 
 

@@ -91,6 +91,7 @@ class Agent(Giver):
         *,
         line: str = "",
         requester: str = "",
+        steps_of: str = "",
     ) -> None:
         self.mission = mission
         self.name = name
@@ -98,6 +99,7 @@ class Agent(Giver):
         self._session = session
         self._line = line
         self._requester = requester
+        self._steps = f"{steps_of}/" if steps_of else ""
         self._lock = threading.Lock()
         self._tools: dict[str, dict[str, Any]] | None = None
 
@@ -345,7 +347,7 @@ class Agent(Giver):
             agent=self._line or self.name,
             tool=tool,
             args="",
-            key=key,
+            key=self._steps + key,
             adapter=_ADAPTER,
             executor=self.executor,
         )

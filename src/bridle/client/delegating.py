@@ -19,6 +19,7 @@ from bridle.client.transport.channel import ask
 from bridle.model import calls
 from bridle.model.errors import UsageError
 from bridle.trust import context
+from bridle.trust.context import Reference
 from bridle.trust.grants.chain import Chain, read
 from bridle.trust.grants.claims import DETAIL_TYPE, Detail, Predicate, ToolGrant
 from bridle.trust.grants.issue import attenuate
@@ -81,36 +82,54 @@ class Invitation:
 
         Raises `RefusedError` where the offer is not for this run, was taken up, or has ended.
         """
-        from bridle.client.mission import Mission, Session, certificate_of
+        from bridle.client.mission import certificate_of
 
+        certificate = certificate_of(self._bridle, self._credential, self._holder)
         wanted = context.parse(reference)
-        # Kept until the answer is here: the channel proves the call with it.
-        accepting = runs.accepting(wanted.leaf, self._holder)
-        call = calls.Accept(
-            grant=wanted.leaf,
-            proof=runs.UNPROVED,
-            executor=executor,
-            certificate=certificate_of(self._bridle, self._credential, self._holder),
-        )
-        opened = ask(self._bridle.agents, call, calls.Opened)
-        del accepting
-        chain = read(opened.chain)
-        run = runs.Run(opened.id, self._holder, opened.grant)
-        session = Session(self._bridle, opened.mission, opened.agent, run=run, chain=chain)
-        mission = Mission(self._bridle, opened.mission)
-        return Agent(mission, opened.agent, executor, session, line=chain.line)
+        return taken_up(self._bridle, self._holder, wanted, executor, certificate=certificate)
 
     def __repr__(self) -> str:
         return f"<bridle.Invitation of {self.agent}>"
 
 
-def offer(session: Session, agent: str, to: str, terms: Terms) -> Offer:
+def taken_up(  # noqa: PLR0913 - the last two by name
+    bridle: Bridle,
+    holder: Holder,
+    wanted: Reference,
+    executor: str,
+    *,
+    certificate: str = "",
+    steps_of: str = "",
+) -> Agent:
+    """Take up the grant of a reference that is bound to `holder`, and return who acts under it.
+
+    `steps_of` is the task that its actions are steps of. Raises `RefusedError`.
+    """
+    from bridle.client.mission import Mission, Session
+
+    # Kept until the answer is here: the channel proves the call with it.
+    accepting = runs.accepting(wanted.leaf, holder)
+    call = calls.Accept(
+        grant=wanted.leaf, proof=runs.UNPROVED, executor=executor, certificate=certificate
+    )
+    opened = ask(bridle.agents, call, calls.Opened)
+    del accepting
+    chain = read(opened.chain)
+    run = runs.Run(opened.id, holder, opened.grant)
+    session = Session(bridle, opened.mission, opened.agent, run=run, chain=chain)
+    mission = Mission(bridle, opened.mission)
+    return Agent(mission, opened.agent, executor, session, line=chain.line, steps_of=steps_of)
+
+
+def offer(session: Session, agent: str, to: str, terms: Terms, *, workload: str = "") -> Offer:
     """Offer a grant below the session's own to `agent`, bound to the key `to`.
 
-    Raises `UsageError`, `GrantError` for what no link can say, and `RefusedError`.
+    With a `workload` it is dispatched to that, whose key `to` is. Raises `UsageError`, `GrantError`
+    for what no link can say, and `RefusedError`.
     """
     link = _link(session, session.chain, agent, to, terms)
-    offered = ask(session.channel, calls.Offer(session=session.handle, link=link), calls.Offered)
+    call = calls.Offer(session=session.handle, link=link, workload=workload)
+    offered = ask(session.channel, call, calls.Offered)
     return Offer(offered.grant, offered.reference, offered.notes)
 
 

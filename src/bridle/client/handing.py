@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from bridle.client.transport.channel import ask
-from bridle.model.calls import Fenced, RevokeGrant
+from bridle.model.calls import Fenced, Listing, RevokeGrant, WorkloadOf
 
 if TYPE_CHECKING:
     from bridle.client.agent import Agent, Session
@@ -104,6 +104,40 @@ class Giver:
             max_depth=max_depth,
         )
         return delegating.offer(self._session, agent, to, terms)
+
+    def dispatch(
+        self,
+        workload: str,
+        *,
+        task: str,
+        tools: Tools,
+        expires: str | float = "1h",
+        budgets: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Have a workload in another process carry out a task, and return a reference to it.
+
+        It stays this agent's decision: `workload`, which has proved its key, takes the reference up
+        (`bridle.worker`), as often as the task is delivered to it, and can do what `tools` say and
+        nothing else. Conditions are mostly `bridle.exactly(arguments)`. `task` names this piece of
+        work among the agent's. The reference is no secret. Raises as `delegate`.
+        """
+        from bridle.client import delegating
+
+        row = ask(
+            self._session.channel,
+            WorkloadOf(session=self._session.handle, workload=workload),
+            Listing,
+        ).rows[0]
+        terms = delegating.Terms(
+            tools=tools,
+            expires=expires,
+            task=task,
+            budgets=budgets,
+            max_depth=self._session.chain.leaf.claims.del_depth + 1,
+        )
+        session = self._session
+        made = delegating.offer(session, self.name, str(row["key"]), terms, workload=workload)
+        return made.reference
 
     def serving(self, reference: str) -> Agent:
         """Return this agent as the deputy of another, whose `context` this is.

@@ -99,7 +99,8 @@ class Handover(Struct, frozen=True, kw_only=True):
 
     `agent` gives and `to` receives, who will stand `depth` grants below the root. `tools` are the
     declared tools it names and `effects` their classes. It is to hold for `expires_ms`; `task` says
-    whether it is bound to one. `chain` are the giver's ancestors, root first.
+    whether it is bound to one. `chain` are the giver's ancestors, root first. With a `workload` the
+    giver stays who decides (`to` is itself), and that workload carries out.
     """
 
     agent: str
@@ -110,6 +111,7 @@ class Handover(Struct, frozen=True, kw_only=True):
     expires_ms: int
     task: bool = False
     chain: tuple[str, ...] = ()
+    workload: str = ""
 
 
 class Vending(Struct, frozen=True, kw_only=True):

@@ -142,6 +142,8 @@ def governance_context(case: GovernanceCase) -> dict[str, Any]:
             "expires_ms": given.expires_ms,
             "task": given.task,
         }
+        if given.workload:
+            context["workload"] = uid("Workload", given.workload)
     wanted = case.vending
     if wanted is not None:
         context |= {

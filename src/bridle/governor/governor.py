@@ -23,7 +23,7 @@ from bridle.governor.credentials import leases
 from bridle.governor.credentials.keeper import Keeper
 from bridle.governor.credentials.scrubbing import Vended
 from bridle.governor.credentials.vending import Vending
-from bridle.governor.delegation import lapsing, offering
+from bridle.governor.delegation import dispatching, lapsing, offering
 from bridle.governor.ground import clear, proven
 from bridle.governor.ground.core import Core
 from bridle.governor.ground.opening import Ground, Site, prepare
@@ -254,13 +254,11 @@ class Governor:
                 reply = _either(write(partial(approvals.redeem, call=call)))
             case calls.Offer():
                 reply = _offered(write(partial(offering.offer, call=call)))
-            case calls.GrantOf():
-                reply = Listing(rows=write(partial(offering.grant_of, call=call)))
             case calls.RevokeGrant():
                 reply = write(partial(revoking.revoke_grant, caller=caller, call=call))
                 self._tell()
-            case calls.ToolsOf():
-                reply = Listing(rows=write(partial(_tools, session=call.session)))
+            case calls.GrantOf() | calls.WorkloadOf() | calls.ToolsOf():
+                reply = Listing(rows=write(partial(_listed, call=call)))
             case _:
                 raise refusals.unknown(call)
         return reply
@@ -353,11 +351,20 @@ class Governor:
         return Judged(verdict=verdict)
 
 
-def _tools(turn: Turn, session: str) -> list[dict[str, Any]]:
-    at = standing.find(turn, session)
+def _listed(
+    turn: Turn, call: calls.GrantOf | calls.WorkloadOf | calls.ToolsOf
+) -> list[dict[str, Any]]:
+    """Answer what an agent's process asks about its own session."""
+    if isinstance(call, calls.GrantOf):
+        return offering.grant_of(turn, call)
+    at = standing.find(turn, call.session)
     if isinstance(at, Reason):
         raise RefusedError(at.text, code=at.code)
-    return showing.tools(at)
+    return (
+        dispatching.workload_of(turn, call)
+        if isinstance(call, calls.WorkloadOf)
+        else showing.tools(at)
+    )
 
 
 def _offered(found: calls.Offered | offering.Refusal) -> Reply:

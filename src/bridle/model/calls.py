@@ -23,6 +23,7 @@ from bridle.model.delegation import (
     Revoke,
     RevokeGrant,
     StatusSnapshot,
+    WorkloadOf,
 )
 from bridle.model.outcome import Outcome
 from bridle.model.replies import (
@@ -103,6 +104,7 @@ __all__ = [
     "Unkill",
     "Vend",
     "Vended",
+    "WorkloadOf",
 ]
 
 

@@ -16,9 +16,22 @@ class Offer(AgentCall, frozen=True, kw_only=True, tag="offer"):
 
     `link` is the new link (a compact JWS), signed with the session's own key. Answers `Offered`.
     The receiver's `Accept` brings it to life.
+
+    With a `workload` the work is dispatched to it: the link names this session's own agent and is
+    bound to the workload's key (`WorkloadOf`), which takes it up as often as need be.
     """
 
     link: str
+    workload: str = ""
+
+
+class WorkloadOf(AgentCall, frozen=True, kw_only=True, tag="workload_of"):
+    """Ask for the public key that a grant for a workload is bound to.
+
+    Answers a listing of one row: `workload`, `key`.
+    """
+
+    workload: str
 
 
 class Accept(Call, frozen=True, kw_only=True, tag="accept"):
@@ -125,5 +138,5 @@ class StatusSnapshot(OperatorCall, frozen=True, kw_only=True, tag="status_snapsh
     valid_ms: int = 300_000
 
 
-AGENT_CALLS = Offer | GrantOf | RevokeGrant
+AGENT_CALLS = Offer | WorkloadOf | GrantOf | RevokeGrant
 OPERATOR_CALLS = Agents | IdentityVerb | Revoke | Delegations | Keys | KeyVerb | StatusSnapshot

@@ -46,9 +46,10 @@ class GrantRow(Row, frozen=True, kw_only=True):
 
     `sealed` holds the link itself, encrypted with the mission's payload key: its predicates may
     quote arguments. `key` is the fingerprint of the holder's key; `state` is `offered`, `active`,
-    or `ended`. `issued`, `expires` in milliseconds. `certified` is the fingerprint of the agent's
-    key that certified the holder's (empty: the agent has none): what is done to that is done to
-    this. `executor` is the workload of the session that offered it.
+    `dispatched` (to `workload`, which takes it up as often as need be) or `ended`. `issued`,
+    `expires` in milliseconds. `certified` is the fingerprint of the agent's key that certified the
+    holder's (empty: the agent has none): what is done to that is done to this. `executor` is the
+    workload of the session that offered it.
     `epoch` is the one it was put on record in: unlike `issued`, which its signer chose, it says for
     sure what was revoked before it.
     """
@@ -74,6 +75,7 @@ class GrantRow(Row, frozen=True, kw_only=True):
     certified: str = ""
     executor: str = ""
     epoch: int = 0
+    workload: str = ""
 
 
 class RevokedRow(Row, frozen=True, kw_only=True):

@@ -17,6 +17,8 @@ from bridle.trust.proof import Challenge, Claim
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+    from bridle.trust.holder import Holder
+
 
 class Credential:
     """The private key of an identity, in memory only: it does not pickle, copy or print.
@@ -55,6 +57,17 @@ class Credential:
         if self.kind != "agent":
             raise UsageError(f"{self.name!r} is a {self.kind}, and only agents have runs")
         return certificate.sign(self._private, store, self.name, holder)
+
+    def holder(self) -> Holder:
+        """Return the key of a workload as the holder of what is dispatched to it.
+
+        Raises `UsageError` for the credential of anybody else.
+        """
+        from bridle.trust.holder import Holder
+
+        if self.kind != "workload":
+            raise UsageError(f"{self.name!r} is a {self.kind}, and work is dispatched to workloads")
+        return Holder(self._private)
 
     def sealed_by(self, seal: Callable[[bytes], bytes]) -> bytes:
         """Return the private key as `seal` encrypts it."""

@@ -99,7 +99,8 @@ def governance_schema(extra: Extra) -> str:
     )
     handover = (
         f'{{"mission": {_MISSION}, "user": User, "system": {_SYSTEM}, "to": Agent, "depth": Long, '
-        '"tools": Set<String>, "effects": Set<String>, "expires_ms": Long, "task": Bool}'
+        '"tools": Set<String>, "effects": Set<String>, "expires_ms": Long, "task": Bool, '
+        '"workload"?: Workload}'
     )
     own = f'{{"mission": {_MISSION}, "system": {_SYSTEM}}}'
     lines = [_entities(extra), 'action "governance";']

@@ -47,9 +47,12 @@ def _apart(asked: Asked) -> Reason | None:
     return separation.refusal(asked.at, call.tool, perform=call.perform)
 
 
-def ungranted(at: Standing, tool: str, typed: Typed) -> Reason | None:
-    """Say why the grants of this session, or of whom it serves, do not allow an action."""
-    return authority.permits(at, tool, typed) or deputies.permits(at, tool, typed)
+def ungranted(at: Standing, tool: str, typed: Typed, *, made: bool = False) -> Reason | None:
+    """Say why the grants of this session, or of whom it serves, do not allow an action.
+
+    `made` as in `authority.permits`.
+    """
+    return authority.permits(at, tool, typed, made=made) or deputies.permits(at, tool, typed)
 
 
 def _form(asked: Asked, found: Typed) -> Typed | Refusal:
@@ -77,7 +80,7 @@ def _by_policy(asked: Asked, found: Typed) -> Verdict:
         return rulings.deny(asked, (Reason(ReasonCode.INTERNAL, "nothing was judged"),))
     # INVARIANT: I3, I5 — what would run is held against the grants, not only what was asked for.
     changed = judged.typed is not asked.found
-    outside = ungranted(asked.at, asked.call.tool, judged.typed) if changed else None
+    outside = ungranted(asked.at, asked.call.tool, judged.typed, made=True) if changed else None
     if outside is not None:
         return rulings.deny(asked, (outside,), judged=judged)
     if _differs_from_approved(asked, judged.typed):

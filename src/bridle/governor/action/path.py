@@ -21,6 +21,7 @@ from bridle.governor.action.standing import (
     redefined,
 )
 from bridle.governor.credentials import separation
+from bridle.governor.delegation import dispatching
 from bridle.governor.ground import clear
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
@@ -48,7 +49,7 @@ def decide(turn: Turn, call: Decide) -> Verdict:
         raise NotRelaxedError
     action = _action(at, call)
     if not action:
-        text = "the action's key (or adapter) is missing, too long or no text"
+        text = "the action's key (or adapter) is missing, too long, no text or of another task"
         return rulings.deny(
             Asked(at=at, call=call, id="", found=Refusal(ReasonCode.MALFORMED, text)),
             (Reason(ReasonCode.MALFORMED, text),),
@@ -86,6 +87,8 @@ def _action(at: Standing, call: Decide) -> str:
     for part in (call.key, call.adapter):
         if not part or len(part) > _MAX_KEY or not clear.is_text(part):
             return ""
+    if dispatching.strays(at, call.key):
+        return ""
     return action_id(at.mission.id, at.actor, call.adapter, call.key)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridle.governor.delegation import grants, roots
+from bridle.governor.delegation import dispatching, grants, roots
 from bridle.governor.delegation.grants import Cleared
 from bridle.model import public_key
 from bridle.model.reason import Reason, ReasonCode
@@ -74,24 +74,33 @@ def in_force(turn: Turn, leaf: str) -> Chain:
     return chain
 
 
-def permits(at: Standing, tool: str, typed: Typed) -> Reason | None:
-    """Say why a link of this session's chain does not allow an action, if one does not."""
+def permits(at: Standing, tool: str, typed: Typed, *, made: bool = False) -> Reason | None:
+    """Say why a link of this session's chain does not allow an action, if one does not.
+
+    `made`: these arguments are what policy or humans made of those that were asked for, and that
+    every link has allowed.
+    """
     if not at.session.grant:
         return None
     try:
         # INVARIANT: I5 — every link is asked: a child says what it likes and cannot widen.
         chain = grants.chain_of(at.turn, at.session.grant)
-        allow(at, chain, tool, typed, at.session.task)
+        # What was dispatched says exactly what was decided: what policy makes of it is another
+        # text, and has to be within what the agent itself may do.
+        above = made and dispatching.of_session(at) is not None
+        allow(at, chain, tool, typed, at.session.task, above_leaf=above)
     except GrantError as problem:
         return reason_of(problem)
     return None
 
 
-def allow(at: Standing, chain: Chain, tool: str, typed: Typed, task: str) -> None:
+def allow(  # noqa: PLR0913 - the last by name
+    at: Standing, chain: Chain, tool: str, typed: Typed, task: str, *, above_leaf: bool = False
+) -> None:
     """Raise `GrantError` unless every link of a chain allows an action in its own mission."""
     request = _request(at, chain, tool, typed, task)
     verify.meant_for(chain, request)
-    verify.allows(chain, request)
+    verify.allows(chain, request, above_leaf=above_leaf)
 
 
 def _request(at: Standing, chain: Chain, tool: str, typed: Typed, task: str) -> Request:

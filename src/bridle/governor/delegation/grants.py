@@ -25,7 +25,10 @@ from bridle.trust.grants.verify import Verifier
 if TYPE_CHECKING:
     from bridle.governor.ground.turn import Turn
 
-ROOT, OFFERED, ACTIVE, ENDED = "root", "offered", "active", "ended"
+OFFERED, ACTIVE, DISPATCHED, ENDED = "offered", "active", "dispatched", "ended"
+
+IN_FORCE = (OFFERED, ACTIVE, DISPATCHED)
+"""States of grants that have not ended."""
 
 _REMEMBERED = 4_096
 
@@ -87,12 +90,19 @@ class Chains:
 
 
 def put(  # noqa: PLR0913 - each by name
-    turn: Turn, link: Link, *, state: str, chain: Chain, certified: str = "", executor: str = ""
+    turn: Turn,
+    link: Link,
+    *,
+    state: str,
+    chain: Chain,
+    certified: str = "",
+    executor: str = "",
+    workload: str = "",
 ) -> GrantRow:
     """Keep a link, sealed under its mission's key. `chain` ends with it.
 
     `certified` is the fingerprint of the agent's key that vouches for the holder's, `executor` the
-    workload of whoever offers it.
+    workload of whoever offers it, `workload` the one that it is dispatched to.
     """
     claims = link.claims
     row = GrantRow(
@@ -111,6 +121,7 @@ def put(  # noqa: PLR0913 - each by name
         task=claims.task,
         certified=certified,
         executor=executor,
+        workload=workload,
         epoch=turn.globals.epoch,
     )
     turn.tx.put(row)

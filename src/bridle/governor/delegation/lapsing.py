@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from msgspec import structs
 
-from bridle.governor.delegation.grants import ACTIVE, ENDED, OFFERED
+from bridle.governor.delegation.grants import ENDED, IN_FORCE
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
 from bridle.model.record import LeafKind
@@ -25,7 +25,7 @@ def by_mission(turn: Turn, mission: str) -> int:
     """End every grant of a mission that is over. Returns how many."""
     rows = [
         row
-        for state in (OFFERED, ACTIVE)
+        for state in IN_FORCE
         for row in turn.tx.find(GrantRow, mission=mission, state=state, limit=_EVERY)
     ]
     return _end(turn, mission, rows, "mission")
@@ -34,7 +34,7 @@ def by_mission(turn: Turn, mission: str) -> int:
 def expire(turn: Turn) -> int:
     """End grants whose time is over. Returns how many."""
     found: dict[str, list[GrantRow]] = {}
-    for state in (OFFERED, ACTIVE):
+    for state in IN_FORCE:
         below = ("expires", turn.now + 1)
         for row in turn.tx.find(GrantRow, state=state, below=below, limit=_AT_ONCE):
             found.setdefault(row.mission, []).append(row)

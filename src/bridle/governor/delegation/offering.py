@@ -14,7 +14,15 @@ from bridle.bundle.bundle import Bundle
 from bridle.engine.case import GovernanceCase, Handover
 from bridle.governor.action import standing
 from bridle.governor.action.standing import Standing
-from bridle.governor.delegation import authority, grants, lineage, roots, shares, showing
+from bridle.governor.delegation import (
+    authority,
+    dispatching,
+    grants,
+    lineage,
+    roots,
+    shares,
+    showing,
+)
 from bridle.governor.ground.records import Entry
 from bridle.governor.identity import executors, identities, proofs
 from bridle.governor.provenance import seeing
@@ -42,6 +50,7 @@ if TYPE_CHECKING:
 MOST_OFFERED, MOST_GRANTS = 256, 16_384
 
 _NAMED = 16
+_TO = ('context.to == Agent::"…"', 'context has workload && context.workload == Workload::"…"')
 
 
 class Refusal(Struct, frozen=True):
@@ -115,7 +124,7 @@ def offer(turn: Turn, call: Offer) -> Offered | Refusal:
             hint="open it with `holder`; the Python client does",
         )
     try:
-        return _offered(at, call.link)
+        return _offered(at, call.link, call.workload)
     except GrantError as problem:
         found = authority.reason_of(problem)
         refused = RefusedError(problem.message, code=found.code, hint=problem.hint)
@@ -125,7 +134,7 @@ def offer(turn: Turn, call: Offer) -> Offered | Refusal:
     return Refusal(refused)
 
 
-def _offered(at: Standing, link: str) -> Offered:
+def _offered(at: Standing, link: str, workload: str) -> Offered:
     turn = at.turn
     stop = standing.hindered(at)
     if stop is not None:
@@ -136,11 +145,21 @@ def _offered(at: Standing, link: str) -> Offered:
     verifier.current(chain, grants.now_s(turn))
     known = turn.tx.get(GrantRow, chain.digest)
     if known is None:
+        dispatching.assert_hands_on(at)
+        if workload:
+            dispatching.assert_may(at, chain, workload)
+            _assert_active(turn, "workload", workload)
         tools = _assert_may(at, above, chain)
-        _governed(turn, at.mission, chain, tools)
-        workload = at.session.executor
-        grants.put(turn, chain.leaf, state=grants.OFFERED, chain=chain, executor=workload)
-        _record(turn, "offer", chain, at.ids())
+        _governed(turn, at.mission, chain, tools, workload)
+        grants.put(
+            turn,
+            chain.leaf,
+            state=grants.DISPATCHED if workload else grants.OFFERED,
+            chain=chain,
+            executor=at.session.executor,
+            workload=workload,
+        )
+        _record(turn, "dispatch" if workload else "offer", chain, at.ids(), workload)
     claims = chain.leaf.claims
     notes = reach.unreachable([each.claims for each in above.links], claims, turn.bundle.tools)
     reference = Reference(mission=claims.mis, task=claims.task, leaf=chain.digest)
@@ -219,7 +238,9 @@ def _names(claims: Claims, bundle: Bundle, name: str) -> bool:
     )
 
 
-def _governed(turn: Turn, mission: MissionRow, chain: Chain, tools: tuple[str, ...]) -> None:
+def _governed(
+    turn: Turn, mission: MissionRow, chain: Chain, tools: tuple[str, ...], workload: str
+) -> None:
     claims = chain.leaf.claims
     *above, giver, _ = chain.agents
     view = seeing.view(turn.bundle, mission)
@@ -232,6 +253,7 @@ def _governed(turn: Turn, mission: MissionRow, chain: Chain, tools: tuple[str, .
         expires_ms=max(0, claims.exp * 1_000 - turn.now),
         task=bool(claims.task),
         chain=tuple(above),
+        workload=workload,
     )
     case = GovernanceCase(
         action="delegate", user=mission.user, mission=view, now=turn.now, handover=given
@@ -240,10 +262,11 @@ def _governed(turn: Turn, mission: MissionRow, chain: Chain, tools: tuple[str, .
     if judged.effect is not Effect.ALLOW:
         text = "; ".join(r.text or r.code.value for r in judged.reasons) or "not permitted"
         raise RefusedError(
-            f"governance refuses to let {given.agent!r} hand this on to {given.to!r}: {text}",
+            f"governance refuses to let {given.agent!r} hand this on to "
+            f"{workload or given.to!r}: {text}",
             code="governance_denied",
             hint='permit it in governance/: permit (principal == Agent::"…", '
-            'action == Action::"delegate", resource) when { context.to == Agent::"…" };',
+            f'action == Action::"delegate", resource) when {{ {_TO[bool(workload)]} }};',
         )
 
 
@@ -256,7 +279,7 @@ def accept(turn: Turn, call: Accept) -> Opened:
     Raises `RefusedError`.
     """
     row = turn.tx.get(GrantRow, call.grant)
-    if row is None or row.state != grants.OFFERED:
+    if row is None or row.state not in (grants.OFFERED, grants.DISPATCHED):
         raise RefusedError(
             "there is no such offer, or it was taken up already",
             code="no_offer",
@@ -270,16 +293,20 @@ def accept(turn: Turn, call: Accept) -> Opened:
     except GrantError as problem:
         found = authority.reason_of(problem)
         raise RefusedError(problem.message, code=found.code, hint=problem.hint) from problem
+    if row.workload:
+        dispatching.assert_taker(row, call.executor)
     mission = _assert_open(turn, row, chain, call.executor)
     # INVARIANT: I5 — an offer that was made under other policies is judged by those in force now.
-    _governed(turn, mission, chain, _reached(turn, mission, chain))
-    certified = identities.certified(turn, row.agent, key, call.certificate)
+    _governed(turn, mission, chain, _reached(turn, mission, chain), row.workload)
+    if not row.workload:
+        certified = identities.certified(turn, row.agent, key, call.certificate)
+        row = structs.replace(row, state=grants.ACTIVE, accepted=turn.now, certified=certified)
+        turn.tx.put(row)
     handle = turn.core.handle()
     session = _session(turn, row, call, (handle, key))
     turn.tx.put(session)
-    turn.tx.put(structs.replace(row, state=grants.ACTIVE, accepted=turn.now, certified=certified))
     at = Standing(turn, session, mission, turn.globals, turn.engine, proof=proofs.SIGNED)
-    _record(turn, "accept", chain, at.ids())
+    _record(turn, "take" if row.workload else "accept", chain, at.ids(), row.workload)
     return opened(handle, session, chain)
 
 
@@ -366,7 +393,7 @@ def _related(turn: Turn, one: str, other: str) -> bool:
 # --- records -------------------------------------------------------------------------------------
 
 
-def _record(turn: Turn, what: str, chain: Chain, ids: dict[str, str]) -> None:
+def _record(turn: Turn, what: str, chain: Chain, ids: dict[str, str], workload: str = "") -> None:
     leaf = chain.leaf
     turn.record(
         Entry(
@@ -380,6 +407,7 @@ def _record(turn: Turn, what: str, chain: Chain, ids: dict[str, str]) -> None:
                 "depth": leaf.claims.del_depth,
                 "key": leaf.fingerprint[:_NAMED],
                 "expires": leaf.claims.exp * 1_000,
+                **({"workload": workload} if workload else {}),
             },
             # Predicates quote arguments, and a task says what somebody is after.
             fields={"link": leaf.text, "task": leaf.claims.task},

@@ -65,10 +65,9 @@ def _asked(turn: Turn, call: Delegations, limit: int) -> list[GrantRow]:
         return turn.tx.find(GrantRow, mission=call.mission, limit=_MOST)
     if call.all:
         return turn.tx.find(GrantRow, newest="expires", limit=limit)
-    states = (grants.ACTIVE, grants.OFFERED)
     return [
         row
-        for state in states
+        for state in grants.IN_FORCE
         for row in turn.tx.find(GrantRow, state=state, newest="expires", limit=limit)
     ]
 
@@ -113,6 +112,7 @@ def _row(turn: Turn, row: GrantRow, use: _Use) -> dict[str, Any]:
         "user": mission.user if mission is not None else "",
         "agent": row.agent,
         "line": row.line,
+        "workload": row.workload,
         "task": row.task,
         "state": _state(turn, row),
         "tools": list(row.tools),

@@ -60,7 +60,7 @@ def _revoked(turn: Turn) -> dict[str, int]:
 def _certified(turn: Turn, revoked: dict[str, int]) -> dict[str, int]:
     """Grants whose holder was certified by a revoked key: no link says so, so each is named."""
     keys = {name.removeprefix(f"{KEY}:") for name in revoked if name.startswith(f"{KEY}:")}
-    states = (grants.OFFERED, grants.ACTIVE) if keys else ()
+    states = grants.IN_FORCE if keys else ()
     return {
         f"{GRANT}:{row.id}": revoked[f"{KEY}:{row.certified}"]
         for state in states

@@ -35,7 +35,8 @@ class Predicate(
     `eq` and `in` compare type and value; `prefix`, `suffix` (texts), `re2` (a whole-match pattern),
     `path_under` (an absolute POSIX path), `host` (names of an http(s) URL's host, `*.` for any
     below) and `cidr` (networks of an IP address) hold for texts; `range` for numbers; `subset` for
-    arrays, each item of which must be one of these; `any` (true) for everything, absence included.
+    arrays, each item of which must be one of these; `any` (true) for everything, absence included;
+    `sha256` (64 hex digits) for the one value of that digest (`matching.digests`).
     """
 
     eq: Scalar | None = None
@@ -49,6 +50,7 @@ class Predicate(
     subset: tuple[Scalar, ...] | None = None
     re2: str | None = None
     any: bool | None = None
+    sha256: str | None = None
 
 
 class ToolGrant(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):

@@ -6,9 +6,14 @@ refused. What each means stands with `Predicate`.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
 from bridle.model.errors import UsageError
 from bridle.trust.grants.claims import Predicate, Range, Scalar
-from bridle.trust.grants.matching import matchers
+from bridle.trust.grants.matching import digests, matchers
 
 
 def eq(value: Scalar) -> Predicate:
@@ -70,12 +75,36 @@ def matches(pattern: str) -> Predicate:
     return made
 
 
+def same(value: Any) -> Predicate:
+    """The argument is this value, of any type and size: the grant carries its digest alone."""
+    try:
+        text = json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as problem:
+        raise UsageError(f"no condition: {problem}", code=_CODE) from problem
+    return _sound(Predicate(sha256=digests.digest_of(json.loads(text, parse_float=Decimal))))
+
+
+def exactly(args: Mapping[str, Any]) -> dict[str, Predicate]:
+    """These arguments and no others, each as it is: what a single call is granted by.
+
+    Short texts, integers and booleans stand in the grant, anything else by its digest.
+    """
+    return {name: eq(value) if _is_short(value) else same(value) for name, value in args.items()}
+
+
 def anything() -> Predicate:
     """The argument is anything, or absent."""
     return Predicate(any=True)
 
 
 _CODE = "predicate_invalid"
+_SHORT = 64
+
+
+def _is_short(value: Any) -> bool:
+    if type(value) is int:
+        return -(2**63) <= value < 2**63
+    return type(value) is bool or (type(value) is str and len(value) <= _SHORT)
 
 
 def _sound(predicate: Predicate) -> Predicate:

@@ -186,13 +186,14 @@ def meant_for(chain: Chain, request: Request) -> None:
         raise GrantError(GrantCode.TASK, "the grant is for another task", link=at)
 
 
-def allows(chain: Chain, request: Request) -> None:
+def allows(chain: Chain, request: Request, *, above_leaf: bool = False) -> None:
     """Raise `GrantError` (`not_granted`) unless what every link says holds for the request.
 
-    Attenuation is conjunction: whatever a child says, it cannot widen.
+    Attenuation is conjunction: whatever a child says, it cannot widen. `above_leaf` leaves the leaf
+    out: for what policy makes of a request that the leaf itself has allowed.
     """
     # INVARIANT: I4. Every link is asked, none stands for another.
-    for index, link in enumerate(chain.links):
+    for index, link in enumerate(chain.links[:-1] if above_leaf else chain.links):
         why = link.granted.refused(request)
         if why:
             raise GrantError(GrantCode.NOT_GRANTED, why, link=index)

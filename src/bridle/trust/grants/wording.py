@@ -68,6 +68,7 @@ def _tests(test: Predicate) -> Iterable[str]:
     yield "" if test.subset is None else f"holds only {_listed(test.subset) or 'nothing'}"
     yield "" if test.re2 is None else f"matches all of {_quoted(test.re2)}"
     yield "" if test.any is None else "is anything or absent"
+    yield "" if test.sha256 is None else f"is the value of digest {_name(test.sha256)}"
 
 
 def _range(bounds: Range) -> str:

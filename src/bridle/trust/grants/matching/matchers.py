@@ -16,7 +16,7 @@ import re2 as _re2
 from msgspec import structs
 
 from bridle.trust.grants.claims import Predicate, Range, Scalar
-from bridle.trust.grants.matching import readings
+from bridle.trust.grants.matching import digests, readings
 
 LONGEST_PATTERN = 1_024
 LONGEST_MATCHED = 2_048
@@ -25,12 +25,14 @@ LONGEST_MATCHED = 2_048
 _PATTERN_MEMORY = 32 * 1_024
 _LEAST, _MOST = -(2**63), 2**63 - 1
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,18})(?:\.[0-9]{1,18})?")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 # Tables of Unicode classes are costly to compile, and differ between releases of the engine.
 _UNICODE_CLASS = re.compile(r"\\[pPXC]")
 MEMBERS = (
     "eq", "in_", "range", "prefix", "suffix", "path_under", "host", "cidr", "subset", "re2", "any",
+    "sha256",
 )  # fmt: skip
-_TEXTS = frozenset({"prefix", "suffix", "path_under", "re2"})
+_TEXTS = frozenset({"prefix", "suffix", "path_under", "re2", "sha256"})
 _LISTS = frozenset({"in_", "host", "cidr", "subset"})
 
 Test = Callable[[Any], bool]
@@ -164,6 +166,10 @@ def _pattern_wrong(text: str) -> str:
     return "a pattern has no Unicode classes" if _UNICODE_CLASS.search(text) else ""
 
 
+def _digest_wrong(text: str) -> str:
+    return "" if _DIGEST.fullmatch(text) else "a digest is 64 hex digits in lower case"
+
+
 def _any_wrong(value: bool) -> str:  # noqa: FBT001
     return "" if value is True else "`any` is true or not there"
 
@@ -180,6 +186,7 @@ _CHECKS: dict[str, Callable[[Any], str]] = {
     "subset": _scalars_wrong,
     "re2": _pattern_wrong,
     "any": _any_wrong,
+    "sha256": _digest_wrong,
 }
 
 
@@ -310,6 +317,10 @@ def _matches(text: str) -> Test | None:
     return test
 
 
+def _same(digest: str) -> Test:
+    return lambda value: digests.digest_of(value) == digest
+
+
 _TESTS: dict[str, Callable[[Any], Test | None]] = {
     "eq": _equal,
     "in_": _one_of,
@@ -322,4 +333,5 @@ _TESTS: dict[str, Callable[[Any], Test | None]] = {
     "subset": _subset,
     "re2": _matches,
     "any": lambda given: _anything if given is True else _nothing,
+    "sha256": _same,
 }

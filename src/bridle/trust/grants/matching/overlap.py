@@ -13,6 +13,8 @@ from bridle.trust.grants.claims import Predicate, Range, Scalar
 from bridle.trust.grants.matching import matchers, readings
 
 _TEXTS = frozenset({"prefix", "suffix", "path_under", "host", "cidr", "re2"})
+# Of any type, and of the second nobody knows what it is a digest of.
+_UNSEEN = frozenset({"any", "sha256"})
 _SCHEMES = ("http://", "https://")
 
 
@@ -25,8 +27,9 @@ def disjoint(one: Predicate, other: Predicate) -> bool:
         if values is not None:
             return not any(map(matchers.compiled(theirs), values))
     first, second = _member(one), _member(other)
-    if "any" in {first, second}:
-        return _never(one) or _never(other)
+    if _UNSEEN & {first, second}:
+        unlike = first == second == "sha256" and one.sha256 != other.sha256
+        return unlike or _never(one) or _never(other)
     if _kind(first) != _kind(second) or _never(one) or _never(other):
         return True
     for left, right, mine, theirs in (
