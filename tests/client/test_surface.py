@@ -30,6 +30,7 @@ EXPORTS = [
     "Terms",
     "Used",
     "Verdict",
+    "Worker",
     "__version__",
     "acredential",
     "anything",
@@ -40,6 +41,7 @@ EXPORTS = [
     "credential",
     "current",
     "eq",
+    "exactly",
     "govern",
     "host",
     "matches",
@@ -48,9 +50,11 @@ EXPORTS = [
     "open",
     "path_under",
     "prefix",
+    "same",
     "subset",
     "suffix",
     "unlock",
+    "worker",
 ]
 HEAVY = (
     "asyncio",

@@ -29,6 +29,8 @@ def canonical(value: Any) -> str:
     kind: type = type(value)
     if kind is dict:
         found = cast("dict[str, Any]", value)
+        if not all(type(name) is str for name in found):
+            raise TypeError("no JSON value")
         members = sorted(found, key=_order)
         return "{" + ",".join(f"{_text(m)}:{canonical(found[m])}" for m in members) + "}"
     if kind is list:
