@@ -70,7 +70,7 @@ class Executor:
             args,
             message.get("key", ""),
             "python" if op == "decide" else "",
-            *("", "", "", "", ""),
+            *("",) * 6,
             str(made),
             nonce,
         )

@@ -51,8 +51,9 @@ def test_the_guide_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyP
         names["gov"].close()
 
 
-def test_the_permit_on_the_page_is_one() -> None:
-    [permit] = re.findall(r"```cedar\n(.*?)```", PAGE, re.DOTALL)
+def test_the_permits_on_the_page_are_some() -> None:
+    permits = re.findall(r"```cedar\n(.*?)```", PAGE, re.DOTALL)
+    assert len(permits) == 2
     named = "".join(f'[agents.{name}]\nowner = "ana"\n' for name in ("triage", "researcher"))
-    crew = ("agents.toml", "[agents.scout]", f"{named}[agents.scout]")
-    load_files(edited(crew, ("governance/page.dw", "", permit)))
+    crew = ("agents.toml", "[agents.scout]", f"{named}[workloads.mailer]\n[agents.scout]")
+    load_files(edited(crew, ("governance/page.dw", "", "".join(permits))))

@@ -26,10 +26,10 @@ def digest_of(value: Any) -> str:
 
 def canonical(value: Any) -> str:
     """Return a value's canonical text. Raises `TypeError`, `ValueError`, `RecursionError`."""
-    kind: type = type(value)
+    kind: type[object] = type(value)
     if kind is dict:
         found = cast("dict[str, Any]", value)
-        if not all(type(name) is str for name in found):
+        if any(type(name) is not str for name in found):
             raise TypeError("no JSON value")
         members = sorted(found, key=_order)
         return "{" + ",".join(f"{_text(m)}:{canonical(found[m])}" for m in members) + "}"
