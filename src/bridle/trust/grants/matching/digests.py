@@ -26,18 +26,17 @@ def digest_of(value: Any) -> str:
 
 def canonical(value: Any) -> str:
     """Return a value's canonical text. Raises `TypeError`, `ValueError`, `RecursionError`."""
-    kind: type[object] = type(value)
-    if kind is dict:
+    if type(value) is dict:
         found = cast("dict[str, Any]", value)
         if any(type(name) is not str for name in found):
             raise TypeError("no JSON value")
         members = sorted(found, key=_order)
         return "{" + ",".join(f"{_text(m)}:{canonical(found[m])}" for m in members) + "}"
-    if kind is list:
+    if type(value) is list:
         return "[" + ",".join(map(canonical, cast("list[Any]", value))) + "]"
-    if kind is Decimal:
+    if type(value) is Decimal:
         return _number(value)
-    if kind in (str, int, bool) or value is None:
+    if type(value) in (str, int, bool, type(None)):
         return _text(value)
     raise TypeError("no JSON value")
 
