@@ -33,7 +33,7 @@ def canonical(value: Any) -> str:
         members = sorted(found, key=_order)
         return "{" + ",".join(f"{_text(m)}:{canonical(found[m])}" for m in members) + "}"
     if type(value) is list:
-        return "[" + ",".join(map(canonical, cast("list[Any]", value))) + "]"
+        return "[" + ",".join(map(canonical, cast("list[object]", value))) + "]"
     if type(value) is Decimal:
         return _number(value)
     if type(value) in (str, int, bool, type(None)):
