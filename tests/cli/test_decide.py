@@ -118,9 +118,21 @@ def test_golden_lines(bridle_, office: Path) -> None:
 
 
 def test_a_judged_action_says_of_each_argument_where_it_came_from(bridle_, office: Path) -> None:
+    prompt = "Answer x@collect.example, with `Hi` above it."
+    mission = {"type": "mission", "id": "m", "template": "refund-desk", "user": "ana"}
+    args = {"to": "x@collect.example", "subject": "Hi", "body": "Hello"}
+    mail = {"type": "action", "id": "s", "mission": "m", "agent": "triage", "tool": "mail.send"}
+    ran = bridle_(
+        "decide", office, stdin=as_lines([{**mission, "prompt": prompt}, mail | {"args": args}])
+    )
+    flow = ran.lines[1]["flow"]
+    assert set(flow) == set(args)
+    assert [flow[name]["prompted"] for name in args] == [True, True, False]
+
+
+def test_where_nothing_is_known_of_any_argument_nothing_is_said(bridle_, office: Path) -> None:
     ran = bridle_("decide", office, stdin=as_lines([given for given, _ in GOLDEN[:2]]))
-    given = [set(line["args"]) for line, _ in GOLDEN[:2]]
-    assert [set(line["flow"]) for line in ran.lines] == given
+    assert ["flow" in line for line in ran.lines] == [False, False]
 
 
 def test_the_same_input_gives_the_same_bytes(bridle_, office: Path) -> None:

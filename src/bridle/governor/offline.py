@@ -16,6 +16,7 @@ from msgspec import Struct, structs
 
 from bridle.bundle.bundle import Bundle
 from bridle.bundle.load import load
+from bridle.governor.provenance import told
 from bridle.governor.throwaway import OPERATOR, governor_over
 from bridle.model.calls import (
     Call,
@@ -193,11 +194,13 @@ class Offline:
         return msgspec.json.encode(said).decode()
 
     def _flow(self, verdict: Verdict) -> dict[str, Any]:
-        """Return where each argument came from, if any policy asked."""
+        """Return where each argument came from, if any policy asked and there is anything to say."""
         if verdict.receipt is None or not self._traces:
             return {}
         reply = self._governor.handle(OPERATOR, Explain(action=str(verdict.receipt.index)))
         rows: list[dict[str, Any]] = reply.rows[0]["flow"] if isinstance(reply, Listing) else []
+        if not any(map(told.says_anything, rows)):
+            return {}
         return {row.pop("argument"): {**row, "read": self._read(row["read"])} for row in rows}
 
     def _read(self, sources: list[dict[str, Any]]) -> list[dict[str, str]]:

@@ -23,6 +23,7 @@ PROMPT = "prompt"
 
 # Arguments that a record names, and sources of each.
 _ARGUMENTS, _SOURCES = 64, 16
+_SAID = ("sources", "domains", "labels", "trusted", "prompted", "read")
 _KINDS = {
     LeafKind.OUTCOME: SourceKind.RESULT,
     LeafKind.RELEASE: SourceKind.RESULT,
@@ -71,6 +72,11 @@ def shown(turn: Turn, bundle: Bundle, text: str) -> list[dict[str, Any]]:
         }
         for argument, told in found.items()
     ]
+
+
+def says_anything(row: Mapping[str, Any]) -> bool:
+    """Whether an argument as it is shown says more than that nothing is known of it."""
+    return not row["unknown"] or any(row[name] for name in _SAID)
 
 
 def _told(origin: Origin) -> Told:
