@@ -194,7 +194,7 @@ class Offline:
         return msgspec.json.encode(said).decode()
 
     def _flow(self, verdict: Verdict) -> dict[str, Any]:
-        """Return where each argument came from, if any policy asked and there is anything to say."""
+        """Return where each argument came from, if a policy asked and anything is known."""
         if verdict.receipt is None or not self._traces:
             return {}
         reply = self._governor.handle(OPERATOR, Explain(action=str(verdict.receipt.index)))

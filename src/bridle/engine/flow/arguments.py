@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from bridle.engine.flow.index import Bounds, Index
 from bridle.engine.flow.origin import NOTHING, UNKNOWN, Trace, joined
 from bridle.engine.flow.reading import Reader, number_text
+from bridle.engine.flow.reading.chunks import stripped
 from bridle.engine.flow.source import Origin, Origins
 from bridle.engine.normalise.places import (
     Meaning,
@@ -56,7 +57,10 @@ class Meanings:
             if place is None:
                 place = root.other
                 yield Leaf(name, name, root.meaning)
-            yield from _leaves(name, item, place)
+            if is_object(item) or is_array(item):
+                yield from _leaves(name, item, place)
+            else:
+                yield _leaf(name, item, place)
 
     def domain(self, tool: str) -> str:
         """Return the domain of a tool's system."""
@@ -116,20 +120,37 @@ class MissionFlow:
             for sink in meant.get(name, ()):
                 sinks[sink].extend(declared)
         every = [trace for traces in arguments.values() for trace in traces]
+        join = _Joins(self._labels).join
         return Origins(
-            arguments={name: self._origin(traces) for name, traces in arguments.items()},
-            sinks={sink: self._origin(traces) for sink, traces in sinks.items()},
-            any=self._origin(every),
+            arguments={name: join(traces) for name, traces in arguments.items()},
+            sinks={sink: join(traces) for sink, traces in sinks.items()},
+            any=join(every),
         )
 
-    def _origin(self, traces: list[Trace]) -> Origin:
-        return joined(traces, self._labels)
+
+class _Joins:
+    """Makes the origins of one action, one for all that are made up of the same traces."""
+
+    __slots__ = ("_known", "_labels")
+
+    def __init__(self, labels: frozenset[str]) -> None:
+        self._labels = labels
+        self._known: dict[tuple[int, ...], Origin] = {}
+
+    def join(self, traces: list[Trace]) -> Origin:
+        """Return the origin of what these values make up."""
+        key = tuple(dict.fromkeys(map(id, traces)))
+        known = self._known.get(key)
+        if known is None:
+            distinct = {id(trace): trace for trace in traces}
+            known = self._known[key] = joined(list(distinct.values()), self._labels)
+        return known
 
 
 class _Looked:
     """Looks for the values of one action, for each once, within bounds."""
 
-    __slots__ = ("_bounds", "_domain", "_index", "_known", "_reader")
+    __slots__ = ("_bounds", "_domain", "_index", "_known", "_reader", "_silent")
 
     def __init__(self, index: Index, reader: Reader, domain: str) -> None:
         self._index = index
@@ -137,12 +158,16 @@ class _Looked:
         self._domain = domain
         self._bounds = Bounds()
         self._known: dict[tuple[str, str, bool], Trace] = {}
+        self._silent = index.silent(inherits=False), index.silent()
 
     def trace(self, leaf: Leaf) -> Trace:
         """Return where a value came from."""
-        if not leaf.text:
+        if not leaf.text or not stripped(leaf.text):
             return NOTHING
         meaning = leaf.meaning
+        silent = self._silent[meaning.inherits]
+        if silent is not None:
+            return silent
         key = (leaf.text, meaning.sink, meaning.inherits)
         known = self._known.get(key)
         if known is None:
@@ -172,6 +197,11 @@ def _leaves(argument: str, value: Any, place: Place) -> Iterator[Leaf]:
         elif is_array(item):
             pending += reversed([(each, place_of(place, i)) for i, each in enumerate(item)])
         elif item is not None:
-            text = item if isinstance(item, str) else number_text(item)
-            said = "" if written(item) in place.written else text
-            yield Leaf(argument, said, place.meaning)
+            yield _leaf(argument, item, place)
+
+
+def _leaf(argument: str, item: object, place: Place) -> Leaf:
+    if place.written and written(item) in place.written:
+        return Leaf(argument, "", place.meaning)
+    text = item if isinstance(item, str) else number_text(item)
+    return Leaf(argument, text, place.meaning)

@@ -15,6 +15,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from bridle.engine.flow.origin import Place
 from bridle.engine.flow.reading.fingerprints import BREAK, WIDTH
 from bridle.engine.flow.source import Imprint, Source
 
@@ -33,8 +34,7 @@ class Profile(Struct, frozen=True):
     """All that an origin says of a source. Sources with the same one need not be told apart."""
 
     kind: str
-    system: str
-    domain: str
+    place: Place
     labels: frozenset[str]
     sink: str
     toward: str
@@ -102,14 +102,19 @@ class Half:
         for index, start in enumerate(starts[count:-1]):
             self._take(index, seq[start : starts[count + index + 1]])
 
+    def lacks(self, head: array[int]) -> bool:
+        """Whether no source says a run that begins so, since one of its first marks is nowhere."""
+        return not all(map(self._last, head[:_ANCHORS]))
+
     def says(self, needle: array[int], found: dict[int, int], steps: int) -> int:
         """Add to `found` the last source of each profile that says all of a run: its index.
 
-        `needle` is of the width of this half (see `narrowed`) and has no zero. Returns how many of
-        the steps are left; below zero the search gave up, and some may be missing.
+        `needle` is of the width of this half (see `narrowed`) and has no zero; nobody says an empty
+        one. Returns how many of the steps are left; below zero the search gave up, and some may be
+        missing.
         """
-        if len(needle) == 1:
-            return self._says_one(needle[0], found, steps)
+        if len(needle) < 2:
+            return self._says_one(needle[0], found, steps) if needle else steps
         anchor, place = self._rarest(needle)
         seq, links, length = self._seq, self._links, len(needle)
         # Most places are ruled out by what stands beside them.
@@ -173,10 +178,8 @@ class Half:
         return array("I", octets)[::2]
 
     def _profile(self, source: Source) -> int:
-        labels = frozenset(source.labels)
-        return self._known(
-            Profile(source.kind, source.system, source.domain, labels, source.sink, source.toward)
-        )
+        place, labels = (source.system, source.domain), frozenset(source.labels)
+        return self._known(Profile(source.kind, place, labels, source.sink, source.toward))
 
     def _known(self, profile: Profile) -> int:
         if profile not in self.profiles:

@@ -32,6 +32,7 @@ MOST_TOGETHER = 16_384
 
 _LABELLED_OCTETS = 192
 _NONE = frozenset[str]()
+_NO_MARKS = array("Q")
 
 
 class Bounds:
@@ -97,6 +98,17 @@ class Index:
         sources = chain.from_iterable(half.sources for half in halves)
         return [source for source in sources if source.id.rpartition("@")[0] == about]
 
+    def silent(self, *, inherits: bool = True) -> Trace | None:
+        """Return what is to be said of every value where nothing that was read says anything.
+
+        None where something does, and each value has to be looked for.
+        """
+        halves = self._told, self._results, self._others
+        if self._labelled or any(half.sources for half in halves):
+            return None
+        mission = inherits or not self.whole
+        return Trace(False, False, True, self.gone, self._everywhere, mission, ())
+
     def add(self, number: int, source: Source, imprint: Imprint) -> None:
         """Take in a source. What there is no room for becomes unknown, and never trusted."""
         if imprint.cut:
@@ -125,20 +137,23 @@ class Index:
 
         `inherits`: it carries all labels of the mission where it is not trusted.
         """
-        if not reading.exact:
+        if reading.empty:
             return NOTHING
-        whole, parts = array("Q", reading.whole), array("Q", reading.parts)
         told, results, others = _Found(self._told), _Found(self._results), _Found(self._others)
         if self._told.sources:
-            bounds.told = told.say(reading.exact, whole, bounds.told)
+            # A long value is read only as far as somebody may have said it.
+            others_too = self._results.sources or self._others.sources
+            nobody = not others_too and self._told.lacks(reading.head)
+            exact = _NO_MARKS if nobody else reading.exact
+            bounds.told = told.say(exact, reading.whole, bounds.told)
             told.keep(sink, domain)
         if self._results.sources:
-            bounds.results = results.say(reading.exact, whole, bounds.results)
-            results.share(parts)
+            bounds.results = results.say(reading.exact, reading.whole, bounds.results)
+            results.share(reading.parts)
         if self._others.sources:
-            exact, whole, parts = narrowed(reading.exact), narrowed(whole), narrowed(parts)
+            exact, whole = narrowed(reading.exact), narrowed(reading.whole)
             bounds.others = others.say(exact, whole, bounds.others)
-            others.share(parts)
+            others.share(narrowed(reading.parts))
         return self._traced(reading, told, results, others, inherits=inherits)
 
     def _traced(
@@ -250,7 +265,7 @@ class _Found:
         """Return the systems of these, of all there are where some may be missing."""
         profiles = self._half.profiles
         found = profiles if self.lost else [profiles[whose] for whose in self._all()]
-        return frozenset([(profile.system, profile.domain) for profile in found])
+        return frozenset([profile.place for profile in found])
 
     def events(self) -> tuple[str, ...]:
         """Return the ids of the last sources of these profiles, in the order of reading."""

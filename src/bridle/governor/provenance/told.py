@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from msgspec import Struct, structs
+from msgspec import Raw, Struct, structs
 
 from bridle.bundle.bundle import Bundle
 from bridle.engine.flow.source import Origin, SourceKind
@@ -55,7 +55,10 @@ def name(about: str, record: int) -> str:
 def field(origins: Mapping[str, Origin]) -> str:
     """Return what a decision's record keeps of the origins of its arguments."""
     listed = sorted(origins.items())[:_ARGUMENTS]
-    return _encode({argument: _told(origin) for argument, origin in listed}).decode()
+    # Most arguments share an origin, so each is written once.
+    distinct = {id(origin): origin for _, origin in listed}
+    made = {which: Raw(_encode(_told(origin))) for which, origin in distinct.items()}
+    return _encode({argument: made[id(origin)] for argument, origin in listed}).decode()
 
 
 def shown(turn: Turn, bundle: Bundle, text: str) -> list[dict[str, Any]]:

@@ -56,7 +56,7 @@ def runs(text: str) -> list[str]:
 
     Only space, tab and line break are white space here; any other is part of its run.
     """
-    text = text.strip(" \t\r\n")
+    text = stripped(text)
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if "\t" in text:
@@ -64,6 +64,11 @@ def runs(text: str) -> list[str]:
     if "\n" in text:
         text = text.replace("\n", " \n ")
     return text.split(" ")
+
+
+def stripped(text: str) -> str:
+    """Return a text without the white space around it."""
+    return text.strip(" \t\r\n")
 
 
 def unwrapped(text: str) -> Iterator[str]:

@@ -30,12 +30,14 @@ class Known:
     It only grows. Whoever finds it full takes the `next`, which still has what is used again.
     """
 
-    __slots__ = ("_before", "_ends", "chunks", "parts", "readings", "room", "whole")
+    __slots__ = ("_before", "_ends", "chunks", "parts", "readings", "room", "unread", "whole")
 
     def __init__(self, before: Known | None = None) -> None:
         self.chunks: dict[str, bytes] = {"": b""}
         self.whole: dict[str, bytes] = {}
         self.parts: dict[str, bytes] = {}
+        # Runs of which only the chunks are known so far, with their tokens.
+        self.unread: dict[str, list[str]] = {}
         self.readings: dict[str, Reading] = {}
         self.room = _MOST
         self._before = before
@@ -52,7 +54,8 @@ class Known:
         This one is left as it is, since others may still be reading it.
         """
         before = Known()
-        before.chunks, before.whole, before.parts = self.chunks, self.whole, self.parts
+        before.chunks, before.unread = self.chunks, self.unread
+        before.whole, before.parts = self.whole, self.parts
         return Known(before)
 
     def note(self, text: str) -> bool:
@@ -60,29 +63,53 @@ class Known:
         self.room -= _ENTRY + len(text)
         return self.room >= 0
 
-    def learn(self, runs: Iterable[str], of: Fingerprint, sentences: Sentences) -> None:
-        """Read the runs that are not known yet."""
+    def learn(self, runs: Iterable[str], of: Fingerprint) -> None:
+        """Read the chunks of the runs that are not known yet."""
         unseen = {r for r in runs if r not in self.chunks}
         self.room -= _ENTRY * len(unseen) + sum(map(len, unseen))
         if self._before:
             unseen -= self._recalled(self._before, unseen)
         words = [r for r in unseen if _PLAIN.fullmatch(r)]
-        if words:
-            self._words(words, of)
-        if len(words) < len(unseen):
-            self._read(list(unseen.difference(words)), of, sentences)
+        others = {r: chunks.tokens(r) for r in unseen.difference(words)}
+        self.room -= _ENTRY * len(others) + sum(map(len, others))
+        told = [chunks.CHUNK + w.rstrip(_STOPS).lower() for w in words]
+        marks = of(told + [token for tokens in others.values() for token in tokens])
+        self._words(words, marks, of)
+        # The chunks last: where they are known, the rest is known or to be read.
+        self.unread.update(others)
+        end = len(words) * WIDTH
+        for run, tokens in others.items():
+            start, end = end, end + len(tokens) * WIDTH
+            self.chunks[run] = marks[start:end]
 
-    def _words(self, words: Sequence[str], of: Fingerprint) -> None:
+    def look_into(self, runs: Iterable[str], of: Fingerprint, sentences: Sentences) -> None:
+        """Read the identifiers in runs and their parts, where only their chunks are known."""
+        unread = self.unread.keys() & runs
+        read = [(run, _told(run, self.unread.get(run))) for run in unread]
+        marks, end = of([token for _, told in read for token in (*told.whole, *told.parts)]), 0
+        for run, told in read:
+            start, middle = end, end + len(told.whole) * WIDTH
+            end = middle + len(told.parts) * WIDTH
+            if told.whole:
+                self.whole[run] = marks[start:middle]
+            if found := marks[middle:end] + (sentences(told.hidden) if told.hidden else b""):
+                self.parts[run] = found
+            # Last: what is not among the unread is taken for read.
+            self.unread.pop(run, None)
+
+    def _words(self, words: Sequence[str], marks: bytes, of: Fingerprint) -> None:
         if not self._ends:
-            marks = of([chunks.TRAILING + stop for stop in _STOPS])
-            self._ends = {s: marks[i * WIDTH : (i + 1) * WIDTH] for i, s in enumerate(_STOPS)}
+            stops = of([chunks.TRAILING + stop for stop in _STOPS])
+            self._ends = {s: stops[i * WIDTH : (i + 1) * WIDTH] for i, s in enumerate(_STOPS)}
         ends = self._ends
-        marks = of([chunks.CHUNK + w.rstrip(_STOPS).lower() for w in words])
-        for word, place in zip(words, range(0, len(marks), WIDTH), strict=True):
-            self.chunks[word] = marks[place : place + WIDTH] + ends.get(word[-1], b"")
+        for place, word in enumerate(words):
+            chunk = marks[place * WIDTH : (place + 1) * WIDTH]
+            self.chunks[word] = chunk + ends.get(word[-1], b"")
 
     def _recalled(self, before: Known, unseen: Iterable[str]) -> set[str]:
         recalled = {r for r in unseen if r in before.chunks}
+        # First: what somebody reads meanwhile is read again, and never left out.
+        self.unread.update({r: t for r in recalled if (t := before.unread.get(r)) is not None})
         for run in recalled:
             for kept, known in ((self.whole, before.whole), (self.parts, before.parts)):
                 if run in known:
@@ -90,27 +117,12 @@ class Known:
             self.chunks[run] = before.chunks[run]
         return recalled
 
-    def _read(self, unseen: Sequence[str], of: Fingerprint, sentences: Sentences) -> None:
-        read = [_told(run) for run in unseen]
-        marks = of([token for told in read for tokens in told[:3] for token in tokens])
-        place = 0
-        for run, told in zip(unseen, read, strict=True):
-            ends = [place := place + len(tokens) * WIDTH for tokens in told[:3]]
-            start = ends[0] - len(told.whole) * WIDTH
-            if told.whole:
-                self.whole[run] = marks[start : ends[0]]
-            if found := marks[ends[0] : ends[1]] + (sentences(told.hidden) if told.hidden else b""):
-                self.parts[run] = found
-            # The chunks last: where they are known, the others are.
-            self.chunks[run] = marks[ends[1] : ends[2]]
-
 
 class _Told(NamedTuple):
-    """The identifiers in a run, its parts and its tokens, and the texts that it hides."""
+    """The identifiers in a run, its parts, and the texts that it hides."""
 
     whole: list[str]
     parts: list[str]
-    chunks: list[str]
     hidden: list[str]
 
 
@@ -122,9 +134,9 @@ def hints(found: Iterable[str]) -> list[str]:
     return [_HINT + part for part in found]
 
 
-def _told(run: str) -> _Told:
-    tokens = chunks.tokens(run)
-    forms = {core: said(core) for core in chunks.cores(tokens)}
+def _told(run: str, tokens: list[str] | None) -> _Told:
+    known = chunks.tokens(run) if tokens is None else tokens
+    forms = {core: said(core) for core in chunks.cores(known)}
     whole = dict.fromkeys(form for own in forms.values() for form in own)
     found = parts.of_run(run, forms)
-    return _Told(list(whole), hints(found.told), tokens, found.hidden)
+    return _Told(list(whole), hints(found.told), found.hidden)

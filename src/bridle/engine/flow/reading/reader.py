@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 from bridle.engine.flow.identifiers import accepted, said, standing
 from bridle.engine.flow.reading import chunks, parts
@@ -25,6 +24,7 @@ MOST_TEXT = 2**20
 """Characters of one text of a source that are read."""
 
 _SHORT = 64  # characters of a value of which the whole reading is remembered
+_HEAD = 96  # characters of a long value that are read first
 _WRAPPED = 16_384  # characters of a text whose lines are joined as well
 _BATCH = 4_096
 # One chunk in eight begins a shingle; which ones, only the key tells.
@@ -32,17 +32,61 @@ _ANCHOR = re.compile(rb"[\x00-\x1f]")
 _MASK = 2**64 - 1
 
 
-class Reading(NamedTuple):
-    """What is looked for of one value.
+class Reading:
+    """What is looked for of one value. Each of it is read when somebody first asks for it.
 
-    `exact` are its chunks in order. `whole` are the forms of any one of which a source may have
-    said it, if as a whole it is a typed identifier. `parts` are identifiers inside, telling chunks
-    and shingles, through all encodings: they tell sources, never trust.
+    Which of it is asked for depends on what a mission has read, and never changes what it is.
     """
 
-    exact: array[int]
-    whole: tuple[int, ...]
-    parts: tuple[int, ...]
+    __slots__ = ("_exact", "_parts", "_reader", "_text", "_whole")
+
+    def __init__(self, reader: Reader, text: str) -> None:
+        self._reader = reader
+        self._text = text
+        self._exact: array[int] | None = None
+        self._whole: array[int] | None = None
+        self._parts: array[int] | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether there are no chunks: every run that is not empty has one."""
+        return not chunks.stripped(self._text)
+
+    @property
+    def head(self) -> array[int]:
+        """The first few chunks of a long value, all of a short one."""
+        if self._exact is None:
+            end = self._text.rfind(" ", 0, _HEAD) if len(self._text) > _HEAD else -1
+            if end > 0:
+                return self._reader.exact(self._text[:end])
+        return self.exact
+
+    @property
+    def exact(self) -> array[int]:
+        """The chunks in order."""
+        if self._exact is None:
+            self._exact = self._reader.exact(self._text)
+        return self._exact
+
+    @property
+    def whole(self) -> array[int]:
+        """The forms of any one of which a source may have said it.
+
+        There are some only if as a whole it is a typed identifier.
+        """
+        if self._whole is None:
+            self._whole = self._reader.whole(self._text)
+        return self._whole
+
+    @property
+    def parts(self) -> array[int]:
+        """Identifiers inside, telling chunks and shingles, through all encodings.
+
+        They tell sources, never trust.
+        """
+        if self._parts is None:
+            self._parts = self._reader.parts(self._text, self.exact)
+        return self._parts
 
 
 class _Taken:
@@ -82,25 +126,30 @@ class Reader:
         known = self._known
         found: Reading | None = known.readings.get(text)
         if found is None:
-            found = self._looked_for(text)
+            found = Reading(self, text)
             if len(text) <= _SHORT and known.note(text):
                 known.readings[text] = found
         return found
 
-    def _looked_for(self, text: str) -> Reading:
-        runs = chunks.runs(text)
-        exact, found = array("Q"), array("Q")
-        for batch in _batches(runs):
-            known, told = self._read(batch)
-            exact.frombytes(told)
-            single = {r: known.parts[r] for r in batch if r in known.parts}
-            found.frombytes(b"".join(single.values()))
-        forms, beyond = accepted(text), parts.of_text(text)
-        marks = array("Q", self._of([*forms, *hints(beyond.told)]))
-        found.extend(marks[len(forms) :])
+    def exact(self, text: str) -> array[int]:
+        """Return the chunks of a value in order."""
+        return array("Q", b"".join([self._read(b)[1] for b in _batches(chunks.runs(text))]))
+
+    def whole(self, text: str) -> array[int]:
+        """Return the forms in any of which a source may have said a value."""
+        return array("Q", self._of(accepted(text)))
+
+    def parts(self, text: str, exact: array[int]) -> array[int]:
+        """Return what else may give a value away, given its chunks."""
+        found = array("Q")
+        for batch in _batches(chunks.runs(text)):
+            known, _ = self._read(batch, whole=True)
+            found.frombytes(b"".join([known.parts[r] for r in batch if r in known.parts]))
+        beyond = parts.of_text(text)
+        found.frombytes(self._of(hints(beyond.told)))
         found.extend(_shingles(exact))
         found.frombytes(self._sentences(beyond.hidden))
-        return Reading(exact, tuple(marks[: len(forms)]), tuple(dict.fromkeys(found)))
+        return array("Q", dict.fromkeys(found))
 
     def imprint(
         self,
@@ -152,22 +201,25 @@ class Reader:
 
     def _take_chunks(self, text: str, taken: _Taken) -> None:
         for batch in _batches(chunks.runs(text)):
-            known, told = self._read(batch)
+            known, told = self._read(batch, whole=True)
             taken.add(told)
             distinct = dict.fromkeys(batch)
             taken.whole += b"".join([known.whole[r] for r in distinct if r in known.whole])
             taken.parts += b"".join([known.parts[r] for r in distinct if r in known.parts])
 
-    def _read(self, runs: Sequence[str]) -> tuple[Known, bytes]:
-        """Return the chunks of some runs, and what is known of each of these."""
+    def _read(self, runs: Sequence[str], *, whole: bool = False) -> tuple[Known, bytes]:
+        """Return the chunks of some runs, and what is known of each: with `whole`, all of it."""
         known = self._known
         try:
-            return known, b"".join([known.chunks[r] for r in runs])
+            told = b"".join([known.chunks[r] for r in runs])
         except KeyError:
             if known.full:
                 known = self._known = known.next()
-            known.learn(runs, self._of, self._sentences)
-            return known, b"".join([known.chunks[r] for r in runs])
+            known.learn(runs, self._of)
+            told = b"".join([known.chunks[r] for r in runs])
+        if whole and known.unread:
+            known.look_into(runs, self._of, self._sentences)
+        return known, told
 
     def _sentences(self, hidden: Iterable[str]) -> bytes:
         """Return the shingles of texts that are read for no other reason."""
