@@ -56,16 +56,23 @@ def joined(traces: Sequence[Trace], mission: frozenset[str]) -> Origin:
 
     INVARIANT: I2. It is trusted only if each value is, and leaves out nothing said of any.
     """
-    places = frozenset[Place]().union(*[trace.places for trace in traces])
-    labels = _NONE.union(*[trace.labels for trace in traces])
-    if any(trace.mission for trace in traces):
-        labels |= mission
+    trusted, prompted, unknown = True, True, False
+    places, labels, events = frozenset[Place](), _NONE, dict[str, None]()
+    for trace in traces:
+        trusted = trusted and trace.trusted
+        prompted = prompted and trace.prompted
+        unknown = unknown or trace.unknown
+        places |= trace.places
+        labels |= trace.labels
+        if trace.mission:
+            labels |= mission
+        events.update(dict.fromkeys(trace.events))
     return Origin(
-        sources=frozenset([system for system, _ in places if system]) if places else _NONE,
-        domains=frozenset([domain for _, domain in places if domain]) if places else _NONE,
+        sources=frozenset([system for system, _ in places if system]),
+        domains=frozenset([domain for _, domain in places if domain]),
         labels=labels,
-        trusted=all(trace.trusted for trace in traces),
-        prompted=all(trace.prompted for trace in traces),
-        unknown=any(trace.unknown for trace in traces),
-        events=tuple(dict.fromkeys([event for trace in traces for event in trace.events])),
+        trusted=trusted,
+        prompted=prompted,
+        unknown=unknown,
+        events=tuple(events),
     )

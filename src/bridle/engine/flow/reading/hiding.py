@@ -6,8 +6,8 @@ only if it holds escapes, single characters with signs between them, or what dec
 
 from __future__ import annotations
 
-import base64
 import re
+from binascii import a2b_base64
 from collections.abc import Iterator
 
 _ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}|&#|&[A-Za-z]+;|\\[uxUX]|(?:[^\n][\-_.*|/,~+]{1,5}){5}")
@@ -37,7 +37,7 @@ def _decoded(run: str) -> Iterator[bytes]:
         for skipped in range(4):
             body = digits[skipped:]
             body = body[: len(body) - (len(body) % 4 == 1)]
-            yield base64.b64decode(body + "=" * (-len(body) % 4))
+            yield a2b_base64(body + "=" * (-len(body) % 4))
     for found in _HEX.finditer(run):
         for skipped in range(2):
             body = found[0][skipped:]

@@ -65,7 +65,7 @@ class Known:
 
     def learn(self, runs: Iterable[str], of: Fingerprint) -> None:
         """Read the chunks of the runs that are not known yet."""
-        unseen = {r for r in runs if r not in self.chunks}
+        unseen = set(runs).difference(self.chunks)
         self.room -= _ENTRY * len(unseen) + sum(map(len, unseen))
         if self._before:
             unseen -= self._recalled(self._before, unseen)
@@ -82,11 +82,16 @@ class Known:
             start, end = end, end + len(tokens) * WIDTH
             self.chunks[run] = marks[start:end]
 
-    def look_into(self, runs: Iterable[str], of: Fingerprint, sentences: Sentences) -> None:
-        """Read the identifiers in runs and their parts, where only their chunks are known."""
-        unread = self.unread.keys() & runs
-        read = [(run, _told(run, self.unread.get(run))) for run in unread]
-        marks, end = of([token for _, told in read for token in (*told.whole, *told.parts)]), 0
+    def look_into(
+        self, runs: Iterable[str], more: Sequence[str], of: Fingerprint, sentences: Sentences
+    ) -> bytes:
+        """Read the identifiers in runs and their parts, where only their chunks are known.
+
+        Returns the fingerprints of `more`, which are made on the way.
+        """
+        read = [(run, _told(run, self.unread.get(run))) for run in self.unread.keys() & runs]
+        marks = of([*more, *[t for _, told in read for t in (*told.whole, *told.parts)]])
+        end = len(more) * WIDTH
         for run, told in read:
             start, middle = end, end + len(told.whole) * WIDTH
             end = middle + len(told.parts) * WIDTH
@@ -96,6 +101,7 @@ class Known:
                 self.parts[run] = found
             # Last: what is not among the unread is taken for read.
             self.unread.pop(run, None)
+        return marks[: len(more) * WIDTH]
 
     def _words(self, words: Sequence[str], marks: bytes, of: Fingerprint) -> None:
         if not self._ends:
@@ -107,7 +113,7 @@ class Known:
             self.chunks[word] = chunk + ends.get(word[-1], b"")
 
     def _recalled(self, before: Known, unseen: Iterable[str]) -> set[str]:
-        recalled = {r for r in unseen if r in before.chunks}
+        recalled = before.chunks.keys() & unseen
         # First: what somebody reads meanwhile is read again, and never left out.
         self.unread.update({r: t for r in recalled if (t := before.unread.get(r)) is not None})
         for run in recalled:

@@ -32,17 +32,22 @@ _ANCHOR = re.compile(rb"[\x00-\x1f]")
 _MASK = 2**64 - 1
 
 
+# Some runs, and what is known of them.
+Batch = tuple[Known, Sequence[str]]
+
+
 class Reading:
     """What is looked for of one value. Each of it is read when somebody first asks for it.
 
     Which of it is asked for depends on what a mission has read, and never changes what it is.
     """
 
-    __slots__ = ("_exact", "_parts", "_reader", "_text", "_whole")
+    __slots__ = ("_exact", "_parts", "_reader", "_runs", "_text", "_whole")
 
     def __init__(self, reader: Reader, text: str) -> None:
         self._reader = reader
         self._text = text
+        self._runs: list[Batch] = []
         self._exact: array[int] | None = None
         self._whole: array[int] | None = None
         self._parts: array[int] | None = None
@@ -58,14 +63,14 @@ class Reading:
         if self._exact is None:
             end = self._text.rfind(" ", 0, _HEAD) if len(self._text) > _HEAD else -1
             if end > 0:
-                return self._reader.exact(self._text[:end])
+                return self._reader.exact(self._text[:end])[1]
         return self.exact
 
     @property
     def exact(self) -> array[int]:
         """The chunks in order."""
         if self._exact is None:
-            self._exact = self._reader.exact(self._text)
+            self._runs, self._exact = self._reader.exact(self._text)
         return self._exact
 
     @property
@@ -85,7 +90,8 @@ class Reading:
         They tell sources, never trust.
         """
         if self._parts is None:
-            self._parts = self._reader.parts(self._text, self.exact)
+            exact = self.exact
+            self._parts = self._reader.parts(self._text, exact, self._runs)
         return self._parts
 
 
@@ -131,22 +137,27 @@ class Reader:
                 known.readings[text] = found
         return found
 
-    def exact(self, text: str) -> array[int]:
-        """Return the chunks of a value in order."""
-        return array("Q", b"".join([self._read(b)[1] for b in _batches(chunks.runs(text))]))
+    def exact(self, text: str) -> tuple[list[Batch], array[int]]:
+        """Return the chunks of a value in order, after its runs."""
+        runs, found = list[Batch](), array("Q")
+        for batch in _batches(chunks.runs(text)):
+            known, told = self._read(batch)
+            runs.append((known, batch))
+            found.frombytes(told)
+        return runs, found
 
     def whole(self, text: str) -> array[int]:
         """Return the forms in any of which a source may have said a value."""
         return array("Q", self._of(accepted(text)))
 
-    def parts(self, text: str, exact: array[int]) -> array[int]:
-        """Return what else may give a value away, given its chunks."""
-        found = array("Q")
-        for batch in _batches(chunks.runs(text)):
-            known, _ = self._read(batch, whole=True)
+    def parts(self, text: str, exact: array[int], runs: Iterable[Batch]) -> array[int]:
+        """Return what else may give a value away, given its chunks and its runs."""
+        beyond, found = parts.of_text(text), array("Q")
+        told = hints(beyond.told)
+        for known, batch in runs:
+            found.frombytes(known.look_into(batch, told, self._of, self._sentences))
             found.frombytes(b"".join([known.parts[r] for r in batch if r in known.parts]))
-        beyond = parts.of_text(text)
-        found.frombytes(self._of(hints(beyond.told)))
+            told = []
         found.extend(_shingles(exact))
         found.frombytes(self._sentences(beyond.hidden))
         return array("Q", dict.fromkeys(found))
@@ -201,25 +212,23 @@ class Reader:
 
     def _take_chunks(self, text: str, taken: _Taken) -> None:
         for batch in _batches(chunks.runs(text)):
-            known, told = self._read(batch, whole=True)
+            known, told = self._read(batch)
+            known.look_into(batch, (), self._of, self._sentences)
             taken.add(told)
             distinct = dict.fromkeys(batch)
             taken.whole += b"".join([known.whole[r] for r in distinct if r in known.whole])
             taken.parts += b"".join([known.parts[r] for r in distinct if r in known.parts])
 
-    def _read(self, runs: Sequence[str], *, whole: bool = False) -> tuple[Known, bytes]:
-        """Return the chunks of some runs, and what is known of each: with `whole`, all of it."""
+    def _read(self, runs: Sequence[str]) -> tuple[Known, bytes]:
+        """Return the chunks of some runs, and what is known of each."""
         known = self._known
         try:
-            told = b"".join([known.chunks[r] for r in runs])
+            return known, b"".join([known.chunks[r] for r in runs])
         except KeyError:
             if known.full:
                 known = self._known = known.next()
             known.learn(runs, self._of)
-            told = b"".join([known.chunks[r] for r in runs])
-        if whole and known.unread:
-            known.look_into(runs, self._of, self._sentences)
-        return known, told
+            return known, b"".join([known.chunks[r] for r in runs])
 
     def _sentences(self, hidden: Iterable[str]) -> bytes:
         """Return the shingles of texts that are read for no other reason."""
