@@ -3,8 +3,9 @@
 Origins of 1 KB of arguments (an address, a subject, a text) that nobody has asked for before,
 after 10 KB, 100 KB, 1 MB and 10 MB of earlier results, beside one bare `cedarpy.is_authorized` of
 a sliced question, call by call in turn; the same for arguments that are copied out of a result;
-what it takes to take results in; and what an index takes up at its caps, with texts and with what
-takes the most room.
+what a governor's decision takes before anything was read, under a policy that asks and under one
+that does not; what it takes to take results in; and what an index takes up at its caps, with texts
+and with what takes the most room.
 
 The texts are made: words by Zipf's law out of 20,000, with names, addresses, numbers and dates
 among them, from a fixed seed.
@@ -18,22 +19,36 @@ import tempfile
 import time
 from array import array
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from bench import harness, workload
+from bench import calls, harness, workload
 from bridle.bundle.load import load
 from bridle.engine.cedar.entities import entities
 from bridle.engine.flow.arguments import Meanings, MissionFlow
 from bridle.engine.flow.index import OTHERS_MOST, TRUSTED_MOST, Index
-from bridle.engine.flow.reading import Reader
+from bridle.engine.flow.reading import Reader, Reading
 from bridle.engine.flow.source import Imprint, Origins, Source, SourceKind
+from bridle.governor.governor import Governor
 from bridle.model.tool import Argument, EffectClass, System, Tool
 
 SIZES = {"10 KB": 10, "100 KB": 100, "1 MB": 1_000, "10 MB": 10_000}
 """Earlier results, in kilobytes."""
 
 BARE, BOUND, FLAT, MOST = "bare cedarpy", 0.3, 1.3, 4.0
+LEAST = 60.0
+UNASKED, ASKED = "governor, nothing asked", "governor, origins of ten arguments"
+GOVERNORS = {
+    UNASKED: 'context.mission.labels.contains("secret")',
+    ASKED: 'context.flow.any.labels.contains("secret")',
+}
+"""What one policy more of a bundle asks."""
+
+_ASKING = """@id("asks")
+forbid (principal, action in Action::"call", resource) when {{ {condition} }};
+"""
+
 _EACH = 10_000  # characters of one result
 _TRUSTED = 20  # one result in so many is of a trusted tool
 _WORDS, _POLICIES = 20_000, 100
@@ -127,7 +142,7 @@ class Mission:
     def only_reading(self, count: int) -> Callable[[], object]:
         """Return a call that makes fingerprints of new arguments, and looks for nothing."""
         asked = iter([self.writer.arguments() for _ in range(count)])
-        return lambda: [self.reader.read(text) for text in next(asked).values()]
+        return lambda: [_read(self.reader.read(text)) for text in next(asked).values()]
 
     def copying(self, count: int) -> Callable[[], Origins]:
         """Return a call that asks for arguments that are copied out of the last result."""
@@ -140,6 +155,10 @@ class Mission:
 
     def _call(self, asked: Iterator[dict[str, Any]]) -> Callable[[], Origins]:
         return lambda: self._flow.origins("send", next(asked))
+
+
+def _read(reading: Reading) -> object:
+    return reading.exact, reading.whole, reading.parts
 
 
 def _result(number: int) -> Source:
@@ -182,6 +201,26 @@ def origins(report: harness.Report, folder: Path, *, rounds: int) -> None:
         harness.Claim("provenance_flat: origins after 10 MB over those after 1 MB", FLAT, flat),
     ]
     report.notes.append(f"origins: {rounds} rounds in turn, no arguments asked for twice")
+
+
+def nothing_read(report: harness.Report, folder: Path, *, rounds: int) -> None:
+    """Time a governor's decisions before anything was read, with and without a question of it."""
+    with ExitStack() as stack:
+        made: dict[str, Callable[[], object]] = {}
+        for name, condition in GOVERNORS.items():
+            root = workload.write_bundle(folder / name.replace(" ", "-"), _POLICIES)
+            policy = _ASKING.format(condition=condition)
+            (root / "policies" / "asks.cedar").write_text(policy, "utf-8")
+            governor = Governor.open(root, state=folder / f"state-{len(made)}", embedded=True)
+            stack.callback(governor.close)
+            made[name] = calls.governor_call(governor, calls.Ask())
+        taken = harness.interleave(made, seconds=0, least=rounds)
+    p50 = {name: harness.percentile(samples, 0.5) for name, samples in taken.items()}
+    for name, value in p50.items():
+        report.add(name, "p50", value, "us", None if name == UNASKED else (UNASKED, p50[UNASKED]))
+    added = p50[ASKED] - p50[UNASKED]
+    claim = "provenance_nothing: us that origins add to a decision before anything is read"
+    report.claims.append(harness.Claim(claim, LEAST, added, goal=True))
 
 
 def _taken_in(report: harness.Report, missions: dict[str, Mission]) -> None:
@@ -229,6 +268,7 @@ def measure(*, quick: bool) -> harness.Report:
     report = harness.Report("provenance", harness.versions("bridle", "cedarpy"))
     with tempfile.TemporaryDirectory(prefix="bench-provenance-") as folder:
         origins(report, Path(folder), rounds=400 if quick else 3_000)
+        nothing_read(report, Path(folder), rounds=400 if quick else 3_000)
     state(report)
     return report
 
