@@ -113,7 +113,8 @@ class MissionFlow:
             trace = looked_for.trace(leaf)
             arguments[leaf.argument].append(trace)
             sinks.setdefault(leaf.meaning.sink, []).append(trace)
-            meant.setdefault(leaf.argument, set()).add(leaf.meaning.sink)
+            if self._declared:
+                meant.setdefault(leaf.argument, set()).add(leaf.meaning.sink)
         # INVARIANT: what is declared is joined to what was found, and takes nothing from it.
         for name, declared in self._declared.items():
             arguments.get(name, []).extend(declared)
@@ -139,7 +140,8 @@ class _Joins:
 
     def join(self, traces: list[Trace]) -> Origin:
         """Return the origin of what these values make up."""
-        key = tuple(dict.fromkeys(map(id, traces)))
+        ids = map(id, traces)
+        key = tuple(ids if len(traces) == 1 else dict.fromkeys(ids))
         known = self._known.get(key)
         if known is None:
             distinct = {id(trace): trace for trace in traces}

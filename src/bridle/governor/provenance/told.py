@@ -31,16 +31,16 @@ _KINDS = {
 }
 
 
-class Told(Struct, frozen=True):
+class Told(Struct, frozen=True, omit_defaults=True):
     """Where one argument came from. `read` names sources, see `name`."""
 
-    sources: list[str]
-    domains: list[str]
-    labels: list[str]
-    trusted: bool
-    prompted: bool
-    unknown: bool
-    read: list[str]
+    sources: list[str] = []
+    domains: list[str] = []
+    labels: list[str] = []
+    trusted: bool = False
+    prompted: bool = False
+    unknown: bool = False
+    read: list[str] = []
 
 
 _encode = msgspec.json.Encoder().encode
