@@ -182,6 +182,7 @@ def origins(report: harness.Report, folder: Path, *, rounds: int) -> None:
     asked = rounds + 20
     made: dict[str, Callable[[], object]] = {BARE: bare}
     made |= {f"origins after {size}": m.asking(asked) for size, m in missions.items()}
+    made["origins after a prompt alone"] = Mission(0, len(SIZES)).asking(asked)
     made["copied, after 1 MB"] = missions["1 MB"].copying(asked)
     made["read only, after 1 MB"] = missions["1 MB"].only_reading(asked)
     taken = harness.interleave(made, seconds=0, least=rounds)
