@@ -10,7 +10,7 @@ LOCK := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 
 	--generate-hashes --no-header --no-annotate --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint style types layers format uids jail slow nightly mcp-servers mcp auditors agentdojo bench docs lock wheel clean
+.PHONY: help setup demo test lint style types layers format uids jail slow nightly mcp-servers mcp auditors engines agentdojo bench docs lock wheel clean
 
 help:
 	@echo "make demo     a governed run of two agents on real tools"
@@ -22,6 +22,7 @@ help:
 	@echo "make nightly  every test, full counts"
 	@echo "make mcp      the tests with MCP servers that others wrote"
 	@echo "make auditors the ledger, checked by programs that others wrote"
+	@echo "make engines  the adapters of engines, on the real thing"
 	@echo "make bench    the benchmarks"
 	@echo "make peers    what the benchmarks measure beside Bridle, into an environment of its own"
 	@echo "make agentdojo AgentDojo's tasks, recorded in an environment of its own"
@@ -104,6 +105,16 @@ auditors: setup .venv-auditors/go/.done
 	$(BIN)/python -m pytest -q -m auditors --timeout 120 tests/auditors
 
 # The wheels are kept, so that a test can install from them as a stranger would.
+# The adapters of engines, in an environment of their own.
+engines: .venv-engines/.done
+	.venv-engines/bin/python -m pytest -q -m engines --timeout 120 tests/adapters
+
+.venv-engines/.done: requirements/engines.lock pyproject.toml
+	@test -x .venv-engines/bin/python || $(PYTHON) -m venv .venv-engines
+	.venv-engines/bin/python $(PIP_INSTALL) --require-hashes -r requirements/engines.lock
+	.venv-engines/bin/python $(PIP_INSTALL) --no-index --no-deps --no-build-isolation --editable .
+	@touch $@
+
 .venv-auditors/.done: requirements/auditors.lock
 	@test -x .venv-auditors/bin/python || $(PYTHON) -m venv .venv-auditors
 	.venv-auditors/bin/python -m pip download --quiet --disable-pip-version-check --require-hashes \
@@ -154,6 +165,7 @@ lock: .venv-lock/.done
 	$(LOCK) $(UPGRADE) requirements/peers.in -o requirements/peers.lock
 	$(LOCK) $(UPGRADE) requirements/agentdojo.in --excludes requirements/agentdojo.excludes -o requirements/agentdojo.lock
 	$(LOCK) $(UPGRADE) requirements/auditors.in -o requirements/auditors.lock
+	$(LOCK) $(UPGRADE) pyproject.toml requirements/engines.in requirements/build.in --extra test -o requirements/engines.lock
 	$(LOCK) $(UPGRADE) requirements/lock.in -o requirements/lock.lock
 
 wheel: setup

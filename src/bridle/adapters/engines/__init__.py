@@ -1,0 +1,1 @@
+"""Orchestration engines: each step that they run is decided, and carried out once."""
