@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 from bridle.bundle.bundle import Bundle
-from bridle.bundle.lint import (
-    budgets,
-    cedar,
-    conditions,
-    credentials,
-    entities,
-    keys,
-    missions,
-    origins,
-    reach,
-    sequences,
-    tools,
-)
+from bridle.bundle.lint.declared import budgets, credentials, keys, missions, tools
+from bridle.bundle.lint.history import conditions, sequences
 from bridle.bundle.lint.places import Places
-from bridle.bundle.lint.remedies import RemedyLint
+from bridle.bundle.lint.policies import cedar, entities, origins, reach
+from bridle.bundle.lint.policies.remedies import RemedyLint
 from bridle.bundle.lint.scope import Seen, covered, in_scope, seen_of
 from bridle.bundle.obligations import names_closing
 from bridle.bundle.parse import agents, manifest, systems

@@ -69,7 +69,7 @@ _SPEAKS = {
 
 def sentences(bundle: Bundle) -> list[dict[str, Any]]:
     """Return what each condition over history says, in the order of the policies."""
-    from bridle.bundle.lint.sequences import sign_of
+    from bridle.bundle.lint.history.sequences import sign_of
     from bridle.bundle.sentences import sentence
 
     return [

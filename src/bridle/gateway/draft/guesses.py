@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from bridle.bundle.lint.tools import strings
+from bridle.bundle.lint.declared.tools import strings
 from bridle.bundle.schema.json_schema import FORMATS, Schema
 from bridle.bundle.schema.paths import ELEMENT, Place
 from bridle.language.plain import is_object

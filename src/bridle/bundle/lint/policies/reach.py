@@ -8,9 +8,9 @@ from typing import Any
 from cedarpy import pst
 
 from bridle.bundle.bundle import Bundle
+from bridle.bundle.lint.declared.tools import CONTENT, meaning
 from bridle.bundle.lint.places import Places
 from bridle.bundle.lint.scope import Seen, context_path, parts
-from bridle.bundle.lint.tools import CONTENT, meaning
 from bridle.bundle.parse.table import Findings
 from bridle.bundle.parse.toml import Document
 from bridle.bundle.schema.paths import split

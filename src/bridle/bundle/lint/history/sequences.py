@@ -13,7 +13,8 @@ from cedarpy import pst
 from msgspec import Struct
 
 from bridle.bundle.bundle import Bundle
-from bridle.bundle.lint import scope, vacuous
+from bridle.bundle.lint import scope
+from bridle.bundle.lint.history import vacuous
 from bridle.bundle.lint.scope import Seen, parts
 from bridle.bundle.obligations import names_closing
 from bridle.bundle.parse.history import RESERVED

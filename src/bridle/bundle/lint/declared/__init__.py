@@ -1,0 +1,1 @@
+"""Lints of what a bundle declares beside its policies: tools, missions, budgets, keys."""

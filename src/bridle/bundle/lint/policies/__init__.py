@@ -1,0 +1,1 @@
+"""Lints of single policies: names, types, what they can apply to, what their remedies do."""
