@@ -134,6 +134,19 @@ def test_a_value_that_nobody_vouches_for_carries_the_labels_of_the_mission_besid
     assert trace(index, "nobody said this", inherits=False).labels == frozenset()
 
 
+def test_a_value_that_inherits_nothing_carries_what_a_detector_found_and_what_its_sources_carry():
+    card = "4111 1111 1111 1111"
+    index = index_of((result("hr", labels=["salary"]), "the salary of Ann"))
+    # What the detector was asked of need not be among what the source says.
+    index.add(2, result("web", labels=["public"]), READER.imprint(["x"], [("pci", card)]))
+    for text in (card, "4111-1111-1111-1111", "pay 4111111111111111 now"):
+        found = trace(index, text, inherits=False)
+        assert (found.labels, found.mission) == ({"pci"}, False)
+    found = trace(index, "the salary of Ann", inherits=False)
+    assert (found.labels, found.mission) == ({"salary"}, False)
+    assert trace(index, "x", inherits=False).labels == {"public"}
+
+
 def test_a_label_that_a_detector_gave_goes_with_the_value_whoever_says_it():
     index = Index()
     index.add(1, constant(), READER.imprint(["card 4111 1111 1111 1111 of Eve"]))
