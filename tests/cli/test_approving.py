@@ -64,6 +64,35 @@ def test_two_humans_agree_to_what_one_of_them_wrote(
     assert sent == [("lea@mail.example", "Bye")]
 
 
+def test_one_card_releases_everything_that_an_agent_has_planned(
+    bridle_, desk: Path, assistant: bridle.Agent
+) -> None:
+    sent: list[Any] = []
+    plan = [held(assistant, sent, body=text) for text in ("One", "Two")]
+    listed = bridle_("approvals", "list", desk, "--json").json
+    [card] = {row["card"] for row in listed}
+    assert card in bridle_("approvals", "list", desk).out
+    approve = ("approvals", "approve", card, desk)
+    assert bridle_(*approve, "--as", "me", "--set", 'body="Bye"').code == 2
+    first = bridle_(*approve, "--as", "me")
+    assert (first.code, '"One"' in first.out, '"Two"' in first.out) == (0, True, True)
+    second = bridle_(*approve, "--as", "eve", "--json").json
+    assert [each["status"] for each in second["holds"]] == ["approved", "approved"]
+    for each in plan:
+        each.resume()
+    assert [body for _, body in sent] == ["One", "Two"]
+    assert "[not_found]" in bridle_(*approve, "--as", "kim").err
+
+
+def test_a_card_is_denied_in_one_answer(bridle_, desk: Path, assistant: bridle.Agent) -> None:
+    for text in ("One", "Two"):
+        held(assistant, [], body=text)
+    card = bridle_("approvals", "list", desk, "--json").json[0]["card"]
+    denied = bridle_("approvals", "deny", card, desk, "--as", "eve", "--json").json
+    assert [each["status"] for each in denied["holds"]] == ["denied", "denied"]
+    assert bridle_("approvals", "list", desk, "--json").json == []
+
+
 def test_arguments_come_from_a_file_or_from_standard_input(
     bridle_, desk: Path, assistant: bridle.Agent, tmp_path: Path
 ) -> None:

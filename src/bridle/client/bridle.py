@@ -90,6 +90,7 @@ class Bridle:
         digest: str = "",
         args: Mapping[str, Any] | str = "",
         terms: Terms | None = None,
+        card: str = "",
     ) -> str:
         """Approve a hold as a human and return its status.
 
@@ -97,21 +98,34 @@ class Bridle:
         moment, but never what other humans have written (`RefusedError`, `digest_missing`). `args`
         approves these arguments instead, `terms` more than this one action. Both have to be allowed
         by everything but what the hold asks for; votes for something else then no longer count.
+        `card`, the name of the card that was shown, approves every hold on it, all or none; then
+        there is no digest, nothing is edited, and no terms.
         """
         call = Answer(
             approval=id,
             approve=True,
             reason=reason,
-            digest=digest or self._digest(id),
+            digest=digest if digest or card else self._digest(id),
             as_user=as_user,
             args=to_text(args) if args else "",
             terms=terms,
+            card=card,
         )
         return self.done(call)
 
-    def deny(self, id: str, *, as_user: str = "", reason: str = "", digest: str = "") -> str:  # noqa: A002
-        """Deny a hold as a human and return its status."""
-        call = Answer(approval=id, approve=False, reason=reason, digest=digest, as_user=as_user)
+    def deny(
+        self,
+        id: str,  # noqa: A002
+        *,
+        as_user: str = "",
+        reason: str = "",
+        digest: str = "",
+        card: str = "",
+    ) -> str:
+        """Deny a hold (with `card`: every hold on its card) as a human and return its status."""
+        call = Answer(
+            approval=id, approve=False, reason=reason, digest=digest, as_user=as_user, card=card
+        )
         return self.done(call)
 
     def exceptions(self, mission: str = "") -> list[dict[str, Any]]:

@@ -295,7 +295,9 @@ class Answer(OperatorCall, frozen=True, kw_only=True, tag="answer"):
     """Approve or deny a hold as the human `as_user`. The vote names the digest that was shown.
 
     `args` (exact JSON text) approves with edits: these arguments instead of those shown. `terms`
-    approves more than this one action.
+    approves more than this one action. `card` answers every hold of the card that this one is on,
+    all or none, as they are: it is the name of the card that was shown, and goes with none of the
+    other three.
     """
 
     approval: str
@@ -304,6 +306,7 @@ class Answer(OperatorCall, frozen=True, kw_only=True, tag="answer"):
     digest: str = ""
     args: str = ""
     terms: Terms | None = None
+    card: str = ""
 
 
 class Exceptions(OperatorCall, frozen=True, kw_only=True, tag="exceptions"):

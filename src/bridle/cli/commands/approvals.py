@@ -14,9 +14,10 @@ from bridle.cli.operator import connected, one
 from bridle.cli.root import Group
 from bridle.client.bridle import Bridle
 from bridle.model.calls import Answer, Approvals, Exceptions
-from bridle.model.errors import RefusedError
+from bridle.model.errors import NotFoundError, RefusedError
 
-_COLUMNS = ("id", "status", "subject", "agent", "tool", "groups", "expires", "why")
+_COLUMNS = ("id", "card", "status", "subject", "agent", "tool", "groups", "expires", "why")
+_CARD = "card_"
 _EXCEPTIONS = ("id", "status", "agent", "tool", "policies", "used", "expires", "but", "args")
 
 
@@ -46,6 +47,7 @@ def list_approvals(bundle: Path, every: bool, as_json: bool) -> None:
             "expires": terminal.time(row["expires"]),
             "why": _why(row),
             "groups": _need(row),
+            "card": row["card"] if _shared(row, rows) else "",
         }
         for row in rows
     ]
@@ -87,10 +89,17 @@ def approve(
 ) -> None:
     """Approve a hold, as it is shown here, with other arguments, or for its mission.
 
+    With a card's ID: everything on it, as it is shown, all or none.
+
     The vote is bound to the digest of what is shown. What other humans have written is approved
     only by its --digest, or by an answer at the terminal.
     """
     wanted = proposals.Wanted(**how)
+    if approval.startswith(_CARD):
+        if digest or any(how.values()):
+            raise click.UsageError("A card is approved as it is shown: no --digest, no edits.")
+        _answer_card(bundle, approval, as_user, reason, approve=True, as_json=as_json)
+        return
     with connected(bundle) as governor:
         row = _fetch(governor, approval)
         _same(row, digest)
@@ -123,7 +132,10 @@ def approve(
 @choice.passphrase
 @choice.as_json
 def deny(approval: str, bundle: Path, reason: str, as_user: str, as_json: bool) -> None:
-    """Deny a hold."""
+    """Deny a hold or, with a card's ID, everything on it."""
+    if approval.startswith(_CARD):
+        _answer_card(bundle, approval, as_user, reason, approve=False, as_json=as_json)
+        return
     with connected(bundle) as governor:
         row = _fetch(governor, approval)
         if not as_json:
@@ -171,6 +183,38 @@ def end_exception(exception: str, bundle: Path, as_user: str, as_json: bool) -> 
         terminal.document({"id": exception, "by": as_user, "status": "ended"})
     else:
         terminal.line(f"ended as {terminal.visible(as_user)}: {terminal.visible(exception)}")
+
+
+def _shared(row: dict[str, Any], rows: list[dict[str, Any]]) -> bool:
+    """Whether a hold is on a card with others: one alone is answered by its own id."""
+    return sum(bool(row["card"]) and row["card"] == each["card"] for each in rows) > 1
+
+
+def _answer_card(
+    bundle: Path, card: str, as_user: str, reason: str, *, approve: bool, as_json: bool
+) -> None:
+    """Show everything on a card, and answer it as a whole."""
+    with connected(bundle) as governor:
+        ids = [row["id"] for row in governor.rows(Approvals()) if row["card"] == card]
+        if not ids:
+            raise NotFoundError(f"no card {card!r}", hint="it has changed: `bridle approvals`")
+        rows = [_fetch(governor, each) for each in ids]
+        if not as_json:
+            for row in rows:
+                _show(row)
+                terminal.line()
+        answer = governor.approve if approve else governor.deny
+        answer(ids[0], as_user=as_user, reason=reason, card=card)
+        rows = [_fetch(governor, each) for each in ids]
+    said = {"card": card, "approve": approve, "by": as_user}
+    statuses = [{"id": row["id"], "status": row["status"]} for row in rows]
+    if as_json:
+        terminal.document({**said, "holds": statuses})
+        return
+    word = terminal.styled("approved" if approve else "denied", "allow" if approve else "deny")
+    terminal.line(f"{word} as {terminal.visible(as_user)}: {len(rows)} on the card")
+    for each in statuses:
+        terminal.line(f"  {each['id']} is {each['status']}")
 
 
 def _same(row: dict[str, Any], digest: str) -> None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec import structs
+
 from bridle.engine.case import Typed
 from bridle.governor.action import entry, holds, path, releases, repeats
 from bridle.governor.action.standing import Standing, find
-from bridle.governor.approval import answers, exceptions
+from bridle.governor.approval import answers, cards, exceptions
 from bridle.governor.approval.edits import Proposal
 from bridle.governor.ground import clear
 from bridle.governor.ground.turn import Turn
 from bridle.governor.oversight import humans, missions, showing
 from bridle.model.action import ActionState
 from bridle.model.calls import Answer, ApprovalOf, Caller, Decide, EndException, Redeem
-from bridle.model.errors import NotFoundError, RefusedError
+from bridle.model.errors import NotFoundError, RefusedError, UsageError
 from bridle.model.identity import GOVERNOR
 from bridle.model.reason import Reason, ReasonCode
 from bridle.model.verdict import Effect, Release, Verdict
@@ -27,8 +29,6 @@ def answer(turn: Turn, caller: Caller, call: Answer) -> HoldRow:
     """Count a human's answer."""
     user = humans.name(turn, caller, call.as_user)
     row = showing.hold(turn, call.approval)
-    if call.approve:
-        _separate_enough(turn, caller, row)
     vote = answers.Vote(
         user=user,
         approve=call.approve,
@@ -37,6 +37,22 @@ def answer(turn: Turn, caller: Caller, call: Answer) -> HoldRow:
         method=caller.method,
         proposal=Proposal(call.args, call.terms),
     )
+    if not call.card:
+        return _counted(turn, caller, row, vote)
+    if vote.digest or vote.proposal.changes:
+        hint = "answer the hold by itself"
+        raise UsageError("a card is answered as it is shown, as a whole", hint=hint)
+    # One turn: where one of them is refused, none of them is answered.
+    on_it = cards.named(turn, row, call.card)
+    counted = [
+        _counted(turn, caller, each, structs.replace(vote, digest=each.digest)) for each in on_it
+    ]
+    return next(each for each in counted if each.id == row.id)
+
+
+def _counted(turn: Turn, caller: Caller, row: HoldRow, vote: answers.Vote) -> HoldRow:
+    if vote.approve:
+        _separate_enough(turn, caller, row)
     return answers.count(turn, row, vote)
 
 

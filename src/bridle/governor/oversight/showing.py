@@ -10,7 +10,7 @@ from msgspec import structs
 from bridle.bundle.bundle import Bundle
 from bridle.governor.action import holds
 from bridle.governor.action.standing import Standing
-from bridle.governor.approval import exceptions, quorum
+from bridle.governor.approval import cards, exceptions, quorum
 from bridle.governor.credentials import showing as leases_shown
 from bridle.governor.delegation import offering
 from bridle.governor.ground.turn import Turn
@@ -152,7 +152,8 @@ def _hold(turn: Turn, row: HoldRow) -> dict[str, Any]:
     del shown["sealed"], shown["bind"], shown["shape"]
     # Whose vote is for what the hold is about now; an earlier one was for something else.
     votes = [{**vote, "counts": quorum.counts(row, vote)} for vote in row.votes]
-    return {**shown, "status": status_of(turn, row), "votes": votes}
+    card = cards.name(turn, row)
+    return {**shown, "status": status_of(turn, row), "votes": votes, "card": card}
 
 
 def status_of(turn: Turn, row: HoldRow) -> str:
