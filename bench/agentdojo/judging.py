@@ -7,17 +7,21 @@ refused. One throw-away governor judges all traces of a bundle, each in a missio
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+from msgspec import structs
 
 from bench.agentdojo.scoring import Judgement
+from bench.agentdojo.steps import steps
 from bench.agentdojo.traces import Call, Trace
 from bridle.bundle.load import load
 from bridle.governor.throwaway import OPERATOR, governor_over
 from bridle.model import calls
 from bridle.model.outcome import Outcome, OutcomeKind
+from bridle.model.tool import EffectClass
 from bridle.model.verdict import Effect, Verdict
 
 R = TypeVar("R")
@@ -33,6 +37,8 @@ class Ruling(msgspec.Struct, frozen=True):
 
     said: Judgement
     policies: tuple[str, ...] = ()
+    card: int = 0
+    """Which card asked for it, counted from 1 in its trace (0: nobody was asked)."""
 
 
 class Desk:
@@ -43,6 +49,9 @@ class Desk:
 
     def __init__(self, bundle: Path) -> None:
         loaded = load(bundle)
+        self._reads = frozenset(
+            name for name, tool in loaded.tools.items() if tool.effect is EffectClass.READ
+        )
         self._governor, _ = governor_over(
             loaded, leases=False, seed=b"bridle agentdojo", start=_START
         )
@@ -61,12 +70,25 @@ class Desk:
             calls.StartMission(template=_TEMPLATE, user=_USER, prompt=trace.prompt), calls.Opened
         )
         session = self._asked(calls.OpenSession(mission=opened.id, agent=_AGENT), calls.Opened).id
-        return tuple(
-            self._one(session, f"call-{number}", call, asking=asking)
-            for number, call in enumerate(trace.calls)
-        )
+        return self._run(session, trace, asking=asking)
 
-    def _one(self, session: str, key: str, call: Call, *, asking: bool) -> Ruling:
+    def _run(self, session: str, trace: Trace, *, asking: bool) -> tuple[Ruling, ...]:
+        found: list[Ruling] = []
+        card = 0
+        for step in steps(trace, self._reads):
+            pending: list[tuple[Call, Verdict]] = []
+            for call in step:
+                ruling, verdict = self._decided(session, f"call-{len(found)}", call)
+                if verdict.effect is Effect.HOLD:
+                    pending.append((call, verdict))
+                    ruling = structs.replace(ruling, card=card + 1)
+                found.append(ruling)
+            if pending:
+                card += 1
+                self._answered(session, pending, asking=asking)
+        return tuple(found)
+
+    def _decided(self, session: str, key: str, call: Call) -> tuple[Ruling, Verdict]:
         verdict = self._asked(
             calls.Decide(
                 session=session, tool=call.tool, args=json.dumps(call.args), key=key, start=True
@@ -76,22 +98,29 @@ class Desk:
         policies = tuple(sorted({r.policy for r in verdict.reasons if r.policy}))
         said: Judgement = "allow" if verdict.effect.runs else "deny"
         if verdict.effect is Effect.HOLD:
-            approve = asking and call.origin == "user"
-            said, verdict = "ask", self._answered(session, verdict, approve=approve)
+            said = "ask"
         if verdict.attempt:
             self._report(session, verdict, call)
-        return Ruling(said, policies)
+        return Ruling(said, policies), verdict
 
-    def _answered(self, session: str, verdict: Verdict, *, approve: bool) -> Verdict:
-        """Return what comes of a hold once its human has answered."""
-        self._asked(
-            calls.Answer(approval=verdict.approval, approve=approve, as_user=_USER), calls.Done
+    def _answered(
+        self, session: str, pending: Sequence[tuple[Call, Verdict]], *, asking: bool
+    ) -> None:
+        """Answer one card, and go on with what it approved."""
+        approve = asking and pending[0][0].origin == "user"
+        first = pending[0][1].approval
+        shown = self._asked(calls.Approvals(approval=first), calls.Listing).rows[0]
+        answer = calls.Answer(
+            approval=first, approve=approve, as_user=_USER, card=str(shown["card"])
         )
-        redeem = calls.Redeem(session=session, approval=verdict.approval, start=True)
-        again = self._asked(redeem, calls.Judged).verdict
-        if approve and not again.effect.runs:
-            raise RuntimeError(f"approved, and still refused: {again.reasons}")
-        return again
+        self._asked(answer, calls.Done)
+        for call, verdict in pending:
+            redeem = calls.Redeem(session=session, approval=verdict.approval, start=True)
+            again = self._asked(redeem, calls.Judged).verdict
+            if approve and not again.effect.runs:
+                raise RuntimeError(f"approved, and still refused: {again.reasons}")
+            if again.attempt:
+                self._report(session, again, call)
 
     def _report(self, session: str, verdict: Verdict, call: Call) -> None:
         if call.error is None:

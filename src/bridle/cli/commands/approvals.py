@@ -187,7 +187,7 @@ def end_exception(exception: str, bundle: Path, as_user: str, as_json: bool) -> 
 
 def _shared(row: dict[str, Any], rows: list[dict[str, Any]]) -> bool:
     """Whether a hold is on a card with others: one alone is answered by its own id."""
-    return sum(bool(row["card"]) and row["card"] == each["card"] for each in rows) > 1
+    return bool(row["card"]) and [each["card"] for each in rows].count(row["card"]) > 1
 
 
 def _answer_card(
