@@ -61,11 +61,12 @@ class Adapter(Protocol[Native]):
 
 
 def carry_out(
-    adapter: Adapter[Native], native: Native, worker: Worker, effect: Callable[[], Any]
+    adapter: Adapter[Native], native: Native, worker: Worker, proceed: Callable[[], Any]
 ) -> Any:
     """Have a step decided, run it as what was decided, and report it. Returns its result.
 
-    What the effect raises comes as it is; every refusal as what the adapter makes of it.
+    `proceed` is the engine's own way on. The guard runs it, inside the effect that is reported:
+    what it raises comes as it is, every refusal as what the adapter makes of it.
     """
     ran = _Ran()
     try:
@@ -75,7 +76,7 @@ def carry_out(
         def run(**arguments: Any) -> Any:
             _applied(adapter, native, deed, arguments)
             with ran:
-                return effect()
+                return proceed()
 
         return agent.call(deed.tool, deed.arguments, effect=run, key=adapter.identify(native))
     except BridleError as problem:
@@ -88,7 +89,7 @@ async def acarry_out(
     adapter: Adapter[Native],
     native: Native,
     worker: Worker,
-    effect: Callable[[], Awaitable[Any]],
+    proceed: Callable[[], Awaitable[Any]],
 ) -> Any:
     """The async twin of `carry_out`."""
     ran = _Ran()
@@ -99,7 +100,7 @@ async def acarry_out(
         async def run(**arguments: Any) -> Any:
             _applied(adapter, native, deed, arguments)
             with ran:
-                return await effect()
+                return await proceed()
 
         key = adapter.identify(native)
         return await agent.acall(deed.tool, deed.arguments, effect=run, key=key)

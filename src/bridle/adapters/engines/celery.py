@@ -98,10 +98,10 @@ class _Gate:
                 return kind.__call__(task, *args, **kwargs)
             native = _Native(task, args, kwargs)
 
-            def effect() -> Any:
+            def proceed() -> Any:
                 return task.run(*native.args, **native.kwargs)
 
-            return carry_out(self, native, self._carrier, effect)
+            return carry_out(self, native, self._carrier, proceed)
 
         return call
 
