@@ -18,21 +18,32 @@ from bridle.governor.ground.turn import Turn
 from bridle.governor.provenance import chain, told
 from bridle.store.rows import MissionRow, ReadRow, SourceRow
 
+# Sources of a half that a new one is compared with, and all that its origin and its words are.
+_LAST = 8
+_SAYING = ("imprint", "kind", "tool", "system", "domain", "labels", "sink", "toward", "trusted")
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Imprint).decode
 
 
 class Kept(Struct, frozen=True):
-    """What became of a source: its row (None: there was no room), and those that made room."""
+    """What became of a source: its row (None: there was no room), and those that made room.
+
+    `again`: the row is that of an earlier source which said the same.
+    """
 
     row: SourceRow | None
     gone: tuple[SourceRow, ...] = ()
+    again: bool = False
 
 
 def add(turn: Turn, mission: str, source: Source, said: Imprint) -> Kept:
-    """Keep a source, if there is room."""
+    """Keep a source, if there is room. One that says what another has just said takes none."""
     before = read_of(turn, mission)
     row = _row(turn, before.count + 1, source, said)
+    same = _said_before(turn, before, row)
+    if same is not None:
+        return Kept(same, again=True)
     if row.trusted and (before.full or before.trusted_size + row.weight > index.TRUSTED_MOST):
         if not before.full:
             turn.tx.put(structs.replace(before, full=True))
@@ -41,6 +52,20 @@ def add(turn: Turn, mission: str, source: Source, said: Imprint) -> Kept:
     left, gone = _let_go(turn, after)
     turn.tx.put(left)
     return Kept(row, gone)
+
+
+def _said_before(turn: Turn, read: ReadRow, row: SourceRow) -> SourceRow | None:
+    """Return a source of the last ones in a row's half that said the very same, if there is one.
+
+    An agent that asks again and again whether something is done fills no half with the answers.
+    """
+    half = chain.TRUSTED if row.trusted else chain.OTHERS
+    first, last = (1, read.trusted) if row.trusted else (read.first, read.others)
+    for number in range(last, max(first, last - _LAST + 1) - 1, -1):
+        found = chain.source(turn, read.mission, half, number)
+        if all(getattr(found, name) == getattr(row, name) for name in _SAYING):
+            return found
+    return None
 
 
 def read_of(turn: Turn, mission: str) -> ReadRow:

@@ -121,6 +121,9 @@ def take_in(turn: Turn, mission: str, read: Read) -> None:
     kept = keeping.Kept(None)
     if read.said is not None:
         kept = keeping.add(turn, mission, read.source, read.said)
+    if kept.again:
+        _put(turn, row, _noted(row, read))
+        return
     whole = kept.row is not None and read.said is not None and not read.said.cut
     missed: list[Source | SourceRow] = [*kept.gone]
     if not whole:
