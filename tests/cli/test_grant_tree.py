@@ -19,6 +19,7 @@ def row(name: str, parent: str = "", *, depth: int = 0, **more: Any) -> dict[str
         "user": "ana",
         "agent": f"agent-{name}",
         "state": "active",
+        "workload": "",
         "revoked": False,
         "running": 0,
         "actions": 0,
@@ -32,6 +33,11 @@ def row(name: str, parent: str = "", *, depth: int = 0, **more: Any) -> dict[str
 def shown(rows: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]) -> str:
     grants.show(rows, NOW)
     return capsys.readouterr().out
+
+
+def test_what_was_dispatched_names_the_workload(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [row("a"), row("b", "a", depth=1, state="dispatched", workload="courier")]
+    assert "bbbbbbbbbbbbbbbb  dispatched  to courier  expires" in shown(rows, capsys)
 
 
 def test_what_was_handed_on_stands_below_whom_it_came_from(

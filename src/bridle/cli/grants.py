@@ -82,12 +82,19 @@ def _show(row: dict[str, Any], guide: str, below: str, now: int) -> None:
         terminal.styled(terminal.visible(row["agent"]), bold=True),
         terminal.visible(row["grant"][:SHORT]),
         terminal.styled(state, state),
+        *_carried_out(row),
         *_use(row),
         expiry(row["expires"], now),
     ]
     terminal.line(f"{guide}{'  '.join(shown)}")
     for text in row["caveats"]:
         terminal.line(f"{below}  {terminal.styled(terminal.visible(text), dim=True)}")
+
+
+def _carried_out(row: dict[str, Any]) -> Iterable[str]:
+    """Who carries it out, where it was dispatched to a workload."""
+    if row["workload"]:
+        yield f"to {terminal.visible(row['workload'])}"
 
 
 def _use(row: dict[str, Any]) -> Iterable[str]:
