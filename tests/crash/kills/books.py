@@ -315,8 +315,10 @@ def _keys(books: Books) -> None:
     rows = {row["id"]: row for row in books.rows["log_keys"]}
     told = {key for line in books.human if line["what"] == "signs" for key in line["keys"]}
     retired = {line["key"] for line in books.human if line["what"] == "retired"}
-    books.say("keys lost", told - set(rows))
-    books.say("keys that sign again", [key for key in retired if not rows[key]["retired"]])
+    books.say("keys lost", (told | retired) - set(rows))
+    # A row leaves out what is as it was at first: that of a key that signs has no `retired`.
+    signing = [key for key in retired & set(rows) if not rows[key].get("retired")]
+    books.say("keys that sign again", signing)
 
 
 def _erased(books: Books) -> None:
