@@ -76,8 +76,9 @@ slow: setup
 uids: setup
 	$(BIN)/python -m pytest -q -m uids --timeout 120 tests/uids
 
-nightly: setup mcp-servers .venv-auditors/go/.done .venv-agentdojo/.done
+nightly: setup mcp-servers .venv-auditors/go/.done .venv-agentdojo/.done .venv-engines/.done
 	$(BIN)/python -m pytest -q -m "slow or not slow" --timeout 3600 --full --hypothesis-profile slow
+	.venv-engines/bin/python -m pytest -q -m engines --timeout 3600 --full tests/adapters
 
 bench: setup
 	@set -e; for each in $(SUBJECTS); do echo "== $$each"; $(BIN)/python -m bench.$$each; done

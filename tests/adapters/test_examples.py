@@ -1,0 +1,37 @@
+"""Each example runs with one command, on the real engine, and shows what its page says."""
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+pytestmark = [pytest.mark.engines, pytest.mark.timeout(120)]
+
+
+@pytest.mark.parametrize("engine", ["dbos"])
+def test_an_example_runs_with_one_command(engine: str) -> None:
+    if find_spec(engine) is None:
+        pytest.skip(f"not run: `make engines` brings {engine}")
+    assert "python run.py" in (EXAMPLES / engine / "README.md").read_text()
+    done = subprocess.run(
+        [sys.executable, "run.py"],
+        cwd=EXAMPLES / engine,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    said = [line for line in done.stdout.splitlines() if not line.startswith(" ")]
+    assert [" ".join(line.split()[:2]) for line in said] == [
+        "ticket-1 allowed:",
+        "ticket-2 denied:",
+        "ticket-3 held:",
+        "ticket-3 approved",
+    ]
+    assert [line.split()[4] for line in done.stdout.splitlines() if line.startswith(" ")] == [
+        "kim@customer.example",
+        "lee@customer.example",
+    ]
