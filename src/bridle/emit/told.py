@@ -25,6 +25,7 @@ _IDS = (
     *("user", "agent", "executor", "by", "method", "identities", "session", "level"),
     *("action", "attempt", "approval", "exception", "exceptions", "bundle", "epoch"),
     *("line", "grants", "key", "proof", "proved", "requester", "serves", "lease", "jailed"),
+    "plan",
 )
 _JUDGED = ("effect", "tool", "codes", "policies", "shadow", "durability")
 _BODIES: dict[LeafKind, tuple[str, ...]] = {
@@ -47,6 +48,7 @@ _BODIES: dict[LeafKind, tuple[str, ...]] = {
     LeafKind.KILL: ("what", "scope"),
     LeafKind.REDACTION: ("what", "below", "records", "record", "fields"),
     LeafKind.DEGRADED: ("what", "denied_unrecorded", "codes", "since", "until", "relaxed_ms"),
+    LeafKind.PLAN: ("what", "allowed", "steps", "effects", "codes"),
     LeafKind.LOG: ("what", "version", "origin", "key", "keys", "state"),
 }
 

@@ -58,6 +58,22 @@ class MissionView(Struct, frozen=True):
         }
 
 
+class PlanView(Struct, frozen=True):
+    """What policies see of the plan that an action cites: its digest, the step, whether it differs.
+
+    `deviates` is true unless the plan was registered for this very agent in this mission and this
+    is that step of it: its tool and arguments, for the first time, after all that it comes after.
+    """
+
+    digest: str
+    step: str
+    deviates: bool = True
+
+    def context(self) -> dict[str, Any]:
+        """Return it as `context.plan` holds it."""
+        return {"digest": self.digest, "step": self.step, "deviates": self.deviates}
+
+
 class Case(Struct, frozen=True, kw_only=True):
     """Everything one judgement depends on. `chain` are the actor's ancestors, root first.
 
@@ -66,7 +82,7 @@ class Case(Struct, frozen=True, kw_only=True):
     `now` is the governor's clock in milliseconds since the epoch. `waived` are `(policy id, text
     digest)` pairs of forbids that an approval lifts for this action only. `id` is the action's:
     history knows its events by it. Without a `history`, whatever looks back is denied. Without a
-    `flow`, nothing is known of where the arguments came from.
+    `flow`, nothing is known of where the arguments came from. `plan` is what the action cites.
     """
 
     tool: str
@@ -82,6 +98,7 @@ class Case(Struct, frozen=True, kw_only=True):
     id: str = ""
     history: History | None = None
     flow: Flow | None = None
+    plan: PlanView | None = None
 
 
 class ClosingCase(Struct, frozen=True, kw_only=True):

@@ -165,6 +165,10 @@ class Engine:
                 for label in detected.get(span.detector, ()):
                     yield label, text[span.start : span.end]
 
+    def policies(self, tool: str) -> tuple[Policy, ...]:
+        """Return the policies that could speak of a declared tool's actions, shadow ones too."""
+        return self._arguments.policies(tool)
+
     def looking_back(self, tool: str, agent: str) -> tuple[Policy, ...]:
         """Return the policies with conditions over history that could speak, shadow ones too."""
         return self._arguments.looking_back(tool, agent)

@@ -30,6 +30,7 @@ ALL = frozenset(
         "chain",
         "executor",
         "system",
+        "plan",
     )
 )
 """What `context` holds beside `input` and `output`, in the names of `context_reads`."""
@@ -69,10 +70,14 @@ class Parties:
         """
         known = self._reads.get(tool)
         if known is None:
-            each = [context_reads(p) for p in self._slicer.matching(self._scope(tool, None))]
+            each = [context_reads(p) for p in self.of_tool(tool)]
             known = ALL if None in each else frozenset[str]().union(*filter(None, each))
             self._reads[tool] = known
         return known
+
+    def of_tool(self, tool: str) -> tuple[Policy, ...]:
+        """Return the policies that could speak of a tool, whoever uses it, shadow ones included."""
+        return tuple(self._slicer.matching(self._scope(tool, None)))
 
     def looking_back(self, tool: str, agent: str) -> tuple[Policy, ...]:
         """Return the policies of a slice that look back, shadow ones included."""

@@ -56,6 +56,10 @@ class ArgumentStage:
         """Whether a policy of a tool asks where its arguments came from."""
         return not self._parties.reads(tool).isdisjoint(("flow", "sinks"))
 
+    def policies(self, tool: str) -> tuple[Policy, ...]:
+        """Return the policies that could speak of a tool, whoever uses it."""
+        return self._parties.of_tool(tool)
+
     def looking_back(self, tool: str, agent: str) -> tuple[Policy, ...]:
         """Return the policies of a slice that have conditions over history."""
         return self._parties.looking_back(tool, agent)
@@ -122,6 +126,8 @@ def action_context(case: Case, views: dict[str, Any], reads: Collection[str]) ->
         context["system"] = {"now": case.now}
     if "executor" in reads and case.executor:
         context["executor"] = uid("Workload", case.executor)
+    if "plan" in reads and case.plan is not None:
+        context["plan"] = case.plan.context()
     return context
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
-from bridle.model import delegation, vending
+from bridle.model import delegation, plan, vending
 from bridle.model.call import AgentCall, Call, OperatorCall, Proof
 from bridle.model.delegation import (
     Accept,
@@ -26,6 +26,7 @@ from bridle.model.delegation import (
     WorkloadOf,
 )
 from bridle.model.outcome import Outcome
+from bridle.model.plan import CheckPlan
 from bridle.model.replies import (
     REPLIES,
     Done,
@@ -36,6 +37,7 @@ from bridle.model.replies import (
     Offered,
     Opened,
     Performed,
+    Planned,
     Released,
     Reply,
     Vended,
@@ -59,6 +61,7 @@ __all__ = [
     "Begin",
     "Call",
     "Caller",
+    "CheckPlan",
     "CloseSession",
     "Decide",
     "Delegations",
@@ -86,6 +89,7 @@ __all__ = [
     "Opened",
     "OperatorCall",
     "Performed",
+    "Planned",
     "Proof",
     "Redact",
     "Redeem",
@@ -134,7 +138,8 @@ class Decide(AgentCall, frozen=True, kw_only=True, tag="decide"):
     `perform` asks the governor's side to carry the action out as well, for tools that say how
     (`http`, `sql`): it is started with it, and answered `Performed` once it has ended.
     `provenance` is JSON: of arguments, by name, what the adapter knows of where they came from (see
-    `bridle.model.provenance.Provenance`).
+    `bridle.model.provenance.Provenance`). `plan` (its digest) and `step` (its id) say of which step
+    of a plan that was checked in this mission this is meant to be; both or neither.
     """
 
     tool: str
@@ -146,6 +151,8 @@ class Decide(AgentCall, frozen=True, kw_only=True, tag="decide"):
     requester: str = ""
     perform: bool = False
     provenance: str = ""
+    plan: str = ""
+    step: str = ""
 
 
 class Begin(AgentCall, frozen=True, kw_only=True, tag="begin"):
@@ -405,6 +412,7 @@ AGENT_CALLS = (
     | ApprovalOf
     | Redeem
     | ToolsOf
+    | plan.AGENT_CALLS
     | delegation.AGENT_CALLS
     | vending.AGENT_CALLS
 )

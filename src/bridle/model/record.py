@@ -26,6 +26,7 @@ class LeafKind(StrEnum):
     REDACTION = "redaction"
     DEGRADED = "degraded"
     LOG = "log"
+    PLAN = "plan"
 
 
 SYSTEM_CHAIN = "system"

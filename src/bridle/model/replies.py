@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from bridle.model.plan import Forecast
 from bridle.model.verdict import Release, Verdict
 
 
@@ -71,6 +72,12 @@ class Opened(Reply, frozen=True, kw_only=True, tag="opened"):
     chain: tuple[str, ...] = ()
 
 
+class Planned(Reply, frozen=True, kw_only=True, tag="planned"):
+    """Answer to `CheckPlan`."""
+
+    forecast: Forecast
+
+
 class Offered(Reply, frozen=True, kw_only=True, tag="offered"):
     """Answer to `Offer`. `notes` say what of the grant can have no effect, and why.
 
@@ -121,5 +128,15 @@ class Failed(Reply, frozen=True, kw_only=True, tag="failed"):
 
 
 REPLIES = (
-    Judged | Performed | Vended | Released | Opened | Offered | Fenced | Done | Listing | Failed
+    Judged
+    | Performed
+    | Vended
+    | Released
+    | Opened
+    | Planned
+    | Offered
+    | Fenced
+    | Done
+    | Listing
+    | Failed
 )

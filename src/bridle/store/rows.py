@@ -17,6 +17,7 @@ from bridle.store.trust_rows import (
     IdentityKeyRow,
     IdentityRow,
     LeaseRow,
+    PlanRow,
     RevokedRow,
 )
 
@@ -40,6 +41,7 @@ __all__ = [
     "MissionRow",
     "PartitionRow",
     "PayloadKeyRow",
+    "PlanRow",
     "ReadRow",
     "RevokedRow",
     "Row",
@@ -373,6 +375,7 @@ ROWS: tuple[type[Row], ...] = (
     AttemptRow,
     HoldRow,
     ExceptionRow,
+    PlanRow,
     BudgetRow,
     LogKeyRow,
     PayloadKeyRow,

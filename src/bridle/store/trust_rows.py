@@ -96,6 +96,25 @@ class RevokedRow(Row, frozen=True, kw_only=True):
     salt: str = ""
 
 
+class PlanRow(Row, frozen=True, kw_only=True):
+    """A plan that was checked in a mission, and that no step of was denied.
+
+    `id` is a keyed digest of mission, agent (with its line) and plan; `sealed` is the plan's text,
+    encrypted with the mission's payload key. `done` maps a step to the action that was let run as
+    it.
+    """
+
+    TABLE: ClassVar[str] = "plans"
+    KEY: ClassVar[str] = "id"
+    INDEXED: ClassVar[tuple[str, ...]] = ("mission",)
+    FIXED: ClassVar[tuple[str, ...]] = ("mission",)
+    id: str
+    mission: str
+    created: int
+    sealed: bytes = b""
+    done: dict[str, str] = {}
+
+
 class LeaseRow(Row, frozen=True, kw_only=True):
     """A credential that was asked for: for one attempt, until `expires` (milliseconds).
 

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from msgspec import Struct, structs
 
 from bridle.model import public_key
-from bridle.model.calls import Accept, Begin, Decide, Proof, Redeem
+from bridle.model.calls import Accept, Begin, CheckPlan, Decide, Proof, Redeem
 from bridle.model.errors import UsageError
 from bridle.trust.grants.codes import GrantCode, GrantError
 
@@ -39,7 +39,7 @@ _SEED_BYTES = 32
 _LATEST_MS = 2**53
 _NONCE = re.compile(r"[0-9a-f]{32}")
 
-Provable = Decide | Begin | Redeem | Accept
+Provable = Decide | Begin | Redeem | Accept | CheckPlan
 
 
 class Statement(Struct, frozen=True, kw_only=True):
@@ -66,6 +66,8 @@ class Statement(Struct, frozen=True, kw_only=True):
     approval: str = ""
     executor: str = ""
     provenance: str = ""
+    plan: str = ""
+    step: str = ""
 
 
 def statement_of(call: Provable, instance: str, grant: str) -> Statement:
@@ -75,6 +77,15 @@ def statement_of(call: Provable, instance: str, grant: str) -> Statement:
             instance=instance, grant=grant, op="accept", action=call.grant, executor=call.executor
         )
     session = _digest(call.session)
+    if isinstance(call, CheckPlan):
+        return Statement(
+            instance=instance,
+            grant=grant,
+            op="check_plan",
+            session=session,
+            plan=_digest(call.plan),
+            requester=call.requester,
+        )
     if isinstance(call, Begin):
         return Statement(
             instance=instance,
@@ -109,6 +120,8 @@ def statement_of(call: Provable, instance: str, grant: str) -> Statement:
         definition=call.definition,
         requester=call.requester,
         provenance=_digest(call.provenance) if call.provenance else "",
+        plan=call.plan,
+        step=call.step,
     )
 
 

@@ -52,6 +52,8 @@ class Seen(Struct, frozen=True):
             known = len(path) < 2 or path[1] in names
             return known and (len(path) < 3 or path[2] in attributes)
         roots = {"input": self.input, "output": self.output if self.result else None}
+        if path[0] == "plan":
+            return not self.result and (len(path) < 2 or path[1] in ("digest", "step", "deviates"))
         if path[0] not in roots:
             return True
         here: object = roots[path[0]]

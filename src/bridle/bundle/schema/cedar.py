@@ -65,6 +65,7 @@ def tools_schema(
     lines = [
         _entities(extra),
         _ORIGIN,
+        _PLAN,
         'action "call";',
         'action "read" in ["call"];',
         'action "write" in ["call"];',
@@ -158,6 +159,7 @@ def _entities(extra: Extra) -> str:
 
 
 _ORIGIN = f"type Origin = {{ {', '.join(f'{quoted(n)}: {t}' for n, t in ORIGIN.items())} }};"
+_PLAN = 'type Plan = { "digest": String, "step": String, "deviates": Bool };'
 _USER = '"name"?: String'
 _AGENT = '"owner": User, "team"?: Team, "version": String'
 _OF_SYSTEM = '"owner": String, "environment": String, "labels": Set<String>'
@@ -183,7 +185,7 @@ def _actions(tool: Tool, mark: str, past: str) -> list[str]:
             tool.name,
             tool.effect.value,
             typed,
-            f"{_shared(fact_keys(tool), mark)}, {_flow(tool, mark)}{past}",
+            f'{_shared(fact_keys(tool), mark)}, {_flow(tool, mark)}, "plan"?: Plan{past}',
         ),
         _action(
             f"{tool.name}:result",

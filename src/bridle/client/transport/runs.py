@@ -11,7 +11,7 @@ import weakref
 
 from msgspec import structs
 
-from bridle.model.calls import Accept, Begin, Call, Decide, Proof, Redeem
+from bridle.model.calls import Accept, Begin, Call, CheckPlan, Decide, Proof, Redeem
 from bridle.model.errors import UsageError
 from bridle.trust.holder import Holder
 
@@ -68,7 +68,7 @@ def proved(call: Call, instance: str) -> Call:
     """Return `call` with a new proof for the governor `instance`, where its run has a key here."""
     if isinstance(call, Accept):
         run = _by_grant.get(call.grant)
-    elif isinstance(call, Decide | Begin | Redeem):
+    elif isinstance(call, Decide | Begin | Redeem | CheckPlan):
         run = _by_handle.get(call.session)
     else:
         return call

@@ -6,14 +6,16 @@ from msgspec import structs
 
 from bridle.governor.action.standing import Standing
 from bridle.governor.identity import executors, proofs
-from bridle.model.calls import Begin, Decide, Redeem
+from bridle.model.calls import Begin, CheckPlan, Decide, Redeem
 from bridle.model.reason import Reason
 
 
 def admitted(
-    at: Standing, call: Decide | Begin | Redeem, tool: str
+    at: Standing, call: Decide | Begin | Redeem | CheckPlan, tool: str | None
 ) -> tuple[Standing, Reason | None]:
     """Return the session as this request has shown it to be, and why it is turned away if it is.
+
+    `tool` is what it is about, None where that is no single one.
 
     Uses up the proof that comes with the request.
     """

@@ -175,7 +175,11 @@ def hold(asked: Asked, judged: Judgement, typed: Typed) -> Verdict:
     if pending is None:
         edited = asked.approval is not None and asked.approval.edited
         kept = vault.Kept(
-            requested=requested.text, args=typed.text, provenance=asked.call.provenance
+            requested=requested.text,
+            args=typed.text,
+            provenance=asked.call.provenance,
+            plan=asked.call.plan,
+            step=asked.call.step,
         )
         wanted = holds.Wanted(
             key=key,
@@ -264,6 +268,8 @@ def _row(asked: Asked, ruling: Ruling) -> ActionRow:
             args=ruling.typed.text,
             recalled=turn.recalled,
             provenance=asked.call.provenance,
+            plan=asked.call.plan,
+            step=asked.call.step,
         )
         sealed = turn.seal(at.mission.id, asked.id, kept)
     salt = before.salt if before is not None else ""

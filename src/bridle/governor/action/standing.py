@@ -13,7 +13,7 @@ from typing import Protocol
 from msgspec import Struct, structs
 
 from bridle.bundle.bundle import Bundle
-from bridle.engine.case import Case, Refusal, Typed
+from bridle.engine.case import Case, PlanView, Refusal, Typed
 from bridle.engine.engine import Engine
 from bridle.engine.flow.origin import Trace
 from bridle.governor.delegation import authority, deputies, grants, lineage
@@ -105,7 +105,9 @@ class Standing(Struct, frozen=True):
 
     `requester` is the grant that the request in hand names of whom it serves, `served` who that is
     (None: nobody is known by it). `proof` says how it was shown to be the session's, `declared`
-    what it says of where its arguments came from.
+    what it says of where its arguments came from. `plan` is the plan that it cites, with the name
+    that records have for it in `planned`; with `foreseen` nothing is done, and the governor's side
+    would carry it out.
     """
 
     turn: Turn
@@ -117,6 +119,9 @@ class Standing(Struct, frozen=True):
     served: Served | None = None
     proof: str = ""
     declared: Mapping[str, Sequence[Trace]] = {}
+    plan: PlanView | None = None
+    planned: str = ""
+    foreseen: bool = False
 
     @property
     def now(self) -> int:
@@ -132,7 +137,7 @@ class Standing(Struct, frozen=True):
     def performing(self) -> bool:
         """Whether the governor's own side carries out what is asked for in this turn."""
         caller = self.turn.caller
-        return caller is not None and caller.performing
+        return self.foreseen or (caller is not None and caller.performing)
 
     @property
     def executor(self) -> str:
@@ -223,6 +228,7 @@ class Standing(Struct, frozen=True):
             id=request,
             history=self._history() if request else None,
             flow=self._flow() if self.engine.traces else None,
+            plan=self.plan if request else None,
         )
 
     def _flow(self) -> Tracing:
@@ -255,8 +261,14 @@ class Standing(Struct, frozen=True):
             "level": self.turn.level,
             **({"jailed": "yes"} if who.jailed else {}),
             **self._granted(),
+            **self._cited(),
             **more,
         }
+
+    def _cited(self) -> dict[str, str]:
+        if self.plan is None:
+            return {}
+        return {"plan": self.planned, "step": clear.token(self.plan.step)}
 
     def _granted(self) -> dict[str, str]:
         """Name the grants on a record: by 16 digits of each, and of the key that proves them."""

@@ -25,7 +25,8 @@ class Kept(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     `args` may execute; `output` is the result as the effect returned it, `released` as the agent
     may see it where a release rewrote it. `judged` says that a rule has judged the output.
     `recalled` is what history said of an action that waits for its start: by partition, the truth
-    of each condition. `provenance` is what was said of where the arguments came from.
+    of each condition. `provenance` is what was said of where the arguments came from, `plan` and
+    `step` what it was said to be a step of.
     """
 
     requested: str = ""
@@ -38,6 +39,8 @@ class Kept(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     reasons: list[dict[str, str]] = []
     recalled: dict[str, dict[str, bool]] = {}
     provenance: str = ""
+    plan: str = ""
+    step: str = ""
 
 
 class Payload(Protocol):

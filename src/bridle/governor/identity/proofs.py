@@ -72,19 +72,19 @@ def method(turn: Turn) -> str:
     return WITHIN if within(turn) else NONE
 
 
-def missing(at: Standing, tool: str) -> bool:
-    """Whether a request about this tool needs a proof, where it has none."""
+def missing(at: Standing, tool: str | None) -> bool:
+    """Whether a request about this tool (None: about none) needs a proof, where it has none."""
     caller = at.turn.caller
     if caller is not None and caller.method == "offline":
         return False
-    known = at.bundle.tools.get(tool)
-    lasting = known is None or known.effect is EffectClass.IRREVERSIBLE
+    known = at.bundle.tools.get(tool) if tool is not None else None
+    lasting = tool is not None and (known is None or known.effect is EffectClass.IRREVERSIBLE)
     if within(at.turn):
         return bool(at.session.holder) and lasting
     return bool(at.session.holder) or lasting
 
 
-def refusal(at: Standing, call: Provable, tool: str) -> Reason | None:
+def refusal(at: Standing, call: Provable, tool: str | None) -> Reason | None:
     """Say why a request does not prove to be its session's, if it should and does not."""
     if call.proof is None:
         if not missing(at, tool):

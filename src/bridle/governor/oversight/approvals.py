@@ -163,6 +163,8 @@ def _redeem_action(at: Standing, row: HoldRow, action: ActionRow, call: Redeem) 
         definition=call.definition,
         perform=call.perform,
         provenance=kept.provenance,
+        plan=kept.plan,
+        step=kept.step,
     )
     return path.judge_again(at, again, action, row)
 

@@ -15,6 +15,7 @@ from bridle.trust.grants.codes import GrantCode, GrantError
 
 HEADER = '{"alg":"Ed25519","typ":"bridle-grant+jwt"}'
 STATUS_HEADER = '{"alg":"Ed25519","typ":"bridle-status+jwt"}'
+PLAN_HEADER = '{"alg":"Ed25519","typ":"bridle-plan+jwt"}'
 SIGNATURE_BYTES = 64
 
 
@@ -55,7 +56,10 @@ def decode(text: str | bytes) -> bytes | None:
     return raw if binascii.b2a_base64(raw, newline=False).rstrip(b"=") == standard else None
 
 
-_KNOWN = {header: encode(header.encode()).encode() + b"." for header in (HEADER, STATUS_HEADER)}
+_KNOWN = {
+    header: encode(header.encode()).encode() + b"."
+    for header in (HEADER, STATUS_HEADER, PLAN_HEADER)
+}
 
 
 def sign(payload: bytes, private: Signs, header: str = HEADER) -> str:

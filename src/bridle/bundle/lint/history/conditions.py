@@ -73,7 +73,7 @@ class _Checker:
 
 
 def _origins(leaf: Leaf, source: Source) -> list[Finding]:
-    """Report what a condition reads of origins: history is asked again later, without them."""
+    """Report what a condition reads of origins or plans: history is asked again without them."""
     found = Gathered(source)
     for term in walk(leaf.condition):
         if isinstance(term, ContextField) and term.path[0] in {"flow", "sinks"}:
@@ -82,6 +82,13 @@ def _origins(leaf: Leaf, source: Source) -> list[Finding]:
                 "flow_in_history",
                 f"a condition over history reads `context.{'.'.join(term.path)}`",
                 "ask for it beside: `when { context.flow… && temporal { … } }`",
+            )
+        if isinstance(term, ContextField) and term.path[0] == "plan":
+            found.add(
+                term.span,
+                "plan_in_history",
+                f"a condition over history reads `context.{'.'.join(term.path)}`",
+                "ask for it beside: `when { context has plan && temporal { … } }`",
             )
     return found.found
 
