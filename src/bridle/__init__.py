@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bridle.client.mission import Mission
     from bridle.client.opening import connect, unlock
     from bridle.client.opening import open_bundle as open  # noqa: A004 - bridle.open, never bare
+    from bridle.client.planning import check_plan
     from bridle.client.revoking import Revocation
     from bridle.client.stopping import on_stop
     from bridle.client.used import Used
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from bridle.model.calls import Terms
     from bridle.model.errors import BridleError
     from bridle.model.outcome import Outcome
+    from bridle.model.plan import Forecast
     from bridle.model.provenance import Provenance
     from bridle.model.verdict import Effect, Verdict
     from bridle.trust.credential import Credential
@@ -53,6 +55,7 @@ __all__ = [
     "Credential",
     "Denied",
     "Effect",
+    "Forecast",
     "Held",
     "Invitation",
     "LeasedCredential",
@@ -71,6 +74,7 @@ __all__ = [
     "anything",
     "attach",
     "between",
+    "check_plan",
     "cidr",
     "connect",
     "credential",
@@ -99,6 +103,7 @@ _FROM = {
     "Credential": ("bridle.trust.credential", "Credential"),
     "Denied": ("bridle.client.errors", "Denied"),
     "Effect": ("bridle.model.verdict", "Effect"),
+    "Forecast": ("bridle.model.plan", "Forecast"),
     "Held": ("bridle.client.errors", "Held"),
     "Invitation": ("bridle.client.delegating", "Invitation"),
     "LeasedCredential": ("bridle.client.credentials", "LeasedCredential"),
@@ -116,6 +121,7 @@ _FROM = {
     "anything": ("bridle.trust.grants.conditions", "anything"),
     "attach": ("bridle.client.inside", "attach"),
     "between": ("bridle.trust.grants.conditions", "between"),
+    "check_plan": ("bridle.client.planning", "check_plan"),
     "cidr": ("bridle.trust.grants.conditions", "cidr"),
     "connect": ("bridle.client.opening", "connect"),
     "credential": ("bridle.client.credentials", "credential"),

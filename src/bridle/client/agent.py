@@ -15,6 +15,7 @@ from bridle.client import binding, guard
 from bridle.client.attempt import arguments, gate
 from bridle.client.errors import Denied, Held
 from bridle.client.handing import Giver
+from bridle.client.planning import Cited, Planner, assert_cites, digest_of, key_of
 from bridle.client.provenance import Known, text_of
 from bridle.client.transport.channel import Channel, ask
 from bridle.client.used import texts
@@ -74,7 +75,7 @@ class Session(Protocol):
         ...
 
 
-class Agent(Giver):
+class Agent(Giver, Planner):
     """A deciding agent within one mission. Safe for threads, tasks and forked processes.
 
     `with agent:` makes it the agent that `bridle.govern`ed functions act as, in this thread or
@@ -113,6 +114,8 @@ class Agent(Giver):
         on_denied: OnDenied = "raise",
         stream: bool = False,
         provenance: Known | None = None,
+        plan: Cited | None = None,
+        step: str = "",
     ) -> Any:
         """Act: judge, run `effect` with the judged arguments by name, judge its result, return it.
 
@@ -123,24 +126,26 @@ class Agent(Giver):
         as they come, where no rule can judge the tool's results (`UsageError` otherwise).
 
         `provenance` says of arguments, by name, where they came from, as far as you know: it can
-        only make the verdict stricter.
+        only make the verdict stricter. `plan` and `step` say which step of a plan that was checked
+        (`check_plan`) this is: policies see whether it is, and the step is its `key` by default.
 
         Without `effect` the governor's side carries the action out, for tools that say how: then
         `PerformedError` says that it failed, and `UnreachableError` that nobody here knows.
         """
         _check(effect, on_denied, stream=stream)
+        assert_cites(plan, step)
         if effect is not None and guard.needs_loop(effect):
             raise UsageError(f"the effect of {tool!r} is async", hint="use `await agent.acall(…)`")
         wait = self._patience(tool) if effect is None else None
-        asked = self._freeze(tool, args, key)
+        asked = self._freeze(tool, args, key_of(plan, step) if key is None else key)
         if isinstance(asked, Denied):
             return _refuse(asked, on_denied)
         if stream and effect is not None:
             self._assert_streams(tool)
-            intent = self._intent(asked, provenance=provenance)
+            intent = self._intent(asked, provenance=provenance, plan=plan, step=step)
             return guard.stream(self._session.channel, intent, effect)
         try:
-            intent = self._intent(asked, wait=wait, provenance=provenance)
+            intent = self._intent(asked, wait=wait, provenance=provenance, plan=plan, step=step)
             return guard.guard(self._session.channel, intent, effect)
         except (Denied, Held) as refusal:
             if refusal.action != asked.id:
@@ -157,6 +162,8 @@ class Agent(Giver):
         on_denied: OnDenied = "raise",
         stream: bool = False,
         provenance: Known | None = None,
+        plan: Cited | None = None,
+        step: str = "",
     ) -> Any:
         """The async twin of `call`. `effect` may be sync; it then runs in a thread.
 
@@ -165,58 +172,64 @@ class Agent(Giver):
         from bridle.client.attempt import waiting
 
         _check(effect, on_denied, stream=stream)
+        assert_cites(plan, step)
         if not self._session.is_open:
             await waiting.to_the_end(self._session.open)
         wait = await waiting.to_the_end(self._patience, tool) if effect is None else None
-        asked = self._freeze(tool, args, key)
+        asked = self._freeze(tool, args, key_of(plan, step) if key is None else key)
         if isinstance(asked, Denied):
             return _refuse(asked, on_denied)
         if stream and effect is not None:
             await waiting.to_the_end(self._assert_streams, tool)
-            intent = self._intent(asked, provenance=provenance)
+            intent = self._intent(asked, provenance=provenance, plan=plan, step=step)
             return guard.astream(self._session.channel, intent, effect)
         try:
-            intent = self._intent(asked, wait=wait, provenance=provenance)
+            intent = self._intent(asked, wait=wait, provenance=provenance, plan=plan, step=step)
             return await guard.aguard(self._session.channel, intent, effect)
         except (Denied, Held) as refusal:
             if refusal.action != asked.id:
                 raise  # as in `call`
             return _refuse(refusal, on_denied)
 
-    def decide(
+    def decide(  # noqa: PLR0913 - all but two by name
         self,
         tool: str,
         args: Args = None,
         *,
         key: str | None = None,
         provenance: Known | None = None,
+        plan: Cited | None = None,
+        step: str = "",
     ) -> Verdict:
         """Judge an action and record the decision, without running anything.
 
         Never raises for a refusal: a governor that cannot be asked is a `deny` too.
         """
-        asked = self._freeze(tool, args, key)
+        assert_cites(plan, step)
+        asked = self._freeze(tool, args, key_of(plan, step) if key is None else key)
         if isinstance(asked, Denied):
             return _unasked(asked)
         try:
-            intent = self._intent(asked, start=False, provenance=provenance)
+            intent = self._intent(asked, start=False, provenance=provenance, plan=plan, step=step)
             return gate.judge(self._session.channel, intent)
         except Denied as refusal:
             return _unasked(refusal)
 
-    async def adecide(
+    async def adecide(  # noqa: PLR0913 - as `decide`
         self,
         tool: str,
         args: Args = None,
         *,
         key: str | None = None,
         provenance: Known | None = None,
+        plan: Cited | None = None,
+        step: str = "",
     ) -> Verdict:
         """The async twin of `decide`."""
         from bridle.client.attempt import waiting
 
         return await waiting.to_the_end(
-            lambda: self.decide(tool, args, key=key, provenance=provenance)
+            lambda: self.decide(tool, args, key=key, provenance=provenance, plan=plan, step=step)
         )
 
     def action_of(self, key: str) -> str:
@@ -366,13 +379,15 @@ class Agent(Giver):
             code = ReasonCode.MALFORMED.value
             return Denied("the key is no valid Unicode", code=code, action=name)
 
-    def _intent(
+    def _intent(  # noqa: PLR0913 - all but one by name
         self,
         action: Action,
         *,
         start: bool = True,
         wait: float | None = None,
         provenance: Known | None = None,
+        plan: Cited | None = None,
+        step: str = "",
     ) -> gate.Intent:
         """Return what to ask. With `wait`, the governor's side is to carry it out."""
         call = Decide(
@@ -385,6 +400,8 @@ class Agent(Giver):
             requester=self._requester,
             perform=wait is not None,
             provenance=text_of(provenance),
+            plan=digest_of(plan),
+            step=step,
         )
         return gate.Intent(call, action.id, origin=self, wait=wait)
 

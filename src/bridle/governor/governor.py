@@ -33,6 +33,7 @@ from bridle.governor.history import entries
 from bridle.governor.oversight import activation, approvals, missions, showing
 from bridle.governor.oversight.activation import By
 from bridle.governor.oversight.scrubbing import Scrubber
+from bridle.governor.planning import checking
 from bridle.governor.publishing.keys import LogKeys
 from bridle.governor.publishing.signed_log import SignedLog, manifest_in_force
 from bridle.governor.revocation import revoking
@@ -257,6 +258,8 @@ class Governor:
             case calls.RevokeGrant():
                 reply = write(partial(revoking.revoke_grant, caller=caller, call=call))
                 self._tell()
+            case calls.CheckPlan():
+                reply = calls.Planned(forecast=checking.check(self._core, caller, call))
             case calls.GrantOf() | calls.WorkloadOf() | calls.ToolsOf():
                 reply = Listing(rows=write(partial(_listed, call=call)))
             case _:

@@ -28,6 +28,7 @@ _BY_CODE: dict[str, type[BridleError]] = {
     "protocol_": ProtocolError,
     "store_": StoreError,
     "usage": UsageError,
+    "plan_invalid": UsageError,
 }
 
 

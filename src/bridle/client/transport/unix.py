@@ -26,6 +26,7 @@ from bridle.model.calls import (
     Beat,
     Begin,
     Call,
+    CheckPlan,
     Decide,
     Failed,
     Missions,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 _REPEATABLE = (
     Decide,
     Begin,
+    CheckPlan,
     Beat,
     Observe,
     Redeem,

@@ -22,7 +22,7 @@ class Unknown:
 UNKNOWN = Unknown()
 
 Results = Callable[[str], Any]
-"""Returns the result of a step by its id, as its agent was given it; `UNKNOWN` where it has none."""
+"""Returns the result of a step by its id, as its agent was given it; `UNKNOWN` for none."""
 
 
 def fits(step: PlanStep, tool: str, args: Any, results: Results) -> bool:

@@ -1,14 +1,14 @@
 """Plan text → a plan, or the first thing that is wrong with it and where. Executes nothing.
 
-    {"version": 1, "steps": [{"id": "s1", "tool": "desk.read_ticket", "args": {"id": 7}},
-     {"id": "s2", "tool": "mail.send", "args": {"to": {"$from": "s1", "path": "/customer"}}}]}
+{"version": 1, "steps": [{"id": "s1", "tool": "desk.read_ticket", "args": {"id": 7}},
+{"id": "s2", "tool": "mail.send", "args": {"to": {"$from": "s1", "path": "/customer"}}}]}
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -62,6 +62,18 @@ def plain_args(step: PlanStep) -> str:
     return _encode(_spelt(step.args)).decode()
 
 
+def sources(value: Any) -> Iterator[str]:
+    """Yield the steps whose results a value refers to, each as often as it does."""
+    if isinstance(value, Reference):
+        yield value.step
+    elif is_object(value):
+        for each in value.values():
+            yield from sources(each)
+    elif is_array(value):
+        for each in value:
+            yield from sources(each)
+
+
 def _steps(raw: Any) -> tuple[PlanStep, ...]:
     if not is_array(raw) or not raw:
         raise _wrong("steps", "a plan is a list of at least one step")
@@ -85,14 +97,14 @@ def _step(raw: Any, at: str, known: Mapping[str, PlanStep]) -> PlanStep:
     given = raw.get("args", {})
     if not is_object(given):
         raise _wrong(f"{at}.args", "arguments are an object")
-    sources: list[str] = []
-    args = {k: _value(v, f"{at}.args.{_shown(k)}", known, sources) for k, v in given.items()}
+    met: list[str] = []
+    args = {k: _value(v, f"{at}.args.{_shown(k)}", known, met) for k, v in given.items()}
     if FROM in args:
         raise _wrong(f"{at}.args", f"`{FROM}` stands for one value, not for all arguments")
     after = _after(raw.get("after", []), f"{at}.after", known)
     task = _text(raw.get("task", ""), f"{at}.task", _is_task, f"at most {_LONGEST_TASK} characters")
-    needs = tuple(sorted({*after, *sources}))
-    return PlanStep(id=name, tool=tool, args=args, after=needs, refers=bool(sources), task=task)
+    needs = tuple(sorted({*after, *met}))
+    return PlanStep(id=name, tool=tool, args=args, after=needs, refers=bool(met), task=task)
 
 
 def _after(raw: Any, at: str, known: Mapping[str, PlanStep]) -> list[str]:
@@ -108,17 +120,17 @@ def _earlier(raw: Any, at: str, known: Mapping[str, PlanStep]) -> str:
     return raw
 
 
-def _value(raw: Any, at: str, known: Mapping[str, PlanStep], sources: list[str]) -> Any:
+def _value(raw: Any, at: str, known: Mapping[str, PlanStep], met: list[str]) -> Any:
     if is_array(raw):
-        return [_value(each, f"{at}[{n}]", known, sources) for n, each in enumerate(raw)]
+        return [_value(each, f"{at}[{n}]", known, met) for n, each in enumerate(raw)]
     if not is_object(raw):
         return raw
     if FROM not in raw:
-        return {k: _value(v, f"{at}.{_shown(k)}", known, sources) for k, v in raw.items()}
+        return {k: _value(v, f"{at}.{_shown(k)}", known, met) for k, v in raw.items()}
     _only(raw, at, required=(FROM,), optional=(PATH,))
     step = _earlier(raw[FROM], f"{at}.{FROM}", known)
     path = _text(raw.get(PATH, ""), f"{at}.{PATH}", _is_pointer, "a JSON pointer, such as `/id`")
-    sources.append(step)
+    met.append(step)
     return Reference(step, tuple(map(_unescaped, path.split("/")[1:])))
 
 
@@ -172,7 +184,7 @@ def _spelt(value: Any) -> Any:
 
 def _shown(key: str) -> str:
     """A key as a place names it: what is no plain word is the sender's, and is not repeated."""
-    return key if _ID.fullmatch(key) or key in (FROM,) else "*"
+    return key if _ID.fullmatch(key) or key == FROM else "*"
 
 
 def _wrong(at: str, what: str) -> UsageError:

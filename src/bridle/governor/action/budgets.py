@@ -154,6 +154,16 @@ def price(at: Standing, tool: Tool, value: dict[str, Any], paid: dict[str, int])
     return Charge(amounts, tuple(overruns), before)
 
 
+def measured(at: Standing, tool: Tool) -> frozenset[str]:
+    """Return the budgets that an action with this tool can charge, by account and name."""
+    return frozenset(
+        f"{account.id}/{budget.name}"
+        for account in _payers(at, tool)
+        for budget in account.budgets
+        if budget.cost_of(tool)
+    )
+
+
 def _payers(at: Standing, tool: Tool) -> Iterator[Account]:
     yield from filter(None, (find(at) for find in ANCESTORS))
     # INVARIANT: I5 — what a grant caps is capped for all that was handed on below it, together.

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from bridle.engine.case import Refusal
 from bridle.governor.action.standing import Standing
 from bridle.governor.history import chain, telling
+from bridle.governor.planning import citing
 from bridle.model.reason import Reason, ReasonCode
 from bridle.store.rows import ActionRow, EventRow, PartitionRow
 
@@ -29,6 +30,7 @@ def overtaken(at: Standing, row: ActionRow) -> Reason | None:
     at, typed = at.declaring(kept.provenance, at.engine.normalise(row.tool, kept.args))
     if isinstance(typed, Refusal):
         return _OVERTAKEN
+    at = citing.again(at, kept, typed, row)
     # INVARIANT: an effect starts under the answers that it was allowed with. Its own request is in
     # history already; asked again under the same id it counts once.
     request = telling.request_id(row.id, row.requests)

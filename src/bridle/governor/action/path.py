@@ -25,6 +25,7 @@ from bridle.governor.delegation import dispatching
 from bridle.governor.ground import clear
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
+from bridle.governor.planning import citing
 from bridle.model.action import ActionState, action_id
 from bridle.model.calls import Begin, Decide
 from bridle.model.reason import Reason, ReasonCode
@@ -59,6 +60,7 @@ def decide(turn: Turn, call: Decide) -> Verdict:
     at = at.serving(call.requester)
     at, stranger = entry.admitted(at, call, call.tool)
     at, found = at.declaring(call.provenance, found)
+    at, found = citing.cited(at, call, found, action)
     asked = Asked(at=at, call=call, id=action, found=found, relaxed=relaxed, row=row)
     if stranger is not None:
         # What whoever holds the handle alone asks for says nothing of the action.
@@ -69,6 +71,7 @@ def decide(turn: Turn, call: Decide) -> Verdict:
 def judge_again(at: Standing, call: Decide, row: ActionRow, approval: HoldRow) -> Verdict:
     """Judge a held action once more, at this moment, with what its approval lifts."""
     at, found = at.declaring(call.provenance, at.engine.normalise(call.tool, call.args))
+    at, found = citing.cited(at, call, found, row.id)
     return judging.judge(
         Asked(at=at, call=call, id=row.id, found=found, row=row, approval=approval)
     )

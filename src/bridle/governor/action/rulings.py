@@ -15,6 +15,7 @@ from bridle.governor.ground import clear, vault
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
 from bridle.governor.history import telling
+from bridle.governor.planning import register
 from bridle.governor.provenance import endorsing, told
 from bridle.model.action import ActionState
 from bridle.model.calls import Decide
@@ -138,6 +139,7 @@ def allow(asked: Asked, judged: Judgement, typed: Typed, charge: budgets.Charge)
     """Record an allow or modify, take its budgets, and start it if the call says so."""
     turn, at = asked.turn, asked.at
     exceptions.use(turn, asked.exceptions)
+    register.let_run(at, asked.id)
     charged = budgets.reserve(turn.tx, charge, asked.paid)
     ruling = Ruling(
         effect=judged.effect,

@@ -228,7 +228,7 @@ class Standing(Struct, frozen=True):
             id=request,
             history=self._history() if request else None,
             flow=self._flow() if self.engine.traces else None,
-            plan=self.plan if request else None,
+            plan=self.plan,
         )
 
     def _flow(self) -> Tracing:

@@ -17,6 +17,7 @@ from bridle.governor.approval import exceptions
 from bridle.governor.ground import clear
 from bridle.governor.ground.turn import Turn
 from bridle.governor.history import telling
+from bridle.governor.planning import citing
 from bridle.model.calls import Terms
 from bridle.model.errors import RefusedError
 from bridle.model.reason import Reason
@@ -63,6 +64,7 @@ def apply(turn: Turn, row: HoldRow, proposal: Proposal) -> HoldRow:
         raise _refused(Reason(typed.code, typed.text))
     if isinstance(asked, Refusal):
         raise _refused(Reason(asked.code, asked.text))
+    at = citing.again(at, kept, asked, turn.tx.get(ActionRow, row.action))
     if proposal.args:
         _would_run(at, row, typed)
     if proposal.terms is not None:

@@ -37,12 +37,13 @@ from bridle.store.rows import (
     HoldRow,
     KillRow,
     MissionRow,
+    PlanRow,
     SessionRow,
 )
 
 LONGEST_BASIS = 200
 
-R = TypeVar("R", ActionRow, ExceptionRow, GrantRow)
+R = TypeVar("R", ActionRow, ExceptionRow, GrantRow, PlanRow)
 
 _EVERY = 1_000_000
 _OVER = (MissionStatus.CLOSED, MissionStatus.EXPIRED)
@@ -91,11 +92,12 @@ def redact(turn: Turn, caller: Caller, call: Redact) -> Erasure:
 
 
 class _About(Struct, frozen=True):
-    """Actions, an exception and a grant, by their ids."""
+    """Actions, an exception, a grant and a plan, by their ids."""
 
     actions: frozenset[str]
     exception: str
     grant: str = ""
+    plan: str = ""
 
 
 class _UndoneError(Exception):
@@ -231,7 +233,9 @@ def _about(turn: Turn, found: Leaf) -> _About:
     rows = turn.tx.find(ActionRow, mission=found.chain, limit=_EVERY) if name else []
     actions = frozenset(row.id for row in rows if turn.pseudonym(row.id) == name)
     grant = found.body.get("grant") if found.kind is LeafKind.DELEGATION else ""
-    return _About(actions, found.ids.get("exception", ""), grant if isinstance(grant, str) else "")
+    plan = found.ids.get("plan", "") if found.kind is LeafKind.PLAN else ""
+    named = grant if isinstance(grant, str) else ""
+    return _About(actions, found.ids.get("exception", ""), named, plan)
 
 
 def _strip(turn: Turn, mission: str, about: _About | None = None) -> int:
@@ -239,14 +243,17 @@ def _strip(turn: Turn, mission: str, about: _About | None = None) -> int:
     kept = turn.tx.find(ActionRow, mission=mission, limit=_EVERY)
     asked = turn.tx.find(HoldRow, mission=mission, limit=_EVERY)
     excepted = turn.tx.find(ExceptionRow, mission=mission, limit=_EVERY)
+    planned = turn.tx.find(PlanRow, mission=mission, limit=_EVERY)
     if about is not None:
         kept = [row for row in kept if row.id in about.actions]
         asked = [row for row in asked if row.action in about.actions]
         approvals = {row.id for row in asked}
         excepted = [r for r in excepted if r.approval in approvals or r.id == about.exception]
+        planned = [row for row in planned if row.id == about.plan]
     changed = sum(_put(turn, row, _bare_action(row)) for row in kept)
     changed += sum(_put_hold(turn, row) for row in asked)
     changed += sum(_put(turn, row, structs.replace(row, sealed=b"")) for row in excepted)
+    changed += sum(_put(turn, r, structs.replace(r, sealed=b"", done={})) for r in planned)
     return changed + sum(_strip_grant(turn, row) for row in _given(turn, mission, about))
 
 

@@ -1,0 +1,1 @@
+"""Plans: judged as a whole before they run, registered, signed; actions are held against them."""

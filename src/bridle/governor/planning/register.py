@@ -1,0 +1,69 @@
+"""The plans of missions: under which name each is kept, and which action was let run as which step.
+
+A plan belongs to one agent (with the line it acts in) in one mission.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import structs
+
+from bridle.engine.plans import reading
+from bridle.model.errors import BridleError, RefusedError
+from bridle.model.plan import Plan
+from bridle.model.reason import ReasonCode
+from bridle.store.rows import PlanRow
+
+if TYPE_CHECKING:
+    from bridle.governor.action.standing import Standing
+    from bridle.governor.ground.turn import Turn
+
+MOST = 100
+"""Plans of one mission."""
+
+_NAME = 32
+
+
+def name_of(turn: Turn, mission: str, actor: str, digest: str) -> str:
+    """Return the name that rows and records have for a plan, whether or not it is registered."""
+    # INVARIANT: what a plan says can be guessed, so its bare digest stands in no row or record.
+    return f"plan_{turn.core.keyed(f'plan|{mission}|{actor}|{digest}')[:_NAME]}"
+
+
+def add(at: Standing, plan: Plan) -> str:
+    """Register a plan for a session's agent, if it is not yet. Returns its name.
+
+    Raises `RefusedError` (`limit_exceeded`) where its mission has too many.
+    """
+    turn, mission = at.turn, at.mission.id
+    name = name_of(turn, mission, at.actor, plan.digest)
+    known = turn.tx.get(PlanRow, name)
+    if known is None and turn.tx.count(PlanRow, mission=mission) >= MOST:
+        raise RefusedError(
+            f"a mission has {MOST} plans at most", code=ReasonCode.LIMIT_EXCEEDED.value
+        )
+    row = known or PlanRow(id=name, mission=mission, created=turn.now)
+    sealed = turn.vault.seal(mission, plan.text.encode(), name)
+    turn.tx.put(structs.replace(row, sealed=sealed))
+    return name
+
+
+def text_of(turn: Turn, row: PlanRow) -> Plan | None:
+    """Return the plan of a row; None where it was erased, or cannot be read."""
+    if not row.sealed:
+        return None
+    try:
+        return reading.read(turn.vault.unseal(row.mission, row.sealed, row.id).decode())
+    except (BridleError, ValueError):
+        return None
+
+
+def let_run(at: Standing, action: str) -> None:
+    """Remember which action was let run as the step that it cites, unless it deviates from it."""
+    view = at.plan
+    if view is None or view.deviates:
+        return
+    row = at.turn.tx.get(PlanRow, at.planned)
+    if row is not None and row.done.get(view.step) != action:
+        at.turn.tx.put(structs.replace(row, done={**row.done, view.step: action}))
