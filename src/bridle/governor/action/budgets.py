@@ -32,6 +32,7 @@ MOST = 2**53 - 1
 MISSION, AGENT, USER = "mission", "agent", "user"
 
 _PSEUDONYM = 32
+_OF_INPUT = "input."
 
 
 class Account(Struct, frozen=True):
@@ -154,14 +155,33 @@ def price(at: Standing, tool: Tool, value: dict[str, Any], paid: dict[str, int])
     return Charge(amounts, tuple(overruns), before)
 
 
-def measured(at: Standing, tool: Tool) -> frozenset[str]:
-    """Return the budgets that an action with this tool can charge, by account and name."""
-    return frozenset(
-        f"{account.id}/{budget.name}"
-        for account in _payers(at, tool)
-        for budget in account.budgets
-        if budget.cost_of(tool)
-    )
+class Measures(Struct, frozen=True):
+    """What any action with a tool costs: known amounts by row id, and budgets that arguments decide.
+
+    `charged` are all budgets that it can charge, `open` those where its arguments say how much,
+    both by account and name.
+    """
+
+    flat: dict[str, int]
+    charged: frozenset[str]
+    open: frozenset[str]
+
+
+def measures(at: Standing, tool: Tool) -> Measures:
+    """Say what is known of the cost of a tool's actions before their arguments are."""
+    flat: dict[str, int] = {}
+    charged, unknown = set[str](), set[str]()
+    for account in _payers(at, tool):
+        for budget in account.budgets:
+            measure, name = budget.cost_of(tool), f"{account.id}/{budget.name}"
+            if not measure:
+                continue
+            charged.add(name)
+            if measure.startswith(_OF_INPUT):
+                unknown.add(name)
+            else:
+                flat[account.key(budget, at.now)] = scaled(Decimal(measure))
+    return Measures(flat, frozenset(charged), frozenset(unknown))
 
 
 def _payers(at: Standing, tool: Tool) -> Iterator[Account]:
@@ -245,7 +265,7 @@ def _cost(budget: Budget, tool: Tool, value: dict[str, Any]) -> int:
     measure = budget.cost_of(tool)
     if not measure:
         return 0
-    if not measure.startswith("input."):
+    if not measure.startswith(_OF_INPUT):
         return scaled(Decimal(measure))
     found: Any = value
     for step in measure.split(".")[1:]:

@@ -56,13 +56,18 @@ def of_plan(at: Standing, plan: Plan) -> tuple[StepForecast, ...]:
 
 
 class _Forecaster:
-    """One pass over a plan. `_before` are the steps so far, `_loose` those that may not come."""
+    """One pass over a plan.
+
+    `_before` are the steps so far, `_loose` those that may not come, and `_unsure` the budgets that
+    an earlier step charges nobody knows how much.
+    """
 
     def __init__(self, at: Standing, plan: Plan) -> None:
         self._at = at
         self._plan = plan
         self._before: list[PlanStep] = []
         self._loose: list[PlanStep] = []
+        self._unsure: dict[str, str] = {}
 
     def steps(self) -> Iterator[StepForecast]:
         for step in self._plan.steps:
@@ -78,12 +83,15 @@ class _Forecaster:
         if stop is not None:
             return _denied(step, (stop,))
         if step.refers:
+            self._charge(at, step)
             text = "its arguments take the results of earlier steps"
             return _open(step, _sources(step), text)
         asked = self._asked(at, step)
         verdict = judging.judge(asked)
         final = verdict.effect is Effect.DENY and self._is_final(step, verdict)
         waits = () if final else self._hangs_on(at, step)
+        if not verdict.effect.runs and (waits or verdict.effect is Effect.HOLD):
+            self._charge(at, step, asked)
         if waits:
             return _open(step, waits, "what policies or budgets say of it hangs on earlier steps")
         self._take_as_done(asked, verdict)
@@ -117,6 +125,16 @@ class _Forecaster:
         # An id that no action has: it is judged as one that nobody has asked for before.
         return Asked(at=at, call=call, id=at.turn.id("act"), found=found)
 
+    def _charge(self, at: Standing, step: PlanStep, asked: Asked | None = None) -> None:
+        """Charge what a step will cost that may still run, as far as that is known."""
+        tool, typed = at.bundle.tools[step.tool], asked.typed if asked is not None else None
+        if typed is not None:
+            budgets.take(at.turn.tx, budgets.price(at, tool, typed.value, {}).amounts)
+            return
+        known = budgets.measures(at, tool)
+        budgets.take(at.turn.tx, known.flat)
+        self._unsure |= dict.fromkeys(known.open, step.id)
+
     def _take_as_done(self, asked: Asked, verdict: Verdict) -> None:
         """Tell history that a step that may run has run."""
         if not verdict.effect.runs or not telling.has_history(asked.turn):
@@ -144,20 +162,14 @@ class _Forecaster:
 
     def _hangs_on(self, at: Standing, step: PlanStep) -> tuple[str, ...]:
         """Return the earlier steps that what is said of this one may hang on, beyond order."""
-        found = {each.id for each in self._sharing_budgets(at, step)}
+        charged = budgets.measures(at, at.bundle.tools[step.tool]).charged
+        found = {self._unsure[name] for name in charged & self._unsure.keys()}
         for policy in at.engine.policies(step.tool):
             if self._moved_by_results(policy):
                 found.update(each.id for each in self._before)
             for leaf in policy.leaves:
                 found.update(self._asked_of(leaf.condition))
         return tuple(each.id for each in self._before if each.id in found)
-
-    def _sharing_budgets(self, at: Standing, step: PlanStep) -> Iterator[PlanStep]:
-        mine = budgets.measured(at, at.bundle.tools[step.tool])
-        for each in self._loose if mine else ():
-            tool = at.bundle.tools.get(each.tool)
-            if tool is not None and not mine.isdisjoint(budgets.measured(at, tool)):
-                yield each
 
     def _asked_of(self, condition: object) -> Iterator[str]:
         """Yield the steps that a condition over history asks more of than that they were done."""
