@@ -14,7 +14,13 @@ from emit.odd import record
 
 def test_the_life_holds_every_mark_in_its_sealed_values(life, records: list[Record]) -> None:
     kinds = {each.leaf.kind for each in records}
-    rare = {LeafKind.DELEGATION, LeafKind.REVOCATION, LeafKind.CREDENTIAL, LeafKind.LOG}
+    rare = {
+        LeafKind.DELEGATION,
+        LeafKind.REVOCATION,
+        LeafKind.CREDENTIAL,
+        LeafKind.LOG,
+        LeafKind.PLAN,
+    }
     assert set(LeafKind) - kinds <= rare
     sealed = {name for each in records for name in each.leaf.commit}
     assert {"prompt", "args", "modified", "released", "output", "message", "reason"} <= sealed

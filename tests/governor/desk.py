@@ -29,7 +29,7 @@ from bridle.trust.grants import issue
 from bridle.trust.grants.claims import Detail, ToolGrant
 from bridle.trust.holder import Holder
 
-PROVED = calls.Decide | calls.Begin | calls.Redeem
+PROVED = calls.Decide | calls.Begin | calls.Redeem | calls.CheckPlan
 
 START = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000

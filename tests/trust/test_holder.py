@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from bridle.model import public_key
 from bridle.model.call import Proof
-from bridle.model.calls import Accept, Begin, Decide, Redeem
+from bridle.model.calls import Accept, Begin, CheckPlan, Decide, Redeem
 from bridle.model.errors import UsageError
 from bridle.trust import holder
 from bridle.trust.grants.codes import GrantCode, GrantError
@@ -29,12 +29,13 @@ CALLS = [
     Decide(session="s", tool="t", args="{}", key="k", start=True, definition="d", requester="r"),
     Begin(session="s", action="a", definition="d"),
     Redeem(session="s", approval="p", action="a", start=True, definition="d"),
+    CheckPlan(session="s", plan="{}", requester="r"),
     Accept(grant=GRANT, proof=NONE, executor="w"),
 ]
 OTHERS = {
     "args": "{ }", "tool": "u", "session": "z", "key": "z", "adapter": "mcp", "start": False,
     "definition": "z", "requester": "z", "action": "z", "approval": "z", "grant": "3" * 64,
-    "executor": "z", "perform": True, "provenance": "{}",
+    "executor": "z", "perform": True, "provenance": "{}", "plan": "z", "step": "z",
 }  # fmt: skip
 
 

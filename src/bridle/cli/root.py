@@ -24,6 +24,7 @@ _COMMANDS = {
     "pin": "pins",
     "activate": "activation",
     "decide": "decide",
+    "plan": "plan",
     "policy": "policy",
     "serve": "serve",
     "mcp": "mcp",

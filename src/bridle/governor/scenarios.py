@@ -16,12 +16,14 @@ from bridle.governor.throwaway import OPERATOR, governor_over
 from bridle.model.calls import (
     AddPrompt,
     Answer,
+    CheckPlan,
     Decide,
     Failed,
     Judged,
     Observe,
     Opened,
     OpenSession,
+    Planned,
     Redeem,
     Released,
     Reply,
@@ -86,6 +88,7 @@ class _Stage:
         self._mission = ""
         self._sessions: dict[str, str] = {}
         self._held: tuple[str, str] = ("", "")
+        self._plans: dict[str, str] = {}
 
     def play(self) -> tuple[StepResult, ...]:
         results: list[StepResult] = []
@@ -128,16 +131,31 @@ class _Stage:
         session = self._session(step.agent)
         if isinstance(session, Failed):
             return _as_denial(session)
-        reply = self._governor.handle(
-            OPERATOR,
-            Decide(
-                session=session, tool=step.tool, args=step.args, key=f"step-{number}", start=True
-            ),
+        call = Decide(
+            session=session,
+            tool=step.tool,
+            args=step.args,
+            key=f"step-{number}",
+            start=True,
+            plan=self._checked(session) if step.cites else "",
+            step=step.cites,
         )
+        reply = self._governor.handle(OPERATOR, call)
         verdict = _judged(reply)
         if verdict.approval:
             self._held = (verdict.approval, session)
         return verdict
+
+    def _checked(self, session: str) -> str:
+        """Have the plan checked by the agent that cites it first. Returns its digest."""
+        if session not in self._plans:
+            call = CheckPlan(session=session, plan=self._scenario.plan)
+            reply = self._governor.handle(OPERATOR, call)
+            if not isinstance(reply, Planned):
+                why = reply.message if isinstance(reply, Failed) else "it was not judged"
+                raise UsageError(f"the plan was refused: {why}")
+            self._plans[session] = reply.forecast.digest
+        return self._plans[session]
 
     def _approve(self, step: Step) -> Verdict:
         approval, session = self._held

@@ -139,6 +139,12 @@ class _Reader:
             unless=f"temporal {{ requires_before({_window(table)}, {done}{{ {same} }}) }}",
         )
 
+    def planned(self, table: Table, name: str) -> Iterator[Rule]:
+        """Nothing is done but the steps of a plan that was checked, as it has them."""
+        deviates = "!(context has plan && !context.plan.deviates)"
+        reason = "this is no step of a plan that was checked"
+        yield self._narrowed(table, name, reason, ("call",), deviates)
+
     def _narrowed(
         self, table: Table, name: str, reason: str, groups: tuple[str, ...], condition: str
     ) -> Rule:
@@ -210,6 +216,7 @@ _KINDS: dict[str, Callable[[_Reader, Table, str], Iterator[Rule]]] = {
     "untrusted_context_needs_approval": _Reader.untrusted,
     "clearance": _Reader.clearance,
     "read_before_write": _Reader.ordered,
+    "plan_only": _Reader.planned,
 }
 
 RULES = tuple(_KINDS)

@@ -28,7 +28,7 @@ class Step(Struct, frozen=True, kw_only=True):
     last hold, which is then judged again, or a `prompt` that `user` adds (empty: the user of the
     mission). `output` (JSON text) or `error` is the outcome of the effect; both: what an effect
     that failed still says. `release` is the verdict expected on it. `advance_ms` moves the clock
-    first.
+    first. `cites` is the step of the scenario's plan that an action is meant to be.
     """
 
     location: Location
@@ -46,16 +46,18 @@ class Step(Struct, frozen=True, kw_only=True):
     error: str = ""
     release: Effect | None = None
     advance_ms: int = 0
+    cites: str = ""
 
 
 class Scenario(Struct, frozen=True, kw_only=True):
-    """One mission from its start through a row of steps."""
+    """One mission from its start through a row of steps. `plan` is the JSON text of one."""
 
     location: Location
     name: str
     mission: str
     user: str
     prompt: str = ""
+    plan: str = ""
     steps: tuple[Step, ...] = ()
 
 
@@ -92,10 +94,14 @@ def _scenario(table: Table, bundle: Bundle) -> Scenario:
         mission=table.text("mission", bundle.manifest.defaults.mission),
         user=table.text("user", bundle.manifest.defaults.user),
         prompt=table.text("prompt"),
+        plan=table.text("plan"),
         steps=tuple(steps),
     )
     refer(table.findings, table.at("mission"), scenario.mission, bundle.missions, "mission")
     refer(table.findings, table.at("user"), scenario.user, bundle.users, "user")
+    for step, each in zip(steps, table.array("step"), strict=True):
+        if step.cites and not scenario.plan:
+            each.bad("cites", "the scenario has no `plan`")
     if not steps:
         table.findings.error(table.at(), "missing_key", "a scenario has at least one step")
     table.close()
@@ -126,6 +132,7 @@ class _Reader:
             error=table.text("error"),
             release=self._release(),
             advance_ms=table.duration("advance", 0),
+            cites=table.text("cites"),
         )
         self._shape(step)
         self._references(step)
@@ -168,6 +175,8 @@ class _Reader:
             table.bad("user", "`user` says whose the `prompt` is")
         if step.prompt and (step.output or step.error):
             table.bad("prompt", "what is said has no outcome")
+        if step.cites and not acts:
+            table.bad("cites", "only an action is a step of a plan")
         if step.release and not (step.output or step.error):
             table.bad("release", "there is nothing to release without an `output`")
 

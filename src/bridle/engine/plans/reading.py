@@ -49,7 +49,7 @@ def read(text: str) -> Plan:
     if isinstance(found, Refusal):
         raise _wrong("the plan", found.text)
     _only(found, "the plan", required=("version", "steps"))
-    if found["version"] != VERSION or isinstance(found["version"], bool):
+    if type(found["version"]) is not int or found["version"] != VERSION:
         raise _wrong("version", f"this reads version {VERSION}")
     steps = _steps(found["steps"])
     canonical = _encode({"version": VERSION, "steps": [_written(step) for step in steps]})

@@ -156,10 +156,10 @@ def price(at: Standing, tool: Tool, value: dict[str, Any], paid: dict[str, int])
 
 
 class Measures(Struct, frozen=True):
-    """What any action with a tool costs: known amounts by row id, and budgets that arguments decide.
+    """What any action with a tool costs, as far as its arguments do not say.
 
-    `charged` are all budgets that it can charge, `open` those where its arguments say how much,
-    both by account and name.
+    `flat` are known amounts by row id. `charged` are all budgets that it can charge, `open`
+    those where its arguments say how much, both by account and name.
     """
 
     flat: dict[str, int]

@@ -1,0 +1,85 @@
+"""`bridle plan`: what is planned, judged as a whole before any of it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+from msgspec import structs
+
+from bridle.cli import choice, terminal
+from bridle.cli.root import FINDINGS, Group
+
+if TYPE_CHECKING:
+    from bridle.model.plan import Forecast
+
+_COLUMNS = ("step", "tool", "effect", "why")
+# Of a longer file one byte more is read, so that it is refused.
+_LONGEST = 1 << 20
+
+
+@click.group(cls=Group)
+def plan() -> None:
+    """Judge what is planned before it runs."""
+
+
+@plan.command("check")
+@click.argument("file", type=click.File("rb"))
+@choice.bundle
+@click.option("--mission", default="", help="The mission's template.")
+@click.option("--user", default="", help="On whose behalf the mission is.")
+@click.option("--agent", default="", help="Whose plan it is.")
+@click.option("--executor", default="", help="The workload that would carry it out.")
+@click.option("--prompt", default="", help="What the user says at the start.")
+@choice.as_json
+@click.pass_context
+def check(
+    ctx: click.Context,
+    *,
+    file: Any,
+    bundle: Path,
+    mission: str,
+    user: str,
+    agent: str,
+    executor: str,
+    prompt: str,
+    as_json: bool,
+) -> None:
+    """Judge a plan as a whole, offline, as at the start of a mission.
+
+    FILE is the plan as JSON (`-`: standard input). Nothing runs and nothing is kept. Exit code 1
+    when a step is denied.
+    """
+    from bridle.bundle.load import load
+    from bridle.governor.planning import offline
+
+    loaded = load(bundle)
+    given = {"mission": mission, "user": user, "agent": agent, "executor": executor}
+    who = structs.replace(
+        loaded.manifest.defaults, **{name: value for name, value in given.items() if value}
+    )
+    text = file.read(_LONGEST + 1).decode("utf-8", "surrogateescape")
+    found = offline.check(loaded, text, who, prompt)
+    if as_json:
+        terminal.document(msgspec.to_builtins(structs.replace(found, reference="", receipt=None)))
+    else:
+        _show(found)
+    ctx.exit(0 if found.allowed else FINDINGS)
+
+
+def _show(found: Forecast) -> None:
+    rows = [
+        {"step": each.step, "tool": each.tool, "effect": each.effect.value, "why": _why(each)}
+        for each in found.steps
+    ]
+    terminal.table(rows, _COLUMNS, empty="")
+    icon = terminal.styled("✓", "ok") if found.allowed else terminal.styled("✗", "error")
+    said = "no step is denied" if found.allowed else "a step is denied"
+    terminal.line(f"{icon} plan {found.digest[:16]}: {said}")
+
+
+def _why(step: Any) -> str:
+    waits = f" ({', '.join(step.waits)})" if step.waits else ""
+    return f"{step.text}{waits}"
