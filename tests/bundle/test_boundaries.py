@@ -21,6 +21,7 @@ EACH = {
     "untrusted_context_needs_approval": '{ hold = "support-leads" }',
     "clearance": "true",
     "read_before_write": '{ read = "desk.read_ticket", write = "desk.comment", key = "id" }',
+    "plan_only": '{ effects = ["irreversible"] }',
 }
 
 
@@ -50,6 +51,7 @@ def test_every_rule_is_one_line(desk) -> None:
         "boundary.clearance.read.personal",
         "boundary.clearance.write",
         "boundary.read_before_write",
+        "boundary.plan_only",
     }
     assert all(p.effect == "forbid" and p.reason for p in found.values())
     assert all(p.set is PolicySetName.TOOLS for p in found.values())

@@ -7,7 +7,7 @@ import pytest
 import bridle
 
 COMMANDS = [
-    "demo", "init", "check", "test", "pin", "activate", "decide", "policy", "serve", "mcp",
+    "demo", "init", "check", "test", "pin", "activate", "decide", "plan", "policy", "serve", "mcp",
     "run", "status", "missions", "approvals", "explain", "agents", "operator", "keys", "secrets",
     "leases", "delegations", "revoke", "grant", "kill", "resume", "audit",
 ]  # fmt: skip

@@ -27,6 +27,7 @@ from bridle.store.rows import (
     LeaseRow,
     LogKeyRow,
     PartitionRow,
+    PlanRow,
     ReadRow,
     Row,
     SessionRow,
@@ -105,6 +106,8 @@ def act(desk: Desk) -> None:
             )
         )
     )  # fmt: skip
+    plan = PlanRow(id="plan_1", mission=desk.mission, created=1, sealed=b"s", done={"s1": "act_1"})
+    desk.core.write(lambda turn: turn.tx.put(plan))
     log_key = LogKeyRow(id="e6124ab3", key="log+e6124ab3+AQ", added=1, retired=2)
     desk.core.write(lambda turn: turn.tx.put(log_key))
     desk.core.write(looking_back)
@@ -368,6 +371,9 @@ EDITS: dict[str, tuple[Edit, str, bool]] = {
     "a revocation is taken back": (sql("delete from revoked"), "row_missing", True),
     "a credential counts as taken back": (
         doc("leases", lambda row: row.update(state="ended")), "row_changed", False
+    ),
+    "a step of a plan was not done": (
+        doc("plans", lambda row: row.pop("done")), "row_changed", True
     ),
     "a payload key is gone": (sql("delete from payload_keys"), "row_missing", True),
     "a row is no row": (sql("update missions set doc = x'7b7d'"), "row_changed", True),

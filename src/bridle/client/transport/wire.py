@@ -30,7 +30,7 @@ from bridle.model.errors import ProtocolError
 
 M = TypeVar("M")
 
-VERSION = 3
+VERSION = 4
 # Bytes of one frame's body. Arguments and results are bounded far below by the bundle's limits.
 MAX_FRAME = 4 * 1024 * 1024
 # Seconds within which a frame that has begun to arrive must be complete.
