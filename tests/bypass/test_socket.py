@@ -30,7 +30,7 @@ class Peer:
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(20)
         self.socket.connect(path)
-        self.welcome = self.ask({"bridle": 3, "role": role})
+        self.welcome = self.ask({"bridle": 4, "role": role})
         assert self.welcome["bridle"] == 3
 
     def ask(self, message: dict) -> dict:

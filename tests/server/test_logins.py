@@ -39,7 +39,7 @@ class Wire:
         self.socket = connected(folder, name)
         self.role = ROLES[name]
         self.folder = folder_of(folder / name)
-        self.socket.sendall(frame(msgspec.json.encode({"bridle": 3, "role": self.role})))
+        self.socket.sendall(frame(msgspec.json.encode({"bridle": 4, "role": self.role})))
         self.welcome = msgspec.json.decode(read_frame(self.socket))
 
     @property
@@ -464,7 +464,7 @@ def test_a_credential_that_proves_nothing_is_told_at_once(tmp_path: Path) -> Non
 def test_a_governor_without_a_proper_nonce_gets_no_signature(tmp_path: Path, nonce: str) -> None:
     def behave(peer: Peer, connection: socket.socket) -> None:
         read_frame(connection)
-        greeting = {"re": "welcome", "bridle": 3, "store": "s", "governor": "0", "nonce": nonce}
+        greeting = {"re": "welcome", "bridle": 4, "store": "s", "governor": "0", "nonce": nonce}
         connection.sendall(frame(msgspec.json.encode(greeting)))
         peer.asked(connection)
 
