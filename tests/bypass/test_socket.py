@@ -31,7 +31,7 @@ class Peer:
         self.socket.settimeout(20)
         self.socket.connect(path)
         self.welcome = self.ask({"bridle": 4, "role": role})
-        assert self.welcome["bridle"] == 3
+        assert self.welcome["bridle"] == 4
 
     def ask(self, message: dict) -> dict:
         body = json.dumps(message, ensure_ascii=False).encode()
@@ -70,7 +70,7 @@ class Executor:
             args,
             message.get("key", ""),
             "python" if op == "decide" else "",
-            *("",) * 6,
+            *("",) * 8,
             str(made),
             nonce,
         )
