@@ -25,6 +25,7 @@ from dbos import DBOS, StepOptions, error
 from msgspec import Struct
 
 from bridle.adapters.contract import Deed, acarry_out, carry_out, is_undecided
+from bridle.client.binding import Binding
 from bridle.client.errors import Held
 from bridle.client.worker import Worker
 from bridle.model.errors import BridleError, UsageError
@@ -73,14 +74,16 @@ def step(
     options = {"name": tool, **options, "should_retry": _retried(options.get("should_retry"))}
 
     def decorate(func: Callable[..., Any]) -> Callable[..., Any]:
+        binding = Binding(func)
+
         @functools.wraps(func)
         def call(*args: Any, **kwargs: Any) -> Any:
-            native = _taken(tool, func, args, kwargs)
+            native = _taken(tool, func, binding.arguments(args, kwargs))
             return DBOS.run_step(options, _gate().run, native)
 
         @functools.wraps(func)
         async def acall(*args: Any, **kwargs: Any) -> Any:
-            native = _taken(tool, func, args, kwargs)
+            native = _taken(tool, func, binding.arguments(args, kwargs))
             return await DBOS.run_step_async(options, _gate().arun, native)
 
         return acall if inspect.iscoroutinefunction(func) else call
@@ -92,9 +95,8 @@ class _Step(Struct):
     """A step as it is about to run. `name` and `reference` are read where it is stored."""
 
     tool: str
+    arguments: dict[str, Any]
     func: Callable[..., Any]
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
     workflow: str
     name: str = ""
     reference: str = ""
@@ -109,7 +111,9 @@ class _Gate:
         while True:
             _found(native)
             try:
-                return carry_out(self, native, self._carrier, lambda: _ran(native))
+                return carry_out(
+                    self, native, self._carrier, lambda: native.func(**native.arguments)
+                )
             except _WaitingError as waiting:
                 _told(native, waiting)
                 time.sleep(self._again)
@@ -118,7 +122,9 @@ class _Gate:
         while True:
             await asyncio.to_thread(_found, native)
             try:
-                return await acarry_out(self, native, self._carrier, lambda: _ran(native))
+                return await acarry_out(
+                    self, native, self._carrier, lambda: native.func(**native.arguments)
+                )
             except _WaitingError as waiting:
                 await asyncio.to_thread(_told, native, waiting)
                 await asyncio.sleep(self._again)
@@ -127,11 +133,10 @@ class _Gate:
         return native.name
 
     def describe(self, native: _Step) -> Deed:
-        bound = inspect.signature(native.func).bind(*native.args, **native.kwargs)
-        return Deed(native.tool, dict(bound.arguments), native.reference)
+        return Deed(native.tool, native.arguments, native.reference)
 
     def apply(self, native: _Step, arguments: Mapping[str, Any]) -> None:
-        native.args, native.kwargs = (), dict(arguments)
+        native.arguments = dict(arguments)
 
     def refuse(self, native: _Step, refusal: BridleError) -> BaseException:
         del native
@@ -146,11 +151,11 @@ def _gate() -> _Gate:
     return _gates[0]
 
 
-def _taken(tool: str, func: Callable[..., Any], args: Any, kwargs: Any) -> _Step:
+def _taken(tool: str, func: Callable[..., Any], arguments: dict[str, Any]) -> _Step:
     """Return a step that a workflow calls: DBOS runs any other as a plain function."""
     if DBOS.workflow_id is None or DBOS.step_id is not None:
         raise UsageError(f"{tool!r} is a step of workflows, and no workflow calls it")
-    return _Step(tool, func, args, dict(kwargs), DBOS.workflow_id)
+    return _Step(tool, arguments, func, DBOS.workflow_id)
 
 
 def _found(native: _Step) -> None:
@@ -194,10 +199,6 @@ def _origin(workflow: str) -> tuple[str, str, str]:
         elif workflow.startswith(f"{above}-"):
             name = origin + workflow[len(above) :]
     return name, carried, found.status
-
-
-def _ran(native: _Step) -> Any:
-    return native.func(*native.args, **native.kwargs)
 
 
 def _retried(asked: Callable[[BaseException], bool | Awaitable[bool]] | None) -> Any:
