@@ -1,7 +1,9 @@
 """A workload carries out what an agent decided in another process, and decides nothing."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +116,25 @@ def test_what_is_delivered_again_meets_its_own_steps(
     with bridle.worker(tmp_path, credential=WORKER) as another:
         assert another.take(reference).call("page.get", PAGE, effect=sink, key="1") == "done"
     assert sink.seen == [PAGE]
+
+
+def test_many_threads_take_the_same_reference_up_at_once(
+    clerk: bridle.Agent, tmp_path: Path, worker: Worker
+) -> None:
+    reference = dispatched(clerk)
+    for _ in range(40):
+        with bridle.worker(tmp_path, credential=WORKER) as busy, ThreadPoolExecutor(4) as threads:
+            # One finds a connection, and has ended before the others have made theirs.
+            busy.take(reference)
+            together = threading.Barrier(4)
+
+            def take(together: threading.Barrier = together, busy: Worker = busy) -> str:
+                together.wait()
+                return busy.take(reference).name
+
+            assert [each.result() for each in [threads.submit(take) for _ in range(4)]] == [
+                "clerk"
+            ] * 4
 
 
 def test_steps_of_two_tasks_never_meet(clerk: bridle.Agent, worker: Worker, sink: Sink) -> None:

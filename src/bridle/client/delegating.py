@@ -110,7 +110,10 @@ def taken_up(  # noqa: PLR0913 - the last two by name
     # Kept until the answer is here: the channel proves the call with it.
     accepting = runs.accepting(wanted.leaf, holder)
     call = calls.Accept(
-        grant=wanted.leaf, proof=runs.UNPROVED, executor=executor, certificate=certificate
+        grant=wanted.leaf,
+        proof=runs.unproved(accepting),
+        executor=executor,
+        certificate=certificate,
     )
     opened = ask(bridle.agents, call, calls.Opened)
     del accepting

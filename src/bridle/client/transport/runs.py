@@ -1,12 +1,13 @@
 """The keys of the runs of agents that act in this process, and the proofs that are made with them.
 
-A run is known by the handle of its session, or by the grant that it is about to accept. Channels
-ask here right before they send: a proof is for one try, on one connection, to one governor process.
-Keys are kept for as long as somebody keeps the run.
+A run is known by the handle of its session; before it has one, by what stands for its proof.
+Channels ask here right before they send: a proof is for one try, on one connection, to one governor
+process. Keys are kept for as long as somebody keeps the run.
 """
 
 from __future__ import annotations
 
+import os
 import weakref
 
 from msgspec import structs
@@ -16,9 +17,6 @@ from bridle.model.errors import UsageError
 from bridle.trust.holder import Holder
 
 _SEPARATOR = "."
-
-UNPROVED = Proof(time=0, nonce="", signature="")
-"""What stands for a proof until the call is sent."""
 
 
 class Run:
@@ -59,15 +57,19 @@ def read(text: str) -> Run:
 
 def accepting(grant: str, holder: Holder) -> Run:
     """Return a run that can prove to accept a grant, while it is kept."""
-    run = Run("", holder, grant)
-    _by_grant[grant] = run
-    return run
+    # A name of its own: others in this process may be about to accept the same grant.
+    return Run(os.urandom(16).hex(), holder, grant)
+
+
+def unproved(run: Run) -> Proof:
+    """Return what stands for the proof of a call that accepts, until the call is sent."""
+    return Proof(time=0, nonce=run.handle, signature="")
 
 
 def proved(call: Call, instance: str) -> Call:
     """Return `call` with a new proof for the governor `instance`, where its run has a key here."""
     if isinstance(call, Accept):
-        run = _by_grant.get(call.grant)
+        run = _by_handle.get(call.proof.nonce)
     elif isinstance(call, Decide | Begin | Redeem | CheckPlan):
         run = _by_handle.get(call.session)
     else:
@@ -78,4 +80,3 @@ def proved(call: Call, instance: str) -> Call:
 
 
 _by_handle: weakref.WeakValueDictionary[str, Run] = weakref.WeakValueDictionary()
-_by_grant: weakref.WeakValueDictionary[str, Run] = weakref.WeakValueDictionary()
