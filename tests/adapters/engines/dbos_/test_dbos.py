@@ -148,8 +148,9 @@ def test_async_steps_are_governed_beside_one_another(
 ) -> None:
     with ThreadPoolExecutor(1) as beside:
         found = beside.submit(asked, dispatched(clerk, 7, 8, 66), [7, 66, 8])
-        until(lambda: site.ana.rows(calls.Approvals()))
+        until(lambda: site.ana.rows(calls.Approvals()) or found.done())
         time.sleep(2 * AGAIN)
+        assert not found.done(), found.result()
         assert {"id": 66} not in work.SINK
         approved(site)
         assert found.result(20) == ["page 7", "page 66", "page 8"]
