@@ -260,6 +260,18 @@ def test_a_workflow_that_runs_again_or_is_forked_repeats_nothing(
     assert len(site.ana.rows(calls.Attempts(state="ok"))) == 4
 
 
+def test_a_fork_of_what_is_gone_does_nothing(site: Site, clerk: bridle.Agent, running: str) -> None:
+    started(dispatched(clerk, 7, 66), work.pages, [7, 66])
+    until(lambda: site.ana.rows(calls.Approvals()))
+    forked = DBOS.fork_workflow("w", 1)
+    DBOS.cancel_workflow("w")
+    DBOS.delete_workflow("w")
+    approved(site)
+    with pytest.raises(adapter.DeniedError, match="gone"):
+        forked.get_result()
+    assert work.SINK == [{"id": 7}]
+
+
 def test_what_is_revoked_while_it_waits_does_not_start(
     site: Site, clerk: bridle.Agent, running: str
 ) -> None:
