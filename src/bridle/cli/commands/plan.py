@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bridle.model.plan import Forecast
 
 _COLUMNS = ("step", "tool", "effect", "why")
+_SOURCES = ("airflow", "node-red")
 # Of a longer file one byte more is read, so that it is refused.
 _LONGEST = 1 << 20
 
@@ -67,6 +68,30 @@ def check(
     else:
         _show(found)
     ctx.exit(0 if found.allowed else FINDINGS)
+
+
+@plan.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--from", "source", type=click.Choice(_SOURCES), required=True, help="What wrote it.")
+@click.option(
+    "--map",
+    "mapping",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="What its operators or nodes become.",
+)
+@click.option("--as", "account", default="", metavar="USER", help="Root has it read as this user.")
+@choice.as_json
+def import_(file: Path, *, source: str, mapping: Path, account: str, as_json: bool) -> None:
+    """Read somebody else's definition of work as a plan, and print it.
+
+    FILE is an Airflow DAG or Node-RED flows. It is data: nothing of it is executed or imported, and
+    a DAG is parsed in a jail. What cannot be read so is refused with its place.
+    """
+    from bridle.cli import importing
+
+    del as_json  # a plan is JSON anyway
+    terminal.line(importing.imported(file, source, mapping, account))
 
 
 def _show(found: Forecast) -> None:

@@ -1,0 +1,56 @@
+"""From a file of an orchestrator to the text of a plan: `bridle plan import`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bridle.cli import jailing
+from bridle.engine.plans.imports import airflow, drafting, node_red
+from bridle.engine.plans.imports.drafting import Task, refused
+
+
+def imported(file: Path, source: str, mapping: Path, account: str) -> str:
+    """Return the canonical text of the plan that a file is.
+
+    Raises `UsageError` (`import_refused`, `plan_invalid`), `JailError` where a DAG cannot be read
+    in a jail.
+    """
+    kinds = drafting.mapping(_text(mapping, drafting.MAX_MAP_BYTES))
+    read = _airflow if source == "airflow" else _node_red
+    return drafting.drafted(read(file, account), kinds)
+
+
+def _node_red(file: Path, account: str) -> list[Task]:
+    del account  # JSON is read by the one strict reader of everything
+    return node_red.tasks(_text(file, node_red.MAX_BYTES), file.name)
+
+
+def _airflow(file: Path, account: str) -> list[Task]:
+    from bridle.engine.plans import imports
+    from bridle.jail import reading
+
+    data = _bytes(file, airflow.MAX_BYTES)
+    program = Path(next(iter(imports.__path__))).resolve() / "dag.py"
+    # INVARIANT: I9 — what an agent wrote is parsed where it can reach nothing, even if it breaks
+    # the parser.
+    user = jailing.identity(account)
+    answer = reading.answer(program, data, most=airflow.MAX_ANSWER, user=user)
+    try:
+        return airflow.tasks(answer.decode(), file.name)
+    except UnicodeDecodeError:
+        raise refused(file.name, "what was read of it cannot be used") from None
+
+
+def _text(file: Path, most: int) -> str:
+    try:
+        return _bytes(file, most).decode()
+    except UnicodeDecodeError:
+        raise refused(file.name, "this is no UTF-8") from None
+
+
+def _bytes(file: Path, most: int) -> bytes:
+    with file.open("rb") as stream:
+        data = stream.read(most + 1)
+    if len(data) > most:
+        raise refused(file.name, f"more than {most} bytes")
+    return data
