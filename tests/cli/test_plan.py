@@ -59,3 +59,57 @@ def test_what_is_no_plan_says_where(
 def test_nobody_unknown_has_a_plan(bridle_: Shell, starter: Path, tmp_path: Path) -> None:
     ran = bridle_("plan", "check", written(tmp_path, GOOD), starter, "--agent", "nobody", "--json")
     assert ran.code == 3
+
+
+FLOWS = [
+    {"id": "n1", "type": "inject", "wires": [["n2"]], "repeat": ""},
+    {"id": "n2", "type": "ticket", "number": 41, "wires": [["n3"]]},
+    {"id": "n3", "type": "customer", "wires": []},
+]
+MAP = """
+[kinds.inject]
+skip = true
+ignore = ["repeat"]
+[kinds.ticket]
+tool = "desk.read_ticket"
+args = { number = "id" }
+[kinds.customer]
+tool = "orders.customer"
+takes = { customer = "/customer" }
+"""
+
+
+def imported(bridle_: Shell, folder: Path, flows: Any, mapping: str = MAP) -> Any:
+    (folder / "flows.json").write_text(json.dumps(flows))
+    (folder / "map.toml").write_text(mapping)
+    words = ("--from", "node-red", "--map", folder / "map.toml", "--json")
+    return bridle_("plan", "import", folder / "flows.json", *words)
+
+
+def test_flows_are_imported_and_then_checked(bridle_: Shell, office: Path, tmp_path: Path) -> None:
+    ran = imported(bridle_, tmp_path, FLOWS)
+    assert ran.code == 0, ran.err
+    checked = bridle_("plan", "check", "-", office, "--json", stdin=ran.out)
+    assert [step["effect"] for step in checked.json["steps"]] == ["allow", "open"]
+
+
+@pytest.mark.parametrize(
+    ("flows", "mapping"), [([*FLOWS, FLOWS[0]], MAP), (FLOWS, ""), ("x", MAP), (FLOWS, "[")]
+)
+def test_what_cannot_be_imported_says_where(
+    bridle_: Shell, tmp_path: Path, flows: Any, mapping: str
+) -> None:
+    ran = imported(bridle_, tmp_path, flows, mapping)
+    assert ran.code == 3
+    assert ran.json["error"]["code"] == "import_refused"
+
+
+def test_a_dag_of_ten_megabytes_is_refused_before_anything_is_started(
+    bridle_: Shell, tmp_path: Path
+) -> None:
+    (tmp_path / "dag.py").write_bytes(b"#" * (10 << 20))
+    (tmp_path / "map.toml").write_text(MAP)
+    words = ("--from", "airflow", "--map", tmp_path / "map.toml", "--json")
+    ran = bridle_("plan", "import", tmp_path / "dag.py", *words)
+    assert ran.code == 3
+    assert ran.json["error"]["code"] == "import_refused"

@@ -30,11 +30,11 @@ def _airflow(file: Path, account: str) -> list[Task]:
     from bridle.jail import reading
 
     data = _bytes(file, airflow.MAX_BYTES)
-    program = Path(next(iter(imports.__path__))).resolve() / "dag.py"
+    source = (Path(next(iter(imports.__path__))) / "dag.py").read_text("utf-8")
     # INVARIANT: I9 — what an agent wrote is parsed where it can reach nothing, even if it breaks
     # the parser.
     user = jailing.identity(account)
-    answer = reading.answer(program, data, most=airflow.MAX_ANSWER, user=user)
+    answer = reading.answer(source, data, most=airflow.MAX_ANSWER, user=user)
     try:
         return airflow.tasks(answer.decode(), file.name)
     except UnicodeDecodeError:

@@ -22,10 +22,10 @@ def tasks(answer: str, file: str) -> list[Task]:
     found = parse_arguments(answer, size=MAX_ANSWER, depth=_DEPTH)
     if isinstance(found, Unread):
         raise refused(file, f"what was read of it cannot be used: {found.text}")
-    if "refused" in found:
-        known = _refusal(found, file)
-        raise refused(known.place, known.what)
     try:
+        if "refused" in found:
+            known = _refusal(found, file)
+            raise refused(known.place, known.what)
         defaults = _arguments(found["defaults"], file)
         return [_task(each, defaults, file) for each in found["tasks"]]
     except (KeyError, TypeError, AttributeError):
