@@ -26,6 +26,7 @@ from bridle.governor.ground.turn import Turn
 from bridle.governor.ground.vault import Vault
 from bridle.governor.history.shelf import NotAtHandError, Shelf
 from bridle.governor.identity.proofs import Proofs
+from bridle.governor.planning.register import Plans
 from bridle.governor.provenance.imprinting import Imprints
 from bridle.governor.provenance.shelf import Indexes
 from bridle.ledger.mac import Mac
@@ -114,6 +115,7 @@ class Core:
         self.instance = os.urandom(32).hex()
         self.grant_keys = GrantKeys(setting.grant_keys)
         self.chains = Chains()
+        self.plans = Plans()
         self.proofs = Proofs()
         self._chance = chance
         self._mac = Mac(keys.digest)

@@ -20,6 +20,7 @@ from bridle.governor.ground.turn import Turn
 from bridle.governor.ground.vault import opener
 from bridle.governor.history import entries, whose
 from bridle.governor.oversight import humans, missions
+from bridle.governor.planning import register
 from bridle.governor.provenance import keeping
 from bridle.ledger import leaf, seal
 from bridle.ledger.tree import leaf_hash
@@ -253,7 +254,7 @@ def _strip(turn: Turn, mission: str, about: _About | None = None) -> int:
     changed = sum(_put(turn, row, _bare_action(row)) for row in kept)
     changed += sum(_put_hold(turn, row) for row in asked)
     changed += sum(_put(turn, row, structs.replace(row, sealed=b"")) for row in excepted)
-    changed += sum(_put(turn, r, structs.replace(r, sealed=b"", done={})) for r in planned)
+    changed += sum(_put(turn, row, register.erased(turn, row)) for row in planned)
     return changed + sum(_strip_grant(turn, row) for row in _given(turn, mission, about))
 
 

@@ -5,6 +5,7 @@ A plan belongs to one agent (with the line it acts in) in one mission.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from msgspec import structs
@@ -23,6 +24,33 @@ MOST = 100
 """Plans of one mission."""
 
 _NAME = 32
+_REMEMBERED = 64
+
+
+class Plans:
+    """Plans that were cited last, in memory, so that not each action reads all of its plan again.
+
+    A plan counts only while its row keeps the very text that it was read from. Used in write turns
+    only.
+    """
+
+    def __init__(self) -> None:
+        self._read: OrderedDict[str, tuple[bytes, Plan]] = OrderedDict()
+
+    def find(self, row: PlanRow) -> Plan | None:
+        """Return the plan of a row, if it is remembered."""
+        found = self._read.get(row.id)
+        return found[1] if found is not None and found[0] == row.sealed else None
+
+    def keep(self, row: PlanRow, plan: Plan) -> None:
+        """Remember the plan of a row; of too many, the one that was read first is let go of."""
+        self._read[row.id] = row.sealed, plan
+        while len(self._read) > _REMEMBERED:
+            self._read.popitem(last=False)
+
+    def forget(self, name: str) -> None:
+        """Let go of a plan: it was erased."""
+        self._read.pop(name, None)
 
 
 def name_of(turn: Turn, mission: str, actor: str, digest: str) -> str:
@@ -44,8 +72,9 @@ def add(at: Standing, plan: Plan) -> str:
             f"a mission has {MOST} plans at most", code=ReasonCode.LIMIT_EXCEEDED.value
         )
     row = known or PlanRow(id=name, mission=mission, created=turn.now)
-    sealed = turn.vault.seal(mission, plan.text.encode(), name)
-    turn.tx.put(structs.replace(row, sealed=sealed))
+    if not row.sealed:
+        sealed = turn.vault.seal(mission, plan.text.encode(), name)
+        turn.tx.put(structs.replace(row, sealed=sealed))
     return name
 
 
@@ -53,10 +82,21 @@ def text_of(turn: Turn, row: PlanRow) -> Plan | None:
     """Return the plan of a row; None where it was erased, or cannot be read."""
     if not row.sealed:
         return None
+    known = turn.core.plans.find(row)
+    if known is not None:
+        return known
     try:
-        return reading.read(turn.vault.unseal(row.mission, row.sealed, row.id).decode())
+        plan = reading.read(turn.vault.unseal(row.mission, row.sealed, row.id).decode())
     except (BridleError, ValueError):
         return None
+    turn.core.plans.keep(row, plan)
+    return plan
+
+
+def erased(turn: Turn, row: PlanRow) -> PlanRow:
+    """Return a row that keeps nothing of its plan, and remember nothing of it either."""
+    turn.core.plans.forget(row.id)
+    return structs.replace(row, sealed=b"", done={})
 
 
 def let_run(at: Standing, action: str) -> None:

@@ -295,7 +295,7 @@ def _number(node: ast.expr, number: float) -> float:
     if isinstance(number, int):
         fits = -_LONG <= number < _LONG
     else:
-        fits = _FRACTION.fullmatch(repr(number)) is not None and number != 0
+        fits = _FRACTION.fullmatch(repr(number)) is not None and bool(number)
     if not fits:
         raise _RefusedError(node, "a number that no argument can carry exactly")
     return number

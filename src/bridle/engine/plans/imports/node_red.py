@@ -82,13 +82,13 @@ def _targets(node: dict[str, Any], at: str) -> list[str]:
     wires = node.get("wires", [])
     if not is_array(wires) or not all(is_array(port) for port in wires):
         raise refused(at, "its wires are no list of lists")
-    used = [port for port in wires if port]
+    used = [port for port in wires if is_array(port) and port]
     if len(used) > 1:
         raise refused(at, "it chooses between several outputs")
     targets = used[0] if used else []
     if not all(isinstance(each, str) for each in targets):
         raise refused(at, "a wire leads to no node")
-    return list(targets)
+    return targets
 
 
 def _task(node: dict[str, Any], before: list[str], file: str) -> Task:
