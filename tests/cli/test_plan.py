@@ -1,12 +1,17 @@
 """`bridle plan`: plans judged as a whole, offline."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bridle.governor.delegation import roots
+from bridle.trust.holder import Holder
 from cli.conftest import Shell
+from governor.desk import Desk
+from governor.planning.planned import checked, step, text
 
 GOOD = {
     "version": 1,
@@ -113,3 +118,41 @@ def test_a_dag_of_ten_megabytes_is_refused_before_anything_is_started(
     ran = bridle_("plan", "import", tmp_path / "dag.py", *words)
     assert ran.code == 3
     assert ran.json["error"]["code"] == "import_refused"
+
+
+@pytest.fixture
+def word() -> Iterator[tuple[str, str]]:
+    """A governor's word on a plan, and its key."""
+    desk = Desk()
+    yield (
+        checked(desk, *PLANNED).reference,
+        desk.core.write(lambda turn: roots.rows(turn)[0].key),
+    )
+    desk.governor.close()
+
+
+PLANNED = [step("read", "note.read", id=1)]
+
+
+def test_a_word_is_verified_without_a_governor(
+    bridle_: Shell, tmp_path: Path, word: tuple[str, str]
+) -> None:
+    reference, key = word
+    file = written(tmp_path, text(*PLANNED))
+    good = bridle_("plan", "verify", file, "--word", reference, "--root", key, "--json")
+    assert (good.code, good.json["good"], good.json["agent"]) == (0, True, "clerk")
+    assert "is the plan" in bridle_("plan", "verify", file, "--word", reference, "--root", key).out
+    file = written(tmp_path, text(step("read", "note.read", id=2)))
+    other = bridle_("plan", "verify", file, "--word", reference, "--root", key, "--json")
+    assert (other.code, other.json["good"]) == (1, False)
+
+
+def test_a_word_by_another_key_or_none_is_refused(
+    bridle_: Shell, tmp_path: Path, word: tuple[str, str]
+) -> None:
+    reference, _ = word
+    file, key = written(tmp_path, text(*PLANNED)), Holder.generate().public
+    for said in (reference, reference[:-4], "", "x.y.z"):
+        ran = bridle_("plan", "verify", file, "--word", said, "--root", key, "--json")
+        assert ran.code == 3, said
+        assert "error" in ran.json

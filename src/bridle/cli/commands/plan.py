@@ -70,6 +70,35 @@ def check(
     ctx.exit(0 if found.allowed else FINDINGS)
 
 
+@plan.command("verify")
+@click.argument("file", type=click.File("rb"))
+@click.option("--word", required=True, metavar="REFERENCE", help="What the governor said of it.")
+@click.option(
+    "--root", "roots", multiple=True, required=True, metavar="KEY", help="A key of the governor."
+)
+@choice.as_json
+@click.pass_context
+def verify(
+    ctx: click.Context, *, file: Any, word: str, roots: tuple[str, ...], as_json: bool
+) -> None:
+    """Say whether a governor has checked this very plan, without asking it.
+
+    FILE is the plan as JSON (`-`: standard input). Exit code 1 when it has not.
+    """
+    from bridle.cli.importing import vouched
+
+    text = file.read(_LONGEST + 1).decode("utf-8", "surrogateescape")
+    row, good = vouched(text, word, roots)
+    if as_json:
+        terminal.document({"good": good, **row})
+    else:
+        icon = terminal.styled("✓", "ok") if good else terminal.styled("✗", "error")
+        said = "is the plan that was checked" if good else "is not the plan that was checked"
+        terminal.line(f"{icon} {file.name} {said}")
+        terminal.pairs({**row, "checked": terminal.time(row["checked"])})
+    ctx.exit(0 if good else FINDINGS)
+
+
 @plan.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--from", "source", type=click.Choice(_SOURCES), required=True, help="What wrote it.")
