@@ -318,3 +318,40 @@ def test_the_credential_of_a_user_makes_no_worker(tmp_path: Path) -> None:
     ana = credential.generate("user", "ana")
     assert code_of(lambda: bridle.worker(tmp_path, credential=ana)) == "usage"
     assert code_of(ana.holder) == "usage"
+
+
+PLAN = {
+    "version": 1,
+    "steps": [
+        {"id": "one", "tool": "page.get", "args": PAGE},
+        {"id": "two", "tool": "page.get", "args": {"id": 8}, "after": ["one"]},
+    ],
+}
+
+
+@pytest.fixture
+def planned(tmp_path: Path) -> Iterator[Site]:
+    files = {**CHANGED, "bridle.toml": FILES["bridle.toml"] + "[boundaries]\nplan_only = true\n"}
+    with serving(tmp_path, "http://127.0.0.1:1", systems=PLAIN, files=files) as found:
+        yield found
+
+
+def test_a_workload_carries_out_the_plan_of_the_agent_that_dispatched_it(
+    planned: Site, worker: Worker, sink: Sink
+) -> None:
+    clerk = planned.ana.start_mission("office", user="ana").agent("clerk")
+    plan = clerk.check_plan(PLAN)
+    first = worker.take(dispatched(clerk))
+    assert first.call("page.get", PAGE, effect=sink, plan=plan.reference, step="one") == "done"
+    # Delivered again, it is the same step: done once. As another action it is none.
+    again = worker.take(dispatched(clerk))
+    assert again.call("page.get", PAGE, effect=sink, plan=plan, step="one") == "done"
+    with pytest.raises(bridle.Denied):
+        again.call("page.get", PAGE, effect=sink, plan=plan, step="one", key="other")
+    assert clerk.call("page.get", {"id": 8}, effect=sink, plan=plan, step="two") == "done"
+    assert sink.seen == [PAGE, {"id": 8}]
+
+
+def test_a_workload_makes_no_plans(planned: Site, worker: Worker) -> None:
+    clerk = planned.ana.start_mission("office", user="ana").agent("clerk")
+    assert code_of(lambda: worker.take(dispatched(clerk)).check_plan(PLAN)) == "grant_invalid"

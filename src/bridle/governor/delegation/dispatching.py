@@ -61,6 +61,13 @@ def assert_hands_on(at: Standing) -> None:
         raise _refused("a workload hands nothing on of what it carries out")
 
 
+def assert_decides(at: Standing) -> None:
+    """Refuse a plan from a session whose grant was dispatched."""
+    # INVARIANT: I5 — a workload that carries out an agent's plan puts none in its place.
+    if of_session(at) is not None:
+        raise _refused("a workload carries out what was planned, and plans nothing")
+
+
 def assert_taker(row: GrantRow, executor: str) -> None:
     """Refuse to be taken up as anything but the workload that it was dispatched to."""
     if executor != row.workload:

@@ -10,7 +10,7 @@ from msgspec import structs
 from bridle.engine.plans import reading
 from bridle.governor.action import entry
 from bridle.governor.action.standing import Standing, find
-from bridle.governor.delegation import roots
+from bridle.governor.delegation import dispatching, roots
 from bridle.governor.ground.core import Core
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
@@ -74,6 +74,7 @@ def _standing(turn: Turn, call: CheckPlan) -> Standing:
     at, stranger = entry.admitted(at.serving(call.requester), call, None)
     if stranger is not None:
         raise _refused(stranger)
+    dispatching.assert_decides(at)
     return at
 
 
@@ -86,7 +87,7 @@ def _recorded(turn: Turn, call: CheckPlan, plan: Plan, found: Forecast) -> Forec
         name = register.add(at, plan)
         found = structs.replace(found, reference=_signed(at, plan))
     else:
-        name = register.name_of(turn, at.mission.id, at.actor, plan.digest)
+        name = register.name_of(turn, at.session, plan.digest)
     written = turn.record(
         Entry(
             kind=LeafKind.PLAN,

@@ -49,7 +49,7 @@ def cited(at: Standing, call: Decide, found: Typed | Refusal, action: str) -> Fo
         text = "the plan is no digest of one, or the step is missing, too long or no text"
         return at, Refusal(ReasonCode.MALFORMED, text)
     meant = Meant(call.plan, call.step, call.tool, found, action)
-    return _seen(at, meant, at.actor), found
+    return _seen(at, meant, at.session), found
 
 
 def again(at: Standing, kept: Kept, found: Typed, row: ActionRow | None) -> Standing:
@@ -57,11 +57,11 @@ def again(at: Standing, kept: Kept, found: Typed, row: ActionRow | None) -> Stan
     if not kept.plan or row is None:
         return at
     meant = Meant(kept.plan, kept.step, row.tool, found, row.id)
-    return _seen(at, meant, row.line or row.agent)
+    return _seen(at, meant, row)
 
 
-def _seen(at: Standing, meant: Meant, actor: str) -> Standing:
-    name = register.name_of(at.turn, at.mission.id, actor, meant.plan)
+def _seen(at: Standing, meant: Meant, acting: register.Acting) -> Standing:
+    name = register.name_of(at.turn, acting, meant.plan)
     row = at.turn.tx.get(PlanRow, name)
     plan = register.text_of(at.turn, row) if row is not None else None
     step = plan.step(meant.step) if plan is not None else None
@@ -73,7 +73,7 @@ def _seen(at: Standing, meant: Meant, actor: str) -> Standing:
 
 def foreseen(at: Standing, plan: Plan, step: PlanStep) -> Standing:
     """Return the standing of a step that is judged before the plan runs: nothing deviates yet."""
-    name = register.name_of(at.turn, at.mission.id, at.actor, plan.digest)
+    name = register.name_of(at.turn, at.session, plan.digest)
     return structs.replace(at, plan=PlanView(plan.digest, step.id, deviates=False), planned=name)
 
 

@@ -1,20 +1,22 @@
 """The plans of missions: under which name each is kept, and which action was let run as which step.
 
-A plan belongs to one agent (with the line it acts in) in one mission.
+A plan belongs to one agent (with the line it acts in) in one mission. What is dispatched stays the
+agent's own: the workload that carries it out cites the agent's plans, and has none.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import structs
 
 from bridle.engine.plans import reading
+from bridle.governor.delegation import lineage
 from bridle.model.errors import BridleError, RefusedError
 from bridle.model.plan import Plan
 from bridle.model.reason import ReasonCode
-from bridle.store.rows import PlanRow
+from bridle.store.rows import GrantRow, PlanRow
 
 if TYPE_CHECKING:
     from bridle.governor.action.standing import Standing
@@ -53,10 +55,44 @@ class Plans:
         self._read.pop(name, None)
 
 
-def name_of(turn: Turn, mission: str, actor: str, digest: str) -> str:
+class Acting(Protocol):
+    """A session or a row: who acts, by which line, in which mission and under which grant."""
+
+    @property
+    def mission(self) -> str:
+        """Return the mission's id."""
+        ...
+
+    @property
+    def agent(self) -> str:
+        """Return the deciding agent."""
+        ...
+
+    @property
+    def line(self) -> str:
+        """Return the agents that its task came through, empty where it was not handed on."""
+        ...
+
+    @property
+    def grant(self) -> str:
+        """Return the digest of the grant, empty for none."""
+        ...
+
+
+def owner(turn: Turn, acting: Acting) -> str:
+    """Return whose plans these are: of the agent with its line, whoever carries it out."""
+    row = turn.tx.get(GrantRow, acting.grant) if acting.grant and acting.line else None
+    if row is not None and row.workload:
+        # INVARIANT: I5 — only the last link is a workload's; who dispatched it is who decides.
+        return lineage.ARROW.join(lineage.agents(acting.line, acting.agent)[:-1])
+    return acting.line or acting.agent
+
+
+def name_of(turn: Turn, acting: Acting, digest: str) -> str:
     """Return the name that rows and records have for a plan, whether or not it is registered."""
     # INVARIANT: what a plan says can be guessed, so its bare digest stands in no row or record.
-    return f"plan_{turn.core.keyed(f'plan|{mission}|{actor}|{digest}')[:_NAME]}"
+    who = owner(turn, acting)
+    return f"plan_{turn.core.keyed(f'plan|{acting.mission}|{who}|{digest}')[:_NAME]}"
 
 
 def add(at: Standing, plan: Plan) -> str:
@@ -65,7 +101,7 @@ def add(at: Standing, plan: Plan) -> str:
     Raises `RefusedError` (`limit_exceeded`) where its mission has too many.
     """
     turn, mission = at.turn, at.mission.id
-    name = name_of(turn, mission, at.actor, plan.digest)
+    name = name_of(turn, at.session, plan.digest)
     known = turn.tx.get(PlanRow, name)
     if known is None and turn.tx.count(PlanRow, mission=mission) >= MOST:
         raise RefusedError(
