@@ -1,34 +1,56 @@
 """Each example runs with one command, on the real engine, and shows what its page says."""
 
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from adapters.engines.rabbitmq_.broker import broker
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(120)]
 
 
+@contextmanager
+def nothing(folder: Path) -> Iterator[dict[str, str]]:
+    yield {}
+
+
+@contextmanager
+def rabbitmq(folder: Path) -> Iterator[dict[str, str]]:
+    with broker(folder) as port:
+        yield {"AMQP_URL": f"amqp://guest:guest@127.0.0.1:{port}/%2F"}
+
+
+MAILS = ["kim@customer.example", "lee@customer.example"]
 SAID = {
-    "dbos": ["kim@customer.example", "lee@customer.example"],
+    "dbos": MAILS,
     "langgraph": ["kim@customer.example", "20 EUR", "lee@customer.example", "500 EUR"],
+    "rabbitmq": MAILS,
 }
+NEEDED = {"rabbitmq": ("pika", rabbitmq)}
 
 
 @pytest.mark.parametrize("engine", SAID)
-def test_an_example_runs_with_one_command(engine: str) -> None:
-    if find_spec(engine) is None:
+def test_an_example_runs_with_one_command(engine: str, tmp_path: Path) -> None:
+    module, server = NEEDED.get(engine, (engine, nothing))
+    if find_spec(module) is None:
         pytest.skip(f"not run: `make engines` brings {engine}")
     assert "python run.py" in (EXAMPLES / engine / "README.md").read_text()
-    done = subprocess.run(
-        [sys.executable, "run.py"],
-        cwd=EXAMPLES / engine,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with server(tmp_path) as where:
+        done = subprocess.run(
+            [sys.executable, "run.py"],
+            cwd=EXAMPLES / engine,
+            env={**os.environ, **where},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert [" ".join(line.split()[:2]) for line in lines if not line.startswith(" ")] == [
