@@ -78,13 +78,13 @@ def step(
 
         @functools.wraps(func)
         def call(*args: Any, **kwargs: Any) -> Any:
-            native = _taken(tool, func, binding.arguments(args, kwargs))
-            return DBOS.run_step(options, _gate().run, native)
+            gate, native = _taken(tool, func, binding.arguments(args, kwargs))
+            return DBOS.run_step(options, gate.run, native)
 
         @functools.wraps(func)
         async def acall(*args: Any, **kwargs: Any) -> Any:
-            native = _taken(tool, func, binding.arguments(args, kwargs))
-            return await DBOS.run_step_async(options, _gate().arun, native)
+            gate, native = _taken(tool, func, binding.arguments(args, kwargs))
+            return await DBOS.run_step_async(options, gate.arun, native)
 
         return acall if inspect.iscoroutinefunction(func) else call
 
@@ -101,6 +101,9 @@ class _Step(Struct):
     name: str = ""
     reference: str = ""
 
+    def run(self) -> Any:
+        return self.func(**self.arguments)
+
 
 class _Gate:
     def __init__(self, carrier: Worker, again: float) -> None:
@@ -111,9 +114,7 @@ class _Gate:
         while True:
             _found(native)
             try:
-                return carry_out(
-                    self, native, self._carrier, lambda: native.func(**native.arguments)
-                )
+                return carry_out(self, native, self._carrier, native.run)
             except _WaitingError as waiting:
                 _told(native, waiting)
                 time.sleep(self._again)
@@ -122,9 +123,7 @@ class _Gate:
         while True:
             await asyncio.to_thread(_found, native)
             try:
-                return await acarry_out(
-                    self, native, self._carrier, lambda: native.func(**native.arguments)
-                )
+                return await acarry_out(self, native, self._carrier, native.run)
             except _WaitingError as waiting:
                 await asyncio.to_thread(_told, native, waiting)
                 await asyncio.sleep(self._again)
@@ -145,17 +144,13 @@ class _Gate:
         return DeniedError(str(refusal))
 
 
-def _gate() -> _Gate:
+def _taken(tool: str, func: Callable[..., Any], arguments: dict[str, Any]) -> tuple[_Gate, _Step]:
+    """Return a step that a workflow calls: DBOS runs any other as a plain function."""
     if not _gates:
         raise UsageError("nobody governs this process's steps", hint="call `govern` first")
-    return _gates[0]
-
-
-def _taken(tool: str, func: Callable[..., Any], arguments: dict[str, Any]) -> _Step:
-    """Return a step that a workflow calls: DBOS runs any other as a plain function."""
     if DBOS.workflow_id is None or DBOS.step_id is not None:
         raise UsageError(f"{tool!r} is a step of workflows, and no workflow calls it")
-    return _Step(tool, arguments, func, DBOS.workflow_id)
+    return _gates[0], _Step(tool, arguments, func, DBOS.workflow_id)
 
 
 def _found(native: _Step) -> None:

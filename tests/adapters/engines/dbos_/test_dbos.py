@@ -260,6 +260,24 @@ def test_a_workflow_that_runs_again_or_is_forked_repeats_nothing(
     assert len(site.ana.rows(calls.Attempts(state="ok"))) == 4
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_what_is_stored_of_a_refusal_is_raised_again_and_not_asked_again(
+    site: Site, clerk: bridle.Agent, running: str
+) -> None:
+    reference = dispatched(clerk, 7)
+    started(reference, work.caught, [8])
+    until(lambda: DBOS.get_event("w", "caught", timeout_seconds=0))
+    DBOS.destroy()
+    site.server.stop()
+    launched(running)
+    # Its first step is replayed from the journal: nobody is there to be asked.
+    DBOS.send("w", "go on")
+    said = DBOS.retrieve_workflow("w").get_result()
+    assert said.startswith("DeniedError: ")
+    assert "not_granted" in said
+    assert not work.SINK
+
+
 def test_a_fork_of_what_is_gone_does_nothing(site: Site, clerk: bridle.Agent, running: str) -> None:
     started(dispatched(clerk, 7, 66), work.pages, [7, 66])
     until(lambda: site.ana.rows(calls.Approvals()))

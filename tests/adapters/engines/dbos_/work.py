@@ -86,6 +86,17 @@ def stubborn(ids: list[int]) -> str:
         return read(ids[0])
 
 
+@DBOS.workflow(name="caught")
+def caught(ids: list[int]) -> str:
+    """Catch what it is refused, and wait for a message."""
+    try:
+        return get(ids[0])
+    except adapter.DeniedError as denied:
+        DBOS.set_event("caught", value=True)
+        DBOS.recv()
+        return f"{type(denied).__name__}: {denied}"
+
+
 @DBOS.step(name="outer")
 def outer(number: int) -> str:
     return get(number)

@@ -230,6 +230,20 @@ def test_a_held_call_interrupts_and_goes_on_once_a_human_has_answered(
     assert SINK == [{"id": 7}, {"id": 66}, {"id": 8}]
 
 
+def test_what_a_node_did_before_it_was_held_is_not_repeated(
+    site: Site, clerk: bridle.Agent, saver: SqliteSaver
+) -> None:
+    graph = chain(rest).compile(saver)
+    ours = configured(dispatched(clerk, 7, 8, 66))
+    given = {"ids": [0, 7, 66, 8]}
+    assert graph.invoke(given, ours)["__interrupt__"]
+    assert graph.invoke(Command(resume=True), ours)["__interrupt__"]
+    answered(site, approve=True)
+    assert graph.invoke(Command(resume=True), ours)["found"] == ["page 7", "page 66", "page 8"]
+    assert SINK == [{"id": 7}, {"id": 66}, {"id": 8}]
+    assert len(site.ana.rows(calls.Attempts(state="ok"))) == 3
+
+
 @pytest.mark.parametrize("value", [True, "approved", {"approval": "any", "approve": True}])
 def test_what_a_graph_is_resumed_with_grants_nothing(
     site: Site, clerk: bridle.Agent, saver: SqliteSaver, value: object
