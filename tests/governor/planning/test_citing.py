@@ -272,23 +272,40 @@ when temporal { formerly within 1h Action::"note.read"::response{ output.pin: "1
 """,
     ),
 )
-_RESULTS = {"note.read": ['{"body":"x"}', '{"body":"x","pin":"1"}']}
+_ORIGINS = changed(
+    ("bridle.toml", "", "\n[boundaries]\nplan_only = true\n"),
+    (
+        "policies/limits.dw",
+        "",
+        """
+@id("said-or-clean") @reason("say what was said, or read nothing before")
+forbid (principal, action == Action::"note.write", resource)
+unless { context.flow.text.prompted || !context.mission.untrusted };
+@id("nothing-from-notes") @reason("nothing of the notes goes to the bank") @hold("leads")
+forbid (principal, action == Action::"bank.tip", resource)
+when { context.flow.any.sources.contains(System::"notes") };
+""",
+    ),
+)
+_RESULTS = {"note.read": ['{"body":"hi 3 gossip"}', '{"body":"x"}', '{"body":"x","pin":"1"}']}
 
 
+@pytest.mark.parametrize("rules", [_RULES, _ORIGINS], ids=["history", "origins"])
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(_STEPS, st.data())
 def test_no_step_is_foreseen_as_allowed_that_is_then_denied(
-    steps: list[tuple[str, dict[str, Any]]], data: st.DataObject
+    rules: dict[str, str], steps: list[tuple[str, dict[str, Any]]], data: st.DataObject
 ) -> None:
     """Whatever earlier steps bring, and whether or not open and held ones come to run."""
-    desk = Desk(_RULES)
+    desk = Desk(rules)
+    session = desk.opened(mission=desk.start_mission(prompt="write hi"))
     planned = [step(f"s{n}", tool, **args) for n, (tool, args) in enumerate(steps)]
-    found = checked(desk, *planned)
+    found = checked(desk, *planned, session=session)
     foreseen = effects(found)
     if found.allowed:
         for each in planned:
             tool, name = each["tool"], each["id"]
-            verdict = do(desk, found.digest, name, tool, **each["args"])
+            verdict = do(desk, found.digest, name, tool, session=session, **each["args"])
             if foreseen[name] in ("allow", "modify"):
                 assert verdict.effect == foreseen[name], (name, foreseen, verdict)
             if verdict.effect is Effect.HOLD and data.draw(st.booleans()):
@@ -296,12 +313,13 @@ def test_no_step_is_foreseen_as_allowed_that_is_then_denied(
                     row = desk.hold(verdict.approval)
                     if row.status == "pending":
                         desk.answer(verdict.approval, user)
-                verdict = desk.redeem(verdict.approval)
+                verdict = desk.redeem(verdict.approval, session=session)
             if verdict.attempt:
                 output = data.draw(st.sampled_from(_RESULTS.get(tool, ["null"])))
-                desk.observe(verdict.attempt, output)
+                desk.observe(verdict.attempt, output, session)
     else:
         # A denied plan is registered nowhere: none of its steps is one.
         first = planned[0]
-        assert deviates(do(desk, found.digest, first["id"], first["tool"], **first["args"]))
+        name, tool = first["id"], first["tool"]
+        assert deviates(do(desk, found.digest, name, tool, session=session, **first["args"]))
     desk.governor.close()
