@@ -1,45 +1,35 @@
-"""A worker that is killed: run as `killed.py FOLDER URL`, the workload's key (hex) on its input.
+"""A worker that is killed (`rig`): run as `killed.py FOLDER URL`.
 
-It launches DBOS, which goes on with what was under way, and starts a workflow for each reference in
-FOLDER/references, once each. It ends when all have ended.
+It launches DBOS, which goes on with what was under way, and starts a workflow for each reference,
+once each. It ends when all have ended.
 """
 
 import json
 import os
 import sys
-import time
-from contextlib import suppress
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from dbos import DBOS, SetWorkflowAttributes, SetWorkflowID
 
-import bridle
+from adapters.engines.rig import IDS, connected, happen
 from bridle.adapters.engines import dbos as adapter
-from bridle.model.errors import UnreachableError
-from bridle.trust.credential import Credential
 
-IDS = [1, 66, 2, 3]
 FOLDER = Path(sys.argv[1])
-SINK = os.open(FOLDER / "sink", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
 
-def happen(tool: str, number: int) -> str:
-    line = {"task": DBOS.workflow_id, "step": DBOS.step_id, "tool": tool, "id": number}
-    time.sleep(0.02)
-    os.write(SINK, json.dumps(line).encode() + b"\n")
-    time.sleep(0.02)  # it has happened, and nobody was told
-    return f"page {number}"
+def done(tool: str, number: int) -> str:
+    key = f"{DBOS.workflow_id}/{DBOS.step_id}"
+    return happen(FOLDER, str(DBOS.workflow_id), key, tool, number)
 
 
 @adapter.step("page.get")
 def get(id: int) -> str:  # noqa: A002 - the argument's name
-    return happen("page.get", id)
+    return done("page.get", id)
 
 
 @adapter.step("page.look")
 def look(id: int) -> str:  # noqa: A002 - the argument's name
-    return happen("page.look", id)
+    return done("page.look", id)
 
 
 @DBOS.workflow(name="pages")
@@ -47,16 +37,8 @@ def pages() -> list[str]:
     return [found for number in IDS for found in (get(number), look(number))]
 
 
-def connected() -> bridle.Worker:
-    private = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(sys.stdin.readline()))
-    credential = Credential("workload", "worker", private)
-    while True:
-        with suppress(UnreachableError):
-            return bridle.worker(FOLDER, credential=credential)
-
-
 def main(url: str) -> None:
-    adapter.govern(connected(), again=0.1)
+    adapter.govern(connected(FOLDER), again=0.1)
     quick = {"notification_listener_polling_interval_sec": 0.05, "log_level": "CRITICAL"}
     named = {"name": "pages", "application_version": "1", "system_database_url": url}
     DBOS(config={**named, **quick})

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("dbos", reason="not run: `make engines` brings DBOS")
 
-from adapters.engines.dbos_.rig import Rig
+from adapters.engines.rig import Rig
 
 pytestmark = pytest.mark.engines
 
@@ -20,10 +20,9 @@ def test_whoever_is_killed_each_step_happens_on_record_and_is_charged_once(
     victim: str, tmp_path: Path, count: Callable[[int, int], int]
 ) -> None:
     kills = count(4, 50)
-    tasks, url = 3 * kills, f"sqlite:///{tmp_path}/dbos.sqlite"
-    rig = Rig(tmp_path, [str(KILLED), str(tmp_path), url], victim, seed=kills)
+    rig = Rig(tmp_path, [str(KILLED), str(tmp_path), f"sqlite:///{tmp_path}/dbos.sqlite"], victim)
     try:
-        rig.run(kills, tasks)
-        assert rig.wrong(steps=8) == []
+        rig.run(kills, tasks=3 * kills)
+        assert rig.wrong() == []
     finally:
         rig.close()

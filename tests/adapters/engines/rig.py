@@ -1,8 +1,13 @@
-"""A governor and a worker as processes of their own, killed with -9 at random and begun anew."""
+"""A governor and an engine's worker as processes, killed with -9 at random and begun anew.
+
+The worker is a program of the engine's tests: it takes the workload's key from its input, says when
+it is up, runs what FOLDER/references names, and writes each effect into FOLDER/sink (`happen`).
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import random
 import sqlite3
 import subprocess
@@ -14,11 +19,14 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 import bridle
 from bridle.client.opening import connect
 from bridle.client.worker import Worker
 from bridle.model import calls
-from bridle.model.errors import BridleError, RefusedError
+from bridle.model.errors import BridleError, RefusedError, UnreachableError
+from bridle.trust.credential import Credential
 from server.carrying import written
 from server.test_dispatching import CHANGED, PLAIN, WORKER
 
@@ -33,15 +41,36 @@ idempotent = true
 timeout = "{_LEASE}"
 input = {{ type = "object", required = ["id"], properties = {{ id = {{ type = "integer" }} }} }}
 """
+IDS = [1, 66, 2, 3]
+"""The pages of each task: each is got, which is not idempotent, and looked at, which is."""
 _CALL = 10_000  # what a call costs, in the unit that budgets are kept in
+
+
+def connected(folder: Path) -> Worker:
+    """Connect as the workload, in the worker's process, once there is a governor."""
+    private = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(sys.stdin.readline()))
+    proved = Credential("workload", "worker", private)
+    while True:
+        with suppress(UnreachableError):
+            return bridle.worker(folder, credential=proved)
+
+
+def happen(folder: Path, task: str, key: str, tool: str, number: int) -> str:
+    """Have an effect, in the worker's process. Before and after there is time to die."""
+    line = json.dumps({"task": task, "key": key, "tool": tool})
+    time.sleep(0.02)
+    with (folder / "sink").open("ab", buffering=0) as sink:
+        sink.write(line.encode() + b"\n")
+    time.sleep(0.02)  # it has happened, and nobody was told
+    return f"page {number}"
 
 
 class Rig:
     """`victim` is `worker` or `governor`: the other lives on."""
 
-    def __init__(self, folder: Path, worker: list[str], victim: str, seed: int) -> None:
+    def __init__(self, folder: Path, worker: list[str], victim: str) -> None:
         self.folder, self.worker, self.victim = folder, worker, victim
-        self.dice = random.Random(seed)
+        self.dice = random.Random()
         systems = PLAIN.replace('timeout = "30s"', f'timeout = "{_LEASE}"') + _LOOK
         missions = CHANGED["missions.toml"] + "[missions.office.budgets.calls]\nlimit = 1000000\n"
         files = {**CHANGED, "missions.toml": missions}
@@ -62,7 +91,11 @@ class Rig:
             part += ["--state", str(self.state), "--runtime", str(self.folder)]
         with (self.folder / "errors").open("ab") as errors:
             made = subprocess.Popen(
-                part, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
+                part,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             )
         self.parts[name] = made
         assert made.stdin is not None
@@ -130,8 +163,8 @@ class Rig:
 
     # --- what there is to see afterwards --------------------------------------------------------
 
-    def wrong(self, steps: int) -> list[str]:
-        """Return what should not be: `steps` is how many steps each task has."""
+    def wrong(self) -> list[str]:
+        """Return what should not be."""
         found: list[str] = []
         store = next(self.state.rglob("store.db"))
         with closing(sqlite3.connect(store)) as database:
@@ -142,18 +175,16 @@ class Rig:
                 for table in ("actions", "attempts", "budgets")
             }
         starts = Counter(row["action"] for row in rows["attempts"])
-        effects = Counter(
-            (line["task"], line["step"], line["tool"])
-            for line in map(json.loads, (self.folder / "sink").read_text().splitlines())
-        )
+        lines = map(json.loads, (self.folder / "sink").read_text().splitlines())
+        effects = Counter((line["task"], line["key"], line["tool"]) for line in lines)
         names = self._actions(effects)
-        for (task, step, tool), times in effects.items():
-            action = names[task, step]
+        for (task, key, tool), times in effects.items():
+            action = names[task, key]
             if times > starts[action]:
-                found.append(f"{task}/{step}: {times} effects, {starts[action]} starts")
+                found.append(f"{key}: {times} effects, {starts[action]} starts")
             if tool == "page.get" and times > 1 + self.permits[action]:
-                found.append(f"{task}/{step}: {times} times, {self.permits[action]} permits")
-        if len(effects) != steps * len(self.references):
+                found.append(f"{key}: {times} times, {self.permits[action]} permits")
+        if len(effects) != 2 * len(IDS) * len(self.references):
             found.append(f"{len(effects)} steps took effect")
         if set(starts) != {row["id"] for row in rows["actions"]}:
             found.append("actions that did not start")
@@ -162,14 +193,8 @@ class Rig:
             found.append(f"charged {used / _CALL} for {len(effects)}")
         return found
 
-    def _actions(self, effects: Counter[Any]) -> dict[tuple[str, int], str]:
+    def _actions(self, effects: Counter[Any]) -> dict[tuple[str, str], str]:
         """Name the action of each step, as the workload that takes it up would."""
         with Worker(connect(self.folder, role="agent", credential=WORKER), WORKER) as worker:
             taken = {task: worker.take(self.references[task]) for task, _, _ in effects}
-            return {
-                (task, step): taken[task].action_of(f"{task}/{step}") for task, step, _ in effects
-            }
-
-    def repeated(self) -> int:
-        lines = (self.folder / "sink").read_text().splitlines()
-        return len(lines) - len(set(lines))
+            return {(task, key): taken[task].action_of(key) for task, key, _ in effects}
