@@ -29,7 +29,7 @@ _IDS = (
 )
 _JUDGED = ("effect", "tool", "codes", "policies", "shadow", "durability")
 _BODIES: dict[LeafKind, tuple[str, ...]] = {
-    LeafKind.DECISION: (*_JUDGED, "gate", "endorsed"),
+    LeafKind.DECISION: (*_JUDGED, "gate", "endorsed", "deviates"),
     LeafKind.STARTED: ("tool", "attempt", "lease_ms"),
     LeafKind.OUTCOME: (
         *("tool", "kind", "error", "opaque", "late", "by_human", "why", "durability"),

@@ -61,13 +61,19 @@ class MissionView(Struct, frozen=True):
 class PlanView(Struct, frozen=True):
     """What policies see of the plan that an action cites: its digest, the step, whether it differs.
 
-    `deviates` is true unless the plan was registered for this very agent in this mission and this
-    is that step of it: its tool and arguments, for the first time, after all that it comes after.
+    `why` says why it deviates, empty where it does not: `unregistered` (no such plan of this agent
+    in this mission), `step` (none of that name), `tool`, `arguments`, `order` (what it comes after
+    has not ended `ok`) or `repeated` (another action was let run as this step).
     """
 
     digest: str
     step: str
-    deviates: bool = True
+    why: str = "unregistered"
+
+    @property
+    def deviates(self) -> bool:
+        """Whether it is not known to be that step."""
+        return bool(self.why)
 
     def context(self) -> dict[str, Any]:
         """Return it as `context.plan` holds it."""

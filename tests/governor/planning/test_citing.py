@@ -66,6 +66,9 @@ def test_another_tool_other_arguments_or_an_unknown_step_deviate(
 ) -> None:
     plan = checked(desk, READ, PAY).digest
     assert deviates(do(desk, plan, name, tool, **args))
+    step_known, tool_fits = name in ("read", "pay"), tool in ("note.read", "bank.pay")
+    why = ("arguments" if tool_fits else "tool") if step_known else "step"
+    assert desk.leaves("decision")[-1].body["deviates"] == why
 
 
 def test_the_same_number_written_otherwise_is_the_same_argument(desk: Desk) -> None:
@@ -80,6 +83,7 @@ def test_the_same_number_written_otherwise_is_the_same_argument(desk: Desk) -> N
 
 def test_a_plan_that_was_never_checked_is_none(desk: Desk) -> None:
     assert deviates(do(desk, "0" * 64, "read", "note.read", id=1))
+    assert desk.leaves("decision")[-1].body["deviates"] == "unregistered"
 
 
 def test_a_plan_with_a_denied_step_is_none(desk: Desk) -> None:
@@ -113,7 +117,10 @@ def test_a_helper_does_not_act_by_the_plan_of_whom_it_helps() -> None:
 
 def test_a_step_before_what_it_comes_after_deviates(desk: Desk) -> None:
     plan = checked(desk, READ, step("pay", "bank.pay", after=("read",), amount=40)).digest
-    assert deviates(do(desk, plan, "pay", "bank.pay", key="k1", amount=40))
+    early = do(desk, plan, "pay", "bank.pay", key="k1", amount=40)
+    assert deviates(early)
+    (row,) = desk.rows(calls.Explain(action=early.action))
+    assert (row["step"], row["deviates"]) == ("pay", "order")
     verdict = do(desk, plan, "read", "note.read", id=1)
     assert deviates(do(desk, plan, "pay", "bank.pay", key="k2", amount=40))
     desk.observe(verdict.attempt, '{"body":"x"}')
@@ -136,6 +143,7 @@ def test_a_step_is_done_once_and_asked_for_again_it_is_the_same_action(desk: Des
     again = do(desk, plan, "pay", "bank.pay", amount=40)
     assert again.outcome is not None
     assert deviates(do(desk, plan, "pay", "bank.pay", key="again2", amount=40))
+    assert desk.leaves("decision")[-1].body["deviates"] == "repeated"
     assert desk.used("money") == 40
 
 

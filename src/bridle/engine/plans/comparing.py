@@ -1,4 +1,4 @@
-"""Whether what is asked for is what the plan says: the tool, and each argument that is known."""
+"""Whether the arguments that are asked for are what the plan says, results looked up."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ Results = Callable[[str], Any]
 """Returns the result of a step by its id, as its agent was given it; `UNKNOWN` for none."""
 
 
-def fits(step: PlanStep, tool: str, args: Any, results: Results) -> bool:
-    """Whether an action is this step: of its tool, with its arguments, references resolved."""
-    return step.tool == tool and _equal(step.args, args, results)
+def fits(step: PlanStep, args: Any, results: Results) -> bool:
+    """Whether arguments are those of this step, with what it takes from results in its place."""
+    return _equal(step.args, args, results)
 
 
 def at(value: Any, path: tuple[str, ...]) -> Any:

@@ -349,6 +349,8 @@ def _record(asked: Asked, ruling: Ruling) -> Receipt:
     }
     if judged.shadow:
         body["shadow"] = [structs.asdict(s) for s in judged.shadow]
+    if asked.at.plan is not None and asked.at.plan.deviates:
+        body["deviates"] = asked.at.plan.why
     if ruling.endorsed:
         body["endorsed"] = ruling.endorsed
     ids = asked.at.ids(action=asked.id, adapter=clear.token(call.adapter))

@@ -38,6 +38,8 @@ KEPT, GONE, MANY = "kept", "no longer kept", "too many to look at again"
 
 # Whom the action came through, under which grants, and for whom a deputy acted.
 _HANDED = ("line", "grants", "requester")
+# What it was meant to be: the step of a plan, by the name that records have for that.
+_PLANNED = ("plan", "step")
 
 
 class Decided(Struct, frozen=True):
@@ -71,7 +73,8 @@ def explain(turn: Turn, call: Explain) -> list[dict[str, Any]]:
             "time": decided.record.time,
             "mission": decided.record.chain,
             "agent": decided.case.agent,
-            **{name: decided.record.ids.get(name, "") for name in _HANDED},
+            **{name: decided.record.ids.get(name, "") for name in (*_HANDED, *_PLANNED)},
+            "deviates": body.get("deviates", ""),
             "tool": decided.case.tool,
             "effect": body.get("effect", ""),
             "codes": body.get("codes", []),

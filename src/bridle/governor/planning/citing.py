@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _LONGEST_STEP = 256
 
+UNREGISTERED, STEP, TOOL = "unregistered", "step", "tool"
+ARGUMENTS, ORDER, REPEATED = "arguments", "order", "repeated"
+
 Found = tuple["Standing", Typed | Refusal]
 
 
@@ -66,29 +69,33 @@ def _seen(at: Standing, meant: Meant, acting: register.Acting) -> Standing:
     plan = register.text_of(at.turn, row) if row is not None else None
     step = plan.step(meant.step) if plan is not None else None
     # INVARIANT: I2 — what is not known to be the plan's step deviates from it.
-    deviates = row is None or step is None or not _is_step(at, row, step, meant)
-    view = PlanView(meant.plan, meant.step, deviates=deviates)
-    return structs.replace(at, plan=view, planned=name)
+    why = UNREGISTERED
+    if row is not None and plan is not None:
+        why = STEP if step is None else _deviation(at, row, step, meant)
+    return structs.replace(at, plan=PlanView(meant.plan, meant.step, why), planned=name)
 
 
 def foreseen(at: Standing, plan: Plan, step: PlanStep) -> Standing:
     """Return the standing of a step that is judged before the plan runs: nothing deviates yet."""
     name = register.name_of(at.turn, at.session, plan.digest)
-    return structs.replace(at, plan=PlanView(plan.digest, step.id, deviates=False), planned=name)
+    return structs.replace(at, plan=PlanView(plan.digest, step.id, why=""), planned=name)
 
 
-def _is_step(at: Standing, row: PlanRow, step: PlanStep, meant: Meant) -> bool:
+def _deviation(at: Standing, row: PlanRow, step: PlanStep, meant: Meant) -> str:
+    """Return why an action is not this step; empty where it is."""
     turn, before = at.turn, row.done.get(step.id, "")
+    if step.tool != meant.tool:
+        return TOOL
     if before == meant.action:
         # Its arguments were compared when it was first let run; what repeats it has the same, or
         # those that policies or humans have made of them.
-        return step.tool == meant.tool
+        return ""
     if before and _stands(turn, before):
-        return False
+        return REPEATED
     if not all(_ended_ok(turn, row.done.get(each, "")) for each in step.after):
-        return False
-    value = meant.args.value
-    return comparing.fits(step, meant.tool, value, lambda name: _result(at, row, name))
+        return ORDER
+    same = comparing.fits(step, meant.args.value, lambda name: _result(at, row, name))
+    return "" if same else ARGUMENTS
 
 
 def _stands(turn: Turn, action: str) -> bool:
