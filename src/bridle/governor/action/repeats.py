@@ -159,6 +159,10 @@ def _denied(asked: Asked, row: ActionRow) -> Answer:
     reasons = reasons_of(row)
     if row.bundle != asked.at.globals.active or any(r.code in PASSING for r in reasons):
         return JudgeAgain(row)
+    plan = asked.at.plan
+    if plan is not None and not plan.deviates:
+        # It may have been refused for coming before its turn, which is over.
+        return JudgeAgain(row)
     return _verdict(row, Effect.DENY, reasons)
 
 
