@@ -18,6 +18,8 @@ HEAD = """from airflow import DAG
 from airflow.providers.http.operators.http import HttpOperator as Http
 from airflow.operators.empty import EmptyOperator
 from airflow.models.baseoperator import chain
+from datetime import datetime
+import pendulum
 """
 MAP = """
 ignore = ["retries", "retry_delay"]
@@ -33,7 +35,7 @@ result = "/body"
 
 
 def read(body: str, *, head: str = HEAD) -> dict[str, Any]:
-    indented = "".join(f"    {line}\n" for line in body.splitlines())
+    indented = "".join(f"    {line}\n" for line in body.splitlines() or ["pass"])
     return dag.main(f"{head}with DAG('d') as d:\n{indented}")
 
 
@@ -165,17 +167,33 @@ def test_what_would_have_to_be_run_is_refused_with_its_place(body: str, tmp_path
 
 @pytest.mark.parametrize(
     "argument",
-    ["f()", "f'{x}'", "'{{ ds }}'", "'{% if x %}'", "'{{ ti.xcom_pull(task_ids=x) }}'", "'get.sql'",
+    ["f'{x}'", "'{{ ds }}'", "'{% if x %}'", "'{{ ti.xcom_pull(task_ids=x) }}'", "'get.sql'",
      "'run.SH '", "x", "a.output['x']", "b.output", "(1, 2)", "{1}", "b'x'", "1e400", "1e-9", "0.0",
-     "2 ** 70", str(2**70), "{'$from': 'a'}", "{1: 2}", "{**x}", "{'a': 1, 'a': 2}", "'\\ud800'",
-     "lambda: 1", "[1, f()]", "...", "1 if x else 2", "-'x'", "1j"],
+     "2 + 70", str(2**70), "{'$from': 'a'}", "{1: 2}", "{'a': 1, 'a': 2}", "'\\ud800'",
+     "...", "-'x'", "1j", "datetime(2024, 1, 1)", "pendulum.datetime(2024, 1, 1, tz='UTC')"],
 )  # fmt: skip
 def test_an_argument_that_is_no_plain_value_is_refused_where_it_is_needed(argument: str) -> None:
     message = refused(f"a = Http(task_id='a')\nHttp(task_id='z', endpoint={argument})")
-    assert message.startswith("dag.py:7:")
+    assert message.startswith("dag.py:9:")
     # Where nobody asks for it, it is nobody's.
     steps = planned(f"a = Http(task_id='a')\nHttp(task_id='z', http_conn_id={argument})")
     assert [step["id"] for step in steps] == ["a", "z"]
+
+
+@pytest.mark.parametrize(
+    "argument",
+    ["f()", "lambda: 1", "[1, f()]", "[x for x in y]", "1 if x else 2", "2 ** 70", "a >> a",
+     "Http(task_id='hidden')", "datetime(f())", "a.set_downstream(a)", "f'{f()}'", "(x := 1)",
+     "os.system('id')", "Http(task_id='b').output", "await x", "(yield)", "a.output[f()]",
+     "datetime.now.__globals__['os'].system('id')"],
+)  # fmt: skip
+def test_an_argument_that_would_do_something_is_refused_even_where_nobody_asks_for_it(
+    argument: str,
+) -> None:
+    message = refused(f"a = Http(task_id='a')\nHttp(task_id='z', http_conn_id={argument})")
+    assert message.startswith("dag.py:9:")
+    assert read("", head=HEAD).get("tasks") == []
+    assert dag.main(f"{HEAD}with DAG('d', schedule={argument}): pass").get("refused")
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,14 @@ WHEN = frozenset(
 # An argument that ends so may be the name of a file that is put in its place.
 FILES = (".sh", ".bash", ".sql", ".hql", ".html", ".j2", ".jinja", ".jinja2", ".json", ".yaml")
 MOST_TASKS = 200
+# What may be called for a value that nobody asks for: moments and lengths of time.
+TIMES = ("datetime.", "pendulum.", "airflow.utils.dates.")
+# What such a value may be made of besides: it runs nothing, and hides no task and no order.
+QUIET = (
+    *(ast.Constant, ast.List, ast.Tuple, ast.Set, ast.Dict, ast.Name, ast.Attribute, ast.Load),
+    *(ast.Subscript, ast.UnaryOp, ast.USub, ast.BinOp, ast.Add, ast.Sub, ast.Mult, ast.keyword),
+    *(ast.JoinedStr, ast.FormattedValue),
+)
 _PULL = re.compile(
     r"\{\{ *(?:ti|task_instance)\.xcom_pull\((?:task_ids *= *)?"
     r"(['\"])([A-Za-z0-9._-]{1,250})\1\) *\}\}"
@@ -111,9 +119,12 @@ class _Reader:
         if name is not None and not isinstance(name, ast.Name):
             raise _RefusedError(name, "this is no name of a DAG")
         self.dag = name.id if isinstance(name, ast.Name) else ""
+        for each in call.args:
+            self.quiet(each)
         for given in call.keywords:
             if given.arg not in WHEN:
                 raise _RefusedError(given.value, f"what a DAG does with {given.arg} is not known")
+            self.quiet(given.value)
             if given.arg == "default_args":
                 self.defaulted(given.value)
 
@@ -227,7 +238,16 @@ class _Reader:
         try:
             return {"value": self.value(node)}
         except _RefusedError as problem:
+            self.quiet(node)
             return problem.told
+
+    def quiet(self, node: ast.expr) -> None:
+        """Refuse what would do something by being there, even where nobody asks for its value."""
+        for each in ast.walk(node):
+            timed = isinstance(each, ast.Call) and self.kind(each.func).startswith(TIMES)
+            if not timed and not isinstance(each, QUIET):
+                place = each if isinstance(each, ast.expr) else node
+                raise _RefusedError(place, f"{_named(each)} cannot be read without running it")
 
     def constant(self, node: ast.expr) -> ast.expr:
         if isinstance(node, ast.Name) and node.id in self.constants:
