@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.engines.nats_.server import server as nats_server
 from adapters.engines.rabbitmq_.broker import broker
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -27,13 +28,20 @@ def rabbitmq(folder: Path) -> Iterator[dict[str, str]]:
         yield {"AMQP_URL": f"amqp://guest:guest@127.0.0.1:{port}/%2F"}
 
 
+@contextmanager
+def nats(folder: Path) -> Iterator[dict[str, str]]:
+    with nats_server(folder) as port:
+        yield {"NATS_URL": f"nats://operator:operator@127.0.0.1:{port}"}
+
+
 MAILS = ["kim@customer.example", "lee@customer.example"]
 SAID = {
     "dbos": MAILS,
     "langgraph": ["kim@customer.example", "20 EUR", "lee@customer.example", "500 EUR"],
+    "nats": MAILS,
     "rabbitmq": MAILS,
 }
-NEEDED = {"rabbitmq": ("pika", rabbitmq)}
+NEEDED = {"nats": ("nats", nats), "rabbitmq": ("pika", rabbitmq)}
 
 
 @pytest.mark.parametrize("engine", SAID)

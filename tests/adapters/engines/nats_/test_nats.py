@@ -391,5 +391,5 @@ def test_a_handoff_over_nats_is_a_delegation_with_both_identities_on_record(
         assert scout.call("page.get", {"id": 7}, effect=bus.page) == "page 7"
     assert bus.sink == [7]
     (row,) = site.ana.rows(calls.Attempts(state="ok"))
-    assert row["agent"] == "scout"
-    assert "clerk" in json.dumps(site.ana.rows(calls.Explain()), default=str)
+    (explained,) = site.ana.rows(calls.Explain(action=row["action"]))
+    assert (explained["agent"], explained["line"]) == ("scout", "clerk>scout")
