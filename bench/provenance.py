@@ -124,7 +124,7 @@ class Mission:
             self._read(number)
         systems = {"mail": System("mail", "internet")}
         self._flow = MissionFlow(
-            self.index, self.reader, Meanings({"send": _TOOL}, systems), _LABELS
+            self.index, self.reader, Meanings({"send": _TOOL}, systems), _LABELS, lambda _: iter(())
         )
 
     def _read(self, number: int) -> None:

@@ -88,9 +88,14 @@ MEANINGS = Meanings(TOOLS, SYSTEMS)
 MISSION = frozenset(["mission"])
 
 
-def flow_of(*read, gone=(), index=None):
+def nothing_found(texts):
+    """Stands for detectors that attach no label."""
+    return iter(())
+
+
+def flow_of(*read, gone=(), index=None, labels=MISSION, labelled=nothing_found):
     made = index_of(*read, gone=gone) if index is None else index
-    return MissionFlow(made, READER, MEANINGS, MISSION)
+    return MissionFlow(made, READER, MEANINGS, labels, labelled)
 
 
 def origins(value, *read, tool="send", **kw):

@@ -3,11 +3,13 @@
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bridle.engine.flow.arguments import MOST_VALUES
 from bridle.engine.flow.origin import NOTHING, UNKNOWN, joined
 from bridle.model.tool import Argument
-from engine.flow.read import MEANINGS, constant, endorsement, origins, prompt, result
+from engine.flow.read import MEANINGS, MISSION, constant, endorsement, origins, prompt, result
 
 EVE, BOB = "eve@evil.example", "bob@x.example"
 
@@ -68,6 +70,59 @@ def test_an_argument_that_does_not_inherit_carries_what_was_found_in_it():
     assert gone.labels == {"mission"}
     assert gone.sources == {"hr"}
     assert gone.domains == {"staff"}
+
+
+CARD = "4111-1111"
+LABELS = frozenset(["pci", "mission"])
+
+
+def cards(texts):
+    """Finds cards, and labels that no mission has read."""
+    for text in texts:
+        if "4111" in text:
+            yield from (("pci", CARD), ("other", CARD))
+
+
+@pytest.mark.parametrize("value", [f"made up {CARD}", {CARD: "x"}, ["x", [CARD]], 41110])
+@pytest.mark.parametrize("read", [(), ((result(), "something else"),)])
+def test_what_detectors_find_in_a_value_labels_it_also_where_it_does_not_inherit(value, read):
+    found = origins({"note": value}, *read, labels=LABELS, labelled=cards)
+    assert found.arguments["note"].labels == {"pci"}
+    assert found.sinks["content"].labels == {"pci"}
+    assert found.any.labels == {"pci"}
+    elsewhere = origins({"note": value}, *read, labels=MISSION, labelled=cards)
+    assert elsewhere.any.labels == frozenset()
+
+
+def test_what_is_found_in_a_value_is_added_to_what_was_found_of_it():
+    read = (result(labels=["pii"]), f"secret {CARD}")
+    found = origins({"note": f"secret {CARD}"}, read, labels=LABELS, labelled=cards)
+    assert found.any.labels == {"pii", "pci"}
+
+
+def test_what_humans_said_carries_no_label_by_itself():
+    found = origins({"note": CARD}, (prompt(), CARD), labels=LABELS, labelled=cards)
+    assert found.any.labels == frozenset()
+    assert found.any.trusted
+
+
+@given(st.lists(st.sampled_from(["made", "up", CARD, "secret", BOB]), max_size=4).map(" ".join))
+def test_a_value_that_does_not_inherit_never_carries_more_than_one_that_does(text):
+    read = (prompt(), f"write to {BOB}"), (result(labels=["pii"]), f"secret {BOB}")
+    labels = LABELS | {"pii"}
+    found = origins({"note": text, "body": text}, *read, labels=labels, labelled=cards).arguments
+    assert found["note"].labels <= found["body"].labels
+
+
+def test_a_value_is_searched_once_in_an_action():
+    asked = []
+
+    def searched(texts):
+        asked.extend(texts)
+        return iter(())
+
+    origins({"note": [CARD] * 9, "body": CARD}, labelled=searched)
+    assert asked == [CARD]
 
 
 def test_keys_that_nobody_declared_are_values():

@@ -100,7 +100,9 @@ def test_what_the_flow_says_of_the_houses_own_actions_fits_their_schemas(folder:
     assert not findings
     engine = Engine(msgspec.structs.replace(bundle, policies=policies))
     meanings = Meanings(bundle.tools, bundle.systems)
-    flow = MissionFlow(Index(), Reader(b"k" * 32), meanings, frozenset({"personal"}))
+    flow = MissionFlow(
+        Index(), Reader(b"k" * 32), meanings, frozenset({"personal"}), engine.labelled
+    )
     agent, user = next(iter(bundle.agents)), next(iter(bundle.users))
     judged = 0
     for step in (s for one in scenarios.read(bundle)[0] for s in one.steps if s.tool):

@@ -297,6 +297,24 @@ def test_redaction_takes_a_label_away_with_the_value_that_had_it() -> None:
     assert play(asked, seen, held(LABEL, "mail.send", **mail), edits=(BODY,)) == []
 
 
+OTHER_CARD = "5500 0000 0000 0004"
+
+
+def test_a_value_that_was_not_read_as_it_is_has_the_labels_of_what_is_found_in_it() -> None:
+    seen = read("web.get", f"pay with {CARD} now", url="u")
+    reversed_card = read("web.get", f"{CARD}, and backwards {OTHER_CARD[::-1]}", url="u")
+    mail = {"to": "bob@x.example", "body": f"the card is {OTHER_CARD}"}
+    redaction = ("policies/limits.dw", '\n@id("no-gossip")', REDACT + '\n@id("no-gossip")')
+    asked = CARDS.replace("] }", '], hold = "leads" }')
+    for before in (seen, reversed_card):
+        assert play(CARDS, before, denied(LABEL, "mail.send", **mail), edits=(BODY,)) == []
+        assert (
+            play(asked, before, act("mail.send", "modify", **mail), edits=(BODY, redaction)) == []
+        )
+    # Where nothing that was read carries the label, nothing of it can leave.
+    assert play(CARDS, act("mail.send", "allow", **mail), edits=(BODY,)) == []
+
+
 def test_redaction_takes_no_label_away_that_the_mission_carries() -> None:
     seen = read("web.get", f"pay with {CARD} now", url="u")
     redaction = ("policies/limits.dw", '\n@id("no-gossip")', REDACT + '\n@id("no-gossip")')

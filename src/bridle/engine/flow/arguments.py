@@ -6,7 +6,7 @@ values) is nobody's data. Keys of open objects are data like what stands under t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bridle.engine.flow.index import Bounds, Index
@@ -27,6 +27,9 @@ from bridle.model.tool import System, Tool
 
 MOST_VALUES = 4_096
 """Values of one action that are looked for. Further ones are unknown."""
+
+Labelled = Callable[[Iterable[str]], Iterator[tuple[str, str]]]
+"""Finds labels that texts carry by what stands in them, see `Engine.labelled`."""
 
 
 class Leaf(NamedTuple):
@@ -78,21 +81,23 @@ class Meanings:
 class MissionFlow:
     """What a mission has read, as a judgement asks for it. Implements `Flow`.
 
-    `labels` are those of everything that it has read, `declared` is what somebody says of
-    arguments beside what is found of them.
+    `labels` are those of everything that it has read, `labelled` finds them in a value itself,
+    and `declared` is what somebody says of arguments beside what is found of them.
     """
 
-    __slots__ = ("_declared", "_index", "_labels", "_meanings", "_reader")
+    __slots__ = ("_declared", "_index", "_labelled", "_labels", "_meanings", "_reader")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what a value is looked for in, and what is said of it
         self,
         index: Index,
         reader: Reader,
         meanings: Meanings,
         labels: frozenset[str],
+        labelled: Labelled,
         declared: Mapping[str, Sequence[Trace]] = {},
     ) -> None:
         self._declared = declared
+        self._labelled = labelled
         self._index = index
         self._reader = reader
         self._meanings = meanings
@@ -108,7 +113,8 @@ class MissionFlow:
         arguments: dict[str, list[Trace]] = {name: [] for name in value if value[name] is not None}
         sinks: dict[str, list[Trace]] = {}
         meant: dict[str, set[str]] = {}
-        looked_for = _Looked(self._index, self._reader, self._meanings.domain(tool))
+        own = _Own(self._labelled, self._labels)
+        looked_for = _Looked(self._index, self._reader, self._meanings.domain(tool), own)
         for leaf in self._meanings.leaves(tool, value):
             trace = looked_for.trace(leaf)
             arguments[leaf.argument].append(trace)
@@ -149,13 +155,35 @@ class _Joins:
         return known
 
 
+class _Own:
+    """Finds which of a mission's labels a value carries by itself, where it inherits none.
+
+    A value that was put together anew says nothing that was read, and may hold what labels it.
+    """
+
+    __slots__ = ("_labelled", "_labels")
+
+    def __init__(self, labelled: Labelled, labels: frozenset[str]) -> None:
+        self._labelled = labelled
+        self._labels = labels
+
+    def added(self, text: str, trace: Trace) -> Trace:
+        """Return what was found of a value, with the labels that it carries besides."""
+        # INVARIANT: a value that inherits nothing never carries more than one that does.
+        if trace.trusted or trace.mission or not self._labels:
+            return trace
+        found = {label for label, _ in self._labelled([text])} & self._labels
+        return trace._replace(labels=trace.labels | found) if found else trace
+
+
 class _Looked:
     """Looks for the values of one action, for each once, within bounds."""
 
-    __slots__ = ("_bounds", "_domain", "_index", "_known", "_reader", "_silent")
+    __slots__ = ("_bounds", "_domain", "_index", "_known", "_own", "_reader", "_silent")
 
-    def __init__(self, index: Index, reader: Reader, domain: str) -> None:
+    def __init__(self, index: Index, reader: Reader, domain: str, own: _Own) -> None:
         self._index = index
+        self._own = own
         self._reader = reader
         self._domain = domain
         self._bounds = Bounds()
@@ -168,21 +196,27 @@ class _Looked:
             return NOTHING
         meaning = leaf.meaning
         silent = self._silent[meaning.inherits]
-        if silent is not None:
+        if silent is not None and meaning.inherits:
             return silent
         key = (leaf.text, meaning.sink, meaning.inherits)
         known = self._known.get(key)
         if known is None:
             if len(self._known) >= MOST_VALUES:
                 return UNKNOWN
-            known = self._known[key] = self._index.trace(
-                self._reader.read(leaf.text),
-                meaning.sink,
-                self._domain,
-                self._bounds,
-                inherits=meaning.inherits,
-            )
+            found = silent if silent is not None else self._found(leaf)
+            known = found if meaning.inherits else self._own.added(leaf.text, found)
+            self._known[key] = known
         return known
+
+    def _found(self, leaf: Leaf) -> Trace:
+        meaning = leaf.meaning
+        return self._index.trace(
+            self._reader.read(leaf.text),
+            meaning.sink,
+            self._domain,
+            self._bounds,
+            inherits=meaning.inherits,
+        )
 
 
 def _leaves(argument: str, value: Any, place: Place) -> Iterator[Leaf]:

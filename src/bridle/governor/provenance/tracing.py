@@ -57,8 +57,10 @@ class Tracing:
         if self._known is None or self._known[0] is not value:
             index = index_of(self._turn, self._engine, self._mission)
             reader = self._turn.core.imprints.reader
-            meanings = self._engine.meanings
-            flow = MissionFlow(index, reader, meanings, self._labels, self._declared)
+            engine = self._engine
+            flow = MissionFlow(
+                index, reader, engine.meanings, self._labels, engine.labelled, self._declared
+            )
             self._known = value, flow.origins(tool, value)
         found = self._known[1]
         self._turn.traced = found.arguments
