@@ -86,6 +86,21 @@ def test_an_agent_in_the_jail_is_governed_and_needs_no_handle(booth: Booth):
     assert ran.stderr.endswith(": 1 allow, 0 modify, 0 hold, 1 deny\n")
 
 
+PLANS = """
+import bridle
+agent = bridle.attach()
+plan = agent.check_plan({"version": 1, "steps": [
+    {"id": "w", "tool": "note.write", "args": {"text": "hi"}}]})
+print(plan.allowed, plan.steps[0].effect.value)
+print(agent.call("note.write", {"text": "hi"}, effect=str, plan=plan, step="w"))
+"""
+
+
+def test_an_agent_in_the_jail_has_its_plans_checked(booth: Booth):
+    ran = booth.code(PLANS.replace("effect=str", "effect=lambda text: text"))
+    assert ran.stdout == "True allow\nhi\n", ran.stderr
+
+
 def test_the_session_says_that_it_is_jailed(booth: Booth):
     ran = booth.code("import bridle; print(bridle.attach().mission.id)")
     (row,) = booth.governor.rows(Missions(mission=ran.stdout.strip()))

@@ -24,6 +24,7 @@ from bridle.model.calls import (
     Beat,
     Begin,
     Call,
+    CheckPlan,
     Decide,
     Failed,
     GrantOf,
@@ -42,7 +43,10 @@ from bridle.model.outcome import Outcome, OutcomeKind
 
 _log = logging.getLogger("bridle.jail")
 
-_PASSED = (Decide, Begin, Beat, Observe, ApprovalOf, Redeem, ToolsOf, GrantOf, RevokeGrant)
+_PASSED = (
+    *(Decide, Begin, Beat, Observe, ApprovalOf, Redeem, ToolsOf, GrantOf, RevokeGrant),
+    CheckPlan,
+)
 _PATIENCE = wire.FRAME_SECONDS
 _LONGEST_POLL_MS = 20_000
 # Seconds for what the governor's side carries out: it keeps the tool's own timeout.
