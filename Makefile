@@ -10,7 +10,7 @@ LOCK := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 
 	--generate-hashes --no-header --no-annotate --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint style types layers format uids jail slow nightly mcp-servers mcp auditors engines agentdojo bench docs lock wheel clean
+.PHONY: help setup demo test lint style types layers format uids jail slow nightly mcp-servers mcp auditors engines conformance agentdojo bench docs lock wheel clean
 
 help:
 	@echo "make demo     a governed run of two agents on real tools"
@@ -23,6 +23,7 @@ help:
 	@echo "make mcp      the tests with MCP servers that others wrote"
 	@echo "make auditors the ledger, checked by programs that others wrote"
 	@echo "make engines  the adapters of engines, on the real thing"
+	@echo "make conformance  every adapter against the same cases, into the docs"
 	@echo "make bench    the benchmarks"
 	@echo "make peers    what the benchmarks measure beside Bridle, into an environment of its own"
 	@echo "make agentdojo AgentDojo's tasks, recorded in an environment of its own"
@@ -105,10 +106,13 @@ mcp: setup mcp-servers
 auditors: setup .venv-auditors/go/.done
 	$(BIN)/python -m pytest -q -m auditors --timeout 120 tests/auditors
 
-# The wheels are kept, so that a test can install from them as a stranger would.
 # The adapters of engines, in an environment of their own.
 engines: .venv-engines/.done
 	.venv-engines/bin/python -m pytest -q -m engines --timeout 120 tests/adapters
+
+# Every adapter against the same cases; writes the matrix into the docs.
+conformance: .venv-engines/.done
+	.venv-engines/bin/python -m pytest -q -m engines --timeout 120 --keep-matrix tests/adapters/conformance
 
 .venv-engines/.done: requirements/engines.lock pyproject.toml
 	@test -x .venv-engines/bin/python || $(PYTHON) -m venv .venv-engines
@@ -116,6 +120,7 @@ engines: .venv-engines/.done
 	.venv-engines/bin/python $(PIP_INSTALL) --no-index --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# The wheels are kept, so that a test can install from them as a stranger would.
 .venv-auditors/.done: requirements/auditors.lock
 	@test -x .venv-auditors/bin/python || $(PYTHON) -m venv .venv-auditors
 	.venv-auditors/bin/python -m pip download --quiet --disable-pip-version-check --require-hashes \

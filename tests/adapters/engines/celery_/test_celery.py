@@ -1,8 +1,5 @@
 """Tasks of a real worker on a real Redis, governed: asserted at the sink."""
 
-import shutil
-import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +19,7 @@ pytest.importorskip("celery", reason="not run: `make engines` brings Celery")
 from celery import Celery, Task, signals
 from celery.contrib.testing.worker import start_worker
 
+from adapters.engines.celery_.redis import serving as serving_redis
 from bridle.adapters.engines import celery as adapter
 from bridle.model.errors import UsageError
 
@@ -34,24 +32,8 @@ AGAIN = 0.2
 
 @pytest.fixture(scope="module")
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if shutil.which("redis-server") is None:
-        pytest.skip("not run: no redis-server (.ci/setup installs it)")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    folder = tmp_path_factory.mktemp("redis")
-    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
-    with subprocess.Popen([*command, "--dir", str(folder)], stdout=subprocess.DEVNULL) as server:
-        try:
-            for _ in range(200):
-                with socket.socket() as peer:
-                    if peer.connect_ex(("127.0.0.1", port)) == 0:
-                        break
-                time.sleep(0.05)
-            yield f"redis://127.0.0.1:{port}/0"
-        finally:
-            server.terminate()
-            server.wait(10)
+    with serving_redis(tmp_path_factory.mktemp("redis")) as url:
+        yield url
 
 
 @pytest.fixture(autouse=True)
