@@ -222,9 +222,7 @@ def governor_rubbish(t: Trial) -> None:
         _nothing_happens(t, reference, lambda: raving.asked)
 
 
-def _nothing_happens(
-    t: Trial, reference: str, asked: Callable[[], object] = lambda: True
-) -> None:
+def _nothing_happens(t: Trial, reference: str, asked: Callable[[], object] = lambda: True) -> None:
     with running(t):
         item = t.bench.submit(reference, 7)
         assert until(asked), "the adapter never asked"
@@ -272,4 +270,3 @@ def no_secret(t: Trial) -> None:
     assert kept
     for secret in (t.clerk._session.handle, WORKER.holder().seed_text()):
         assert secret.encode() not in kept
-

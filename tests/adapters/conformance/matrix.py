@@ -39,7 +39,7 @@ def read() -> Found:
 
 
 def keep(found: Found, titles: list[str]) -> None:
-    """Put what a run found in the place of what is kept of the engines that ran, and on the page."""
+    """Put what a run found in the place of what is kept of these engines, and on the page."""
     KEPT.write_text(json.dumps({**read(), **found}, indent=1, sort_keys=True) + "\n")
     before, _, rest = PAGE.read_text().partition(_BEGIN)
     _, _, after = rest.partition(_END)

@@ -13,10 +13,10 @@ import urllib.error
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 AT = "BRIDLE_TEST_SINK"
-"""Where effects find the sink: in the environment, since engines run them in other processes too."""
+"""Where effects find the sink: in the environment, for those that run in other processes."""
 
 FAILS_ONCE = 50
 """The page whose first request is carried out, and answered with an error all the same."""
@@ -65,9 +65,9 @@ class Sink:
 
 
 class _Outside(BaseHTTPRequestHandler):
-    seen: list[tuple[str, int]] = []
+    seen: ClassVar[list[tuple[str, int]]] = []
 
-    def do_GET(self) -> None:  # noqa: N802 (its name in the library)
+    def do_GET(self) -> None:
         if self.path == "/seen":
             self._answer(200, self.seen)
             return
