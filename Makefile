@@ -71,7 +71,7 @@ jail: setup
 	@PYTHONPATH=tests $(BIN)/python -m jail.escapes.table
 
 slow: setup
-	$(BIN)/python -m pytest -q -m slow --timeout 600 --hypothesis-profile ci
+	$(BIN)/python -m pytest -q -m slow -n 2 --dist loadfile --timeout 900 --hypothesis-profile ci
 
 # Needs root and the users that .ci/setup makes; without, each test says so.
 uids: setup
