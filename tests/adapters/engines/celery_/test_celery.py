@@ -1,7 +1,10 @@
-"""Tasks of a real worker on a real Redis, governed: asserted at the sink."""
+"""Tasks of a real worker on a real Redis and RabbitMQ, governed: asserted at the sink."""
 
+import itertools
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +19,11 @@ from server.test_dispatching import CHANGED, OTHER, PLAIN, WORKER
 
 pytest.importorskip("celery", reason="not run: `make engines` brings Celery")
 
-from celery import Celery, Task, signals
+from celery import Celery, Task, beat, signals
 from celery.contrib.testing.worker import start_worker
 
 from adapters.engines.celery_.redis import serving as serving_redis
+from adapters.engines.rabbitmq_.broker import broker
 from bridle.adapters.engines import celery as adapter
 from bridle.model.errors import UsageError
 
@@ -28,6 +32,7 @@ pytestmark = [pytest.mark.engines, pytest.mark.filterwarnings("ignore::Deprecati
 SINK: list[dict[str, Any]] = []
 FAILING: list[str] = []
 AGAIN = 0.2
+NAMES = itertools.count()
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +48,17 @@ def sink() -> Iterator[list[dict[str, Any]]]:
     SINK.clear()
 
 
-@pytest.fixture
-def app(redis: str) -> Iterator[Celery]:
-    made = Celery("pages", broker=redis, backend=redis, set_as_current=False)
+@pytest.fixture(scope="module")
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with broker(tmp_path_factory.mktemp("rabbitmq")) as port:
+        yield f"amqp://guest:guest@127.0.0.1:{port}//"
+
+
+@pytest.fixture(params=["redis", "rabbitmq"])
+def app(request: pytest.FixtureRequest, redis: str) -> Iterator[Celery]:
+    url = request.getfixturevalue(request.param)
+    made = Celery("pages", broker=url, backend=redis, set_as_current=False)
+    made.conf.task_default_queue = f"pages-{next(NAMES)}"
     made.conf.update(task_acks_late=True, worker_hijack_root_logger=False)
     made.conf.broker_connection_retry_on_startup = True
 
@@ -228,6 +241,61 @@ def test_an_effect_that_fails_ends_the_task_as_it_would_without_bridle(
     assert failed(running, "page.get", dispatched(clerk, 7), args=[7]) == "ValueError"
     assert SINK == [{"id": 7}]
     assert len(site.ana.rows(calls.Attempts(state="error"))) == 1
+
+
+@contextmanager
+def beating(app: Celery, **entry: Any) -> Iterator[None]:
+    """Run Celery's beat with one entry, which is due five times a second."""
+    app.conf.beat_schedule = {"pages": {"task": "page.get", "schedule": 0.2, **entry}}
+    clock = beat.Service(app, max_interval=0.1, scheduler_cls=beat.Scheduler)
+    thread = threading.Thread(target=clock.start)
+    thread.start()
+    try:
+        yield
+    finally:
+        clock.stop(wait=True)
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def test_each_time_of_a_beat_is_an_action_of_its_own_until_the_reference_is_revoked(
+    site: Site, clerk: bridle.Agent, running: Celery
+) -> None:
+    headers = dispatched(clerk, 7)
+    with beating(running, args=[7], options={"headers": headers}):
+        until = time.monotonic() + 20
+        while len(SINK) < 3 and time.monotonic() < until:
+            time.sleep(0.05)
+        clerk.revoke(context.parse(headers[adapter.HEADER]).leaf)
+        time.sleep(AGAIN)
+        done = len(SINK)
+        time.sleep(1)
+    assert len(SINK) == done >= 3
+    rows = site.ana.rows(calls.Attempts(state="ok"))
+    assert len({row["action"] for row in rows}) == len(rows) == done
+    assert {(row["agent"], row["executor"]) for row in rows} == {("clerk", "worker")}
+
+
+def test_a_beat_without_a_reference_or_with_other_arguments_does_nothing(
+    site: Site, clerk: bridle.Agent, running: Celery
+) -> None:
+    for options in ({}, {"headers": dispatched(clerk, 8)}):
+        ended: list[Any] = []
+
+        def on_failure(exception: Any = None, ended: list[Any] = ended, **_: Any) -> None:
+            ended.append(exception)
+
+        signals.task_failure.connect(on_failure)
+        try:
+            with beating(running, args=[7], options=options):
+                until = time.monotonic() + 20
+                while not ended and time.monotonic() < until:
+                    time.sleep(0.05)
+        finally:
+            signals.task_failure.disconnect(on_failure)
+        assert {type(each).__name__ for each in ended} == {"DeniedError"}
+    assert not SINK
+    assert not site.ana.rows(calls.Attempts(state="ok"))
 
 
 def test_where_there_is_no_place_for_the_gate_it_is_said(
