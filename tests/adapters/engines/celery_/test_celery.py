@@ -59,6 +59,8 @@ def app(request: pytest.FixtureRequest, redis: str) -> Iterator[Celery]:
     url = request.getfixturevalue(request.param)
     made = Celery("pages", broker=url, backend=redis, set_as_current=False)
     made.conf.task_default_queue = f"pages-{next(NAMES)}"
+    # A worker looks at whether it has to end as often as it says that it is alive.
+    made.conf.broker_heartbeat = 1
     made.conf.update(task_acks_late=True, worker_hijack_root_logger=False)
     made.conf.broker_connection_retry_on_startup = True
 
