@@ -325,3 +325,17 @@ def test_a_client_that_does_not_read_cannot_keep_its_proxy_from_ending(fresh: Fr
     fresh.kill(signal.SIGTERM)
     assert fresh.process.wait(PATIENCE) == 0
     assert gone(server)
+
+
+@pytest.mark.slow
+def test_a_client_that_does_not_read_holds_up_no_report_of_how_calls_ended(fresh: Front):
+    for _ in range(20):
+        started(fresh, "slow")
+    for number in range(30):
+        call = {"name": "echo", "arguments": {"text": BULK}}
+        fresh.send({"jsonrpc": "2.0", "id": f"f{number}", "method": "tools/call", "params": call})
+    _until(lambda: states(fresh).count("ok") == 30)
+    fresh.kill(signal.SIGTERM)
+    _until(lambda: states(fresh).count("unknown") == 20)
+    assert fresh.process.poll() is None, "it still waits for its client"
+    assert fresh.process.wait(PATIENCE) == 0

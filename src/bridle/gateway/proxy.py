@@ -275,7 +275,7 @@ class Proxy:
             entry = self._pending.get(key) if key is not None else None
         if isinstance(entry, Call):
             why = f"The server's answer cannot be read ({refused.message})"
-            return partial(self.calls.lose, entry, "unreadable", why)
+            return partial(self.calls.lose, [entry], "unreadable", why)
         if isinstance(entry, Asked):
             self._fail(entry, f"the server's answer cannot be read ({refused.message})")
         return None
@@ -315,10 +315,9 @@ class Proxy:
         self._server.close()
         with self._lock:
             entries = list(self._pending.values())
+        self.calls.lose((e for e in entries if isinstance(e, Call)), "server_ended", why)
         for entry in entries:
-            if isinstance(entry, Call):
-                self.calls.lose(entry, "server_ended", why)
-            else:
+            if not isinstance(entry, Call):
                 self._fail(entry, why)
 
     def _busy(self, states: tuple[State, ...]) -> list[Call]:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 
 from bridle.client.access import Access
 from bridle.client.attempt import gate
@@ -35,6 +37,8 @@ _NO_DEFINITION = "-"
 _POLL_SECONDS = 2.0
 # Each of them keeps a thread; others are told at once that a human has to be asked.
 _MOST_WAITING = 64
+# Reports that are on their way to the governor together.
+_AT_ONCE = 16
 
 
 class Calls:
@@ -107,12 +111,13 @@ class Calls:
         """Report what came of a call that had been given up. The client is not told."""
         self._settle_unseen(call, outcome_of(answer))
 
-    def lose(self, call: Call, code: str, why: str) -> None:
-        """The end of a running call will not be known: say so to governor and client."""
-        if not call.takes():
-            return
-        self._settle_unseen(call, Outcome(OutcomeKind.UNKNOWN, error=code))
-        self._refuse(call, answers.lost(why))
+    def lose(self, calls: Iterable[Call], code: str, why: str) -> None:
+        """The ends of running calls will not be known: say so to governor and client."""
+        lost = [call for call in calls if call.takes()]
+        self._settle_together(lost, Outcome(OutcomeKind.UNKNOWN, error=code))
+        # The governor hears of all before a client that does not read can hold any up.
+        for call in lost:
+            self._refuse(call, answers.lost(why))
 
     def stop(self) -> None:
         """From here on nothing is sent to the server."""
@@ -120,8 +125,7 @@ class Calls:
 
     def close(self) -> None:
         """Report the calls that still wait for input: they will not get it."""
-        for call in self._parked.all():
-            self._abandon(call)
+        self._abandon(self._parked.all())
 
     def refresh(self) -> None:
         """Ask anew which tools the mission can use."""
@@ -382,6 +386,12 @@ class Calls:
             # The lease settles it: a governor that hears nothing counts the attempt as unknown.
             return
 
+    def _settle_together(self, calls: list[Call], outcome: Outcome) -> None:
+        """The same for several: what a governor is told at once it also writes at once."""
+        if calls:
+            with ThreadPoolExecutor(min(len(calls), _AT_ONCE), "bridle-end") as crew:
+                crew.map(self._settle_unseen, calls, repeat(outcome))
+
     def _refuse(self, call: Call, text: str) -> None:
         self._answer(
             call,
@@ -415,13 +425,14 @@ class Calls:
         state = answer.value["result"].get("requestState", "")
         dropped = self._parked.put(f"{call.sameness}|{state!r}", call)
         if dropped is not None:
-            self._abandon(dropped)
+            self._abandon([dropped])
         self._pass(call, answer.line)
 
-    def _abandon(self, call: Call) -> None:
-        if call.attempt is not None:
-            call.attempt.let_go()
-        self._settle_unseen(call, Outcome(OutcomeKind.UNKNOWN, error="abandoned"))
+    def _abandon(self, calls: list[Call]) -> None:
+        for call in calls:
+            if call.attempt is not None:
+                call.attempt.let_go()
+        self._settle_together(calls, Outcome(OutcomeKind.UNKNOWN, error="abandoned"))
 
     def _continue(self, call: Call, state: str) -> None:
         """Go on with an attempt that waits for input. It was judged; its arguments are the same."""
