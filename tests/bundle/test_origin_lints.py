@@ -30,8 +30,12 @@ GOOD = [
     f"{PERMIT} when {{ !context.flow.id.unknown && context.flow has body && context.flow.body.prompted }};",
     f"{COMMENT} when {{ context.flow.any.unknown }};",
     f'@reason("r") @modify("drop input.fields.note") {COMMENT} when {{ context.input has fields && context.flow has fields && !context.flow.fields.trusted }};',
+]
+
+LABELLED = [
     f'@reason("r") @modify("redact input.body: iban") {COMMENT} when {{ context.sinks has content && context.sinks.content.labels.contains("personal") }};',
     f'@reason("r") @modify("redact input.body: iban") {COMMENT} when {{ context.flow.any.labels.contains("personal") }};',
+    f'@reason("r") @modify("redact input.body: iban") {COMMENT} when {{ context.flow.body.labels.contains("personal") }};',
 ]
 
 ERRORS = [
@@ -76,6 +80,36 @@ def test_a_mistake_about_origins_is_an_error_at_its_place(
     place = errors[0].location
     assert place.file == "policies/new.dw"
     assert policy_of(text)[place.column - 1 :].startswith(word)
+
+
+@pytest.mark.parametrize("text", LABELLED)
+def test_a_redaction_for_a_label_that_the_mission_leaves_there_is_pointed_out(
+    policy: Callable, text: str
+) -> None:
+    changed = policy(policy_of(text))
+    found = changed.only("inherited_label")
+    assert found.severity is Severity.WARNING
+    assert found.location.file == "policies/new.dw"
+    assert "inherits = false" in found.hint
+    relaxed = changed.with_text(
+        "systems.toml",
+        'body = { sink = "content" }',
+        'body = { sink = "content", inherits = false }',
+    )
+    assert not relaxed.findings("inherited_label")
+    assert relaxed.check()[0] is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'@modify("redact input.body: iban") {COMMENT} when {{ context.flow.body.unknown }};',
+        f'@modify("redact input.body: iban") {COMMENT} when {{ context.flow.id.labels.contains("personal") && context.flow.body.unknown }};',
+        f'@modify("drop input.fields") {COMMENT} when {{ context.flow has fields && context.flow.fields.labels.contains("personal") }};',
+    ],
+)
+def test_other_changes_are_not(policy: Callable, text: str) -> None:
+    assert not policy(policy_of(f'@reason("r") {text}')).findings("inherited_label")
 
 
 def test_results_have_no_origins_to_ask_for(policy: Callable) -> None:

@@ -1,11 +1,12 @@
 """Conditions on where values came from that can never be true, or that mean less than they seem to.
 
-Reports what no tool's arguments can mean, labels that nothing carries, and permits that take what
-has been read for what can be trusted.
+Reports what no tool's arguments can mean, labels that nothing carries, permits that take what has
+been read for what can be trusted, and redactions that leave the label they are for.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -16,12 +17,16 @@ from bridle.bundle.lint.places import Places
 from bridle.bundle.lint.scope import Seen, context_path, parts
 from bridle.bundle.parse.systems import SINKS
 from bridle.bundle.parse.table import Findings
+from bridle.bundle.schema.flow import ANY
 from bridle.language.policy import Policy
+from bridle.language.remedy import Redact
+from bridle.model.tool import Tool
 
 _ORIGINS = ("flow", "sinks")
 _COMPARING = ("contains", "contains_all", "contains_any", "eq", "not_eq")
 _VOUCHED = ("trusted", "prompted")
 _SHOWN = 10
+_TOP = re.compile(r"[.\[]")
 
 Path = tuple[str, ...]
 
@@ -33,6 +38,7 @@ def check(policy: Policy, scope: tuple[Seen, ...], places: Places, findings: Fin
         _sink(policy, sink, scope, places, findings)
     if policy.effect == "permit":
         _trusting(policy, read, places, findings)
+    _inherited(policy, read, scope, places, findings)
 
 
 def labels(policy: Policy, bundle: Bundle, places: Places, findings: Findings) -> None:
@@ -95,6 +101,44 @@ def _trusting(policy: Policy, read: tuple[Path, ...], places: Places, findings: 
             "has written where it was read",
             "ask for `trusted` or `prompted`",
         )
+
+
+def _inherited(
+    policy: Policy,
+    read: tuple[Path, ...],
+    scope: Iterable[Seen],
+    places: Places,
+    findings: Findings,
+) -> None:
+    """Report a redaction for the sake of a label that the value has of its mission, and keeps."""
+    tools = [seen.tool for seen in scope if not seen.result]
+    for operator in policy.modify:
+        steps = operator.path.steps
+        if not isinstance(operator, Redact) or operator.path.root != "input" or not steps:
+            continue
+        asked = [p for p in read if p[-1] == "labels" and p[:2] in _origins_of(steps[0], read)]
+        kept = [tool.name for tool in tools if _inherits(tool, steps[0])]
+        if asked and kept:
+            path = ".".join(asked[0])
+            findings.warning(
+                places.attribute(policy, path),
+                "inherited_label",
+                f"{policy.id} asks for `context.{path}` and redacts `{operator.path}`, which keeps "
+                f"the labels of its mission on {kept[0]}",
+                f"say `inherits = false` of `{steps[0]}` in `[tools.NAME.arguments]`",
+            )
+
+
+def _origins_of(argument: str, read: Iterable[Path]) -> set[Path]:
+    """Return what of `context` says something of an argument: by its name, its meaning, or all."""
+    return {("flow", argument), ("flow", ANY), *(p[:2] for p in read if p[0] == "sinks")}
+
+
+def _inherits(tool: Tool, argument: str) -> bool:
+    """Whether nothing of an argument that a tool has is declared not to inherit."""
+    schema = tool.input.get("properties", {})
+    relaxed = (a.path for a in tool.arguments if not a.inherits)
+    return argument in schema and argument not in {_TOP.split(path, 1)[0] for path in relaxed}
 
 
 def _asked(node: pst.Template) -> Iterator[tuple[Path, str]]:
