@@ -255,6 +255,22 @@ def test_the_oldest_of_what_nobody_vouches_for_is_let_go_of(
     desk.verified()
 
 
+def test_no_more_is_let_go_of_than_has_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(desk: ReadingDesk, *numbers: int) -> list[int]:
+        for number in numbers:
+            desk.result("web.get", f"w{number}", f'"{words(number, 50)}"', url="u")
+        return [row.weight for row in desk.sources() if not row.trusted]
+
+    weights = read(ReadingDesk(), *range(8))
+    desk, (part, of) = ReadingDesk(), index.LEFT
+    assert read(desk, *range(7)) == weights[:7]
+    # Once the last is read, the five newest are as much as may be left.
+    monkeypatch.setattr(index, "OTHERS_MOST", -(-sum(weights[3:]) * of // part))
+    assert sum(weights[3:]) == index.OTHERS_MOST * part // of
+    assert read(desk, 7) == weights[3:]
+    desk.verified()
+
+
 def test_what_is_vouched_for_is_never_let_go_of_and_ends_where_there_is_no_room(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
