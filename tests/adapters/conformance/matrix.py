@@ -19,6 +19,7 @@ class Engine(NamedTuple):
 ENGINES: Mapping[str, Engine] = {
     "APScheduler": Engine("adapters.engines.apscheduler_.bench", "apscheduler"),
     "Celery": Engine("adapters.engines.celery_.bench", "celery"),
+    "DBOS": Engine("adapters.engines.dbos_.bench", "dbos"),
     "NATS": Engine("adapters.engines.nats_.bench", "nats"),
     "RabbitMQ": Engine("adapters.engines.rabbitmq_.bench", "pika"),
     "Temporal": Engine("adapters.engines.temporal_.bench", "temporalio"),
