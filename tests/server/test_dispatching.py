@@ -107,6 +107,15 @@ def test_a_workload_carries_out_what_an_agent_decided(
     assert attempt["executor"] == "worker"
 
 
+def test_steps_of_tasks_whose_names_begin_alike_are_two(
+    clerk: bridle.Agent, worker: Worker, sink: Sink
+) -> None:
+    for task, key in (("t", "u/1"), ("t/u", "1"), ("t%2Fu", "1")):
+        taken = worker.take(dispatched(clerk, task), task=task)
+        assert taken.call("page.get", PAGE, effect=sink, key=key) == "done"
+    assert sink.seen == [PAGE] * 3
+
+
 def test_what_is_delivered_again_meets_its_own_steps(
     clerk: bridle.Agent, worker: Worker, sink: Sink, tmp_path: Path
 ) -> None:

@@ -25,6 +25,7 @@ from bridle.model.errors import BridleError, UsageError
 from bridle.model.outcome import Outcome
 from bridle.model.reason import Reason, ReasonCode
 from bridle.model.verdict import Effect, Release, Verdict
+from bridle.trust import context
 
 if TYPE_CHECKING:
     from bridle.client.mission import Mission
@@ -100,7 +101,7 @@ class Agent(Giver, Planner):
         self._session = session
         self._line = line
         self._requester = requester
-        self._steps = f"{steps_of}/" if steps_of else ""
+        self._steps = context.steps_of(steps_of) if steps_of else ""
         self._lock = threading.Lock()
         self._tools: dict[str, dict[str, Any]] | None = None
 

@@ -108,6 +108,14 @@ def format(reference: Reference) -> str:  # noqa: A001
     return text
 
 
+def steps_of(task: str) -> str:
+    """Return what the keys of a task's steps begin with, which those of no other task do.
+
+    It ends in the one slash of its own: step `1` of the task `t/u` is not step `u/1` of `t`.
+    """
+    return task.replace("%", "%25").replace("/", "%2F") + "/"
+
+
 def parse(text: str) -> Reference:
     """Read the value of the header: exactly one text stands for a reference.
 

@@ -13,15 +13,13 @@ from bridle.governor.identity import identities
 from bridle.governor.identity.identities import WORKLOAD
 from bridle.model.errors import NotFoundError, RefusedError
 from bridle.store.rows import GrantRow
+from bridle.trust import context
 
 if TYPE_CHECKING:
     from bridle.governor.action.standing import Standing
     from bridle.governor.ground.turn import Turn
     from bridle.model.calls import WorkloadOf
     from bridle.trust.grants.chain import Chain
-
-# What stands between a task and a step of it in the key of an action.
-OF = "/"
 
 
 def workload_of(turn: Turn, call: WorkloadOf) -> list[dict[str, Any]]:
@@ -88,7 +86,7 @@ def strays(at: Standing, key: str) -> bool:
     """Whether the key of an action is no step of the task that a session carries out."""
     # INVARIANT: I4 — steps of two tasks never meet, and a step that comes again is the same one.
     row = of_session(at)
-    return row is not None and not key.startswith(row.task + OF)
+    return row is not None and not key.startswith(context.steps_of(row.task))
 
 
 def _refused(text: str, code: str = "grant_invalid") -> RefusedError:
