@@ -1,7 +1,9 @@
 """What every adapter gets from the contract, tried on a small queue: asserted at the sink."""
 
 import asyncio
+import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -162,3 +164,29 @@ def test_without_a_governor_nothing_runs_and_the_engine_may_try_again(
     assert not found.held
     assert not queue.done
     assert is_undecided(UnreachableError("x"))
+
+
+def test_what_runs_elsewhere_is_neither_refused_nor_run_twice(
+    clerk: bridle.Agent, worker: Worker, queue: Queue
+) -> None:
+    given = message(clerk)
+    running, over = threading.Event(), threading.Event()
+
+    def slowly() -> str:
+        running.set()
+        over.wait(20)
+        queue.done.append(PAGE)
+        return "done"
+
+    with ThreadPoolExecutor(1) as elsewhere:
+        first = elsewhere.submit(carry_out, queue, given, worker, slowly)
+        assert running.wait(20)
+        try:
+            found = refused(queue, worker, given)
+        finally:
+            over.set()
+        assert found.code == "already_started"
+        assert found.again
+        assert first.result() == "done"
+    assert queue.handle(worker, given) == "done"
+    assert queue.done == [PAGE]

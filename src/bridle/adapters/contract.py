@@ -26,7 +26,13 @@ if TYPE_CHECKING:
 Native = TypeVar("Native", contravariant=True)  # noqa: PLC0105 - the engine's word for it
 
 
-_UNASKED = (UnreachableError.code, ReasonCode.STORE_UNAVAILABLE.value)
+_UNDECIDED = (
+    UnreachableError.code,
+    ReasonCode.STORE_UNAVAILABLE.value,
+    # It runs elsewhere, or did so when its worker was lost: what comes of that is not known yet.
+    ReasonCode.ALREADY_STARTED.value,
+    ReasonCode.LEASE_LAPSED.value,
+)
 
 
 class Deed(Struct, frozen=True):
@@ -55,7 +61,8 @@ class Adapter(Protocol[Native]):
     def refuse(self, native: Native, refusal: BridleError) -> BaseException:
         """Return what tells the engine so: `Held` suspends or comes again, `Denied` never does.
 
-        Anything else is a governor that could not be asked: nothing has been decided.
+        What `is_undecided` is neither: a governor that could not be asked, or a step that runs
+        elsewhere.
         """
         ...
 
@@ -111,8 +118,8 @@ async def acarry_out(
 
 
 def is_undecided(refusal: BridleError) -> bool:
-    """Whether nobody could be asked, so that an engine may try again as after any failure."""
-    return isinstance(refusal, UnreachableError) or refusal.code in _UNASKED
+    """Whether nothing is decided yet, so that an engine may ask again as after any failure."""
+    return isinstance(refusal, UnreachableError) or refusal.code in _UNDECIDED
 
 
 class _Ran:

@@ -23,7 +23,6 @@ from bridle.adapters.contract import Deed, carry_out, is_undecided
 from bridle.client.errors import Held
 from bridle.client.worker import Worker
 from bridle.model.errors import BridleError, UsageError
-from bridle.model.reason import ReasonCode
 from bridle.trust.context import HEADER
 
 REASON = "Bridle-Reason"
@@ -146,8 +145,7 @@ class _Gate(msgspec.Struct):
 
     def refuse(self, native: _Message, refusal: BridleError) -> BaseException:
         del native
-        elsewhere = refusal.code == ReasonCode.ALREADY_STARTED.value
-        if elsewhere or isinstance(refusal, Held) or is_undecided(refusal):
+        if isinstance(refusal, Held) or is_undecided(refusal):
             return _LaterError(str(refusal))
         return _RefusedError(str(refusal))
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -288,6 +289,32 @@ def test_a_fork_of_what_is_gone_does_nothing(site: Site, clerk: bridle.Agent, ru
     with pytest.raises(adapter.DeniedError, match="gone"):
         forked.get_result()
     assert work.SINK == [{"id": 7}]
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_a_step_that_another_executor_still_runs_waits_for_what_comes_of_it(
+    site: Site, clerk: bridle.Agent, carrier: Worker, running: str
+) -> None:
+    reference = dispatched(clerk, 7)
+    begun, over = threading.Event(), threading.Event()
+
+    def slowly(**_: Any) -> str:
+        begun.set()
+        over.wait(20)
+        return "the other's"
+
+    with ThreadPoolExecutor(1) as beside:
+        other = beside.submit(
+            carrier.take(reference).call, "page.get", {"id": 7}, effect=slowly, key="w/1"
+        )
+        assert begun.wait(20)
+        found = started(reference, work.pages, [7])
+        waiting = DBOS.get_event("w", adapter.WAITING, timeout_seconds=20)
+        over.set()
+        assert "already_started" in waiting["text"]
+        assert other.result(20) == "the other's"
+    assert found.get_result() == ["the other's"]
+    assert not work.SINK
 
 
 def test_what_is_revoked_while_it_waits_does_not_start(

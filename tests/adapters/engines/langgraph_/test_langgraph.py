@@ -1,6 +1,7 @@
 """Nodes, tools and subgraphs of real graphs with real checkpoints, governed: seen at the sink."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypedDict
@@ -22,7 +23,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode
-from langgraph.types import Command, RetryPolicy
+from langgraph.types import Command, RetryPolicy, Send
 
 from bridle.adapters.engines import langgraph as adapter
 from bridle.model.errors import UsageError
@@ -40,6 +41,7 @@ FAILING: list[str] = []
 
 
 def happened(number: int) -> str:
+    time.sleep(0.1)
     SINK.append({"id": number})
     if FAILING:
         raise ValueError(FAILING.pop())
@@ -275,6 +277,22 @@ def test_time_travel_repeats_nothing(
         graph.invoke(None, configured(reference, checkpoint=checkpoint))
     assert SINK == [{"id": 7}, {"id": 8}]
     assert len(site.ana.rows(calls.Attempts(state="ok"))) == 2
+
+
+def test_the_same_work_beside_itself_is_done_once(
+    site: Site, clerk: bridle.Agent, saver: SqliteSaver
+) -> None:
+    seen: list[str] = []
+
+    def page(state: State) -> None:
+        seen.append(get(state["ids"][0]))
+
+    graph = StateGraph(State)
+    graph.add_node("page", page, retry_policy=RetryPolicy(initial_interval=0.3, max_attempts=5))
+    graph.add_conditional_edges(START, lambda _: [Send("page", {"ids": [7]}) for _ in range(4)])
+    graph.compile(saver).invoke({"ids": []}, configured(dispatched(clerk, 7)))
+    assert seen == ["page 7"] * 4
+    assert SINK == [{"id": 7}]
 
 
 def test_a_fork_that_does_something_else_is_judged_anew(
