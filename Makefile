@@ -108,7 +108,7 @@ auditors: setup .venv-auditors/go/.done
 
 # The adapters of engines, in an environment of their own.
 engines: .venv-engines/.done
-	.venv-engines/bin/python -m pytest -q -m engines --timeout 120 tests/adapters
+	.venv-engines/bin/python -m pytest -q -m engines -n 2 --dist loadfile --timeout 120 tests/adapters
 
 # Every adapter against the same cases; writes the matrix into the docs.
 conformance: .venv-engines/.done
