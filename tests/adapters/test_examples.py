@@ -36,6 +36,7 @@ def nats(folder: Path) -> Iterator[dict[str, str]]:
 
 MAILS = ["kim@customer.example", "lee@customer.example"]
 SAID = {
+    "apscheduler": MAILS,
     "celery": MAILS,
     "dbos": MAILS,
     "langgraph": ["kim@customer.example", "20 EUR", "lee@customer.example", "500 EUR"],
