@@ -158,7 +158,7 @@ def test_without_a_governor_nothing_runs_and_the_engine_may_try_again(
     site: Site, clerk: bridle.Agent, worker: Worker, queue: Queue
 ) -> None:
     given = message(clerk)
-    site.server.stop()
+    site.stop()
     found = refused(queue, worker, given)
     assert found.again
     assert not found.held

@@ -113,6 +113,13 @@ class Site(NamedTuple):
     ana: bridle.Bridle
     governor: Governor
     server: Server
+    thread: threading.Thread
+
+    def stop(self) -> None:
+        """Have the server answer nobody any more, and wait until it does not."""
+        self.server.stop()
+        self.thread.join(30)
+        assert not self.thread.is_alive()
 
 
 @contextmanager
@@ -150,7 +157,7 @@ def serving(
         with connect(folder) as ana:
             for name, value in sealed.items():
                 ana.rows(calls.SecretVerb(verb="set", name=name, value=value, as_user="ana"))
-            yield Site(ana, governor, server)
+            yield Site(ana, governor, server, thread)
     finally:
         server.stop()
         thread.join(30)

@@ -202,14 +202,14 @@ def revoked_while_queued(t: Trial) -> None:
 @case("governor down")
 def governor_down(t: Trial) -> None:
     reference = t.dispatched(7)
-    t.site.server.stop()
+    t.site.stop()
     _nothing_happens(t, reference)
 
 
 @case("governor slow")
 def governor_slow(t: Trial) -> None:
     reference = t.dispatched(7)
-    t.site.server.stop()
+    t.site.stop()
     with impostor(t.folder) as silent:
         _nothing_happens(t, reference, lambda: silent.asked)
 
@@ -217,7 +217,7 @@ def governor_slow(t: Trial) -> None:
 @case("governor answers rubbish")
 def governor_rubbish(t: Trial) -> None:
     reference = t.dispatched(7)
-    t.site.server.stop()
+    t.site.stop()
     with impostor(t.folder, RUBBISH) as raving:
         _nothing_happens(t, reference, lambda: raving.asked)
 

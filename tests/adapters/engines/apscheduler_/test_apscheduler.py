@@ -270,7 +270,7 @@ def test_a_pool_of_processes_would_have_no_gate_and_runs_nothing(carrier: Worker
 
 def test_without_a_governor_nothing_runs(site: Site, clerk: bridle.Agent, running: Running) -> None:
     reference = dispatched(clerk, 7)
-    site.server.stop()
+    site.stop()
     assert running.refused(reference, 7) == "UndecidedError"
     assert not SINK
 

@@ -227,7 +227,7 @@ def test_without_a_governor_nothing_runs_and_the_task_comes_back(
     site: Site, clerk: bridle.Agent, running: Celery
 ) -> None:
     headers = dispatched(clerk, 7)
-    site.server.stop()
+    site.stop()
     waiting = running.send_task("page.get", args=[7], headers=headers)
     until = time.monotonic() + 20
     while waiting.state != "RETRY" and time.monotonic() < until:

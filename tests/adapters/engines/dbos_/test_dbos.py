@@ -269,7 +269,7 @@ def test_what_is_stored_of_a_refusal_is_raised_again_and_not_asked_again(
     started(reference, work.caught, [8])
     until(lambda: DBOS.get_event("w", "caught", timeout_seconds=0))
     DBOS.destroy()
-    site.server.stop()
+    site.stop()
     launched(running)
     # Its first step is replayed from the journal: nobody is there to be asked.
     DBOS.send("w", "go on")
@@ -347,7 +347,7 @@ def test_without_a_governor_nothing_runs_and_the_step_waits(
     site: Site, clerk: bridle.Agent, running: str
 ) -> None:
     reference = dispatched(clerk, 7)
-    site.server.stop()
+    site.stop()
     found = started(reference, work.pages, [7])
     waiting = DBOS.get_event("w", adapter.WAITING, timeout_seconds=20)
     assert not waiting["approval"]

@@ -190,7 +190,7 @@ def test_a_refusal_is_not_tried_again_and_an_absent_governor_is(
     refused(lambda: built.invoke({"ids": [8]}, configured(dispatched(clerk, 7), "w")))
     assert len(tried) == 1
     reference = dispatched(clerk, 7)
-    site.server.stop()
+    site.stop()
     with pytest.raises(adapter.UndecidedError):
         built.invoke({"ids": [7]}, configured(reference, "v"))
     assert len(tried) == 1 + 3

@@ -345,7 +345,7 @@ def test_without_a_governor_nothing_runs_and_the_message_waits(
     site: Site, clerk: bridle.Agent, carrier: Worker, bus: Bus
 ) -> None:
     reference = dispatched(clerk, 7)
-    site.server.stop()
+    site.stop()
     with bus.consuming(carrier):
         bus.put(reference, 7)
         until(lambda: bus.left(bus.queue + WAITING))

@@ -245,7 +245,7 @@ def test_without_a_governor_nothing_runs_and_the_engine_tries_again(
     site: Site, clerk: bridle.Agent, mailer: Worker, frontend: Frontend
 ) -> None:
     reference = dispatched(clerk, 7)
-    site.server.stop()
+    site.stop()
 
     async def job(client: Client) -> str:
         with carrying(reference):
