@@ -19,16 +19,29 @@ class Journal:
 
     def write(self, what: str, **more: Any) -> None:
         line = {"what": what, "t": time.monotonic_ns(), "pid": os.getpid(), **more}
-        os.write(self._file, json.dumps(line).encode() + b"\n")
+        # Begun anew: whoever died in the middle of a write left a line without an end.
+        os.write(self._file, b"\n" + json.dumps(line).encode() + b"\n")
         os.fsync(self._file)
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The lines of a journal, none if there is none. One that is being written is no line yet."""
+    """The lines of a journal, none if there is none.
+
+    One that is being written is no line yet, and one in which its writer died never will be.
+    """
     if not path.exists():
         return []
     whole, _, _ = path.read_bytes().rpartition(b"\n")
-    return [json.loads(line) for line in whole.splitlines()]
+    found = (_line(text) for text in whole.splitlines())
+    return [line for line in found if line is not None]
+
+
+def _line(text: bytes) -> dict[str, Any] | None:
+    try:
+        line: dict[str, Any] = json.loads(text)
+    except ValueError:
+        return None
+    return line
 
 
 class Doom:

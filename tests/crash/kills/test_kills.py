@@ -17,6 +17,7 @@ import pytest
 
 from client.desk import environment
 from crash.kills import rig
+from crash.kills.journal import Journal, read
 
 # Kills on one store, before the next store begins.
 _BATCH = 50
@@ -43,6 +44,15 @@ def trial(folder: Path, victim: str, kills: int, seed: int, mutant: str = "") ->
         assert told["seen"]["effects"] > kills / 4
         assert told["seen"]["told"] > kills
     return told
+
+
+def test_a_line_in_which_its_writer_died_is_no_line_and_harms_none_after_it(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    Journal(path).write("told", index=1)
+    with path.open("ab") as file:
+        file.write(path.read_bytes()[1:20])
+    Journal(path).write("told", index=2)
+    assert [line["index"] for line in read(path)] == [1, 2]
 
 
 def test_after_a_few_kills_of_everybody_everything_is_there_once(tmp_path: Path) -> None:

@@ -181,12 +181,27 @@ ROTS: dict[str, Callable[[bytearray, int, random.Random], None]] = {
 }
 
 
-def rotted(files: dict[str, bytes], how: str, dice: random.Random) -> dict[str, bytes]:
-    """The files, with the tail of the log gone bad though it was synced."""
+def rotted(
+    files: dict[str, bytes], before: list[Event], how: str, dice: random.Random
+) -> dict[str, bytes]:
+    """The files, with the tail of the log gone bad though it was synced.
+
+    The rot begins in what was written last: behind it are only frames of an earlier round.
+    """
     log = bytearray(files.get("store.db-wal", b""))
     if log:
-        ROTS[how](log, dice.randrange(len(log)), dice)
+        ROTS[how](log, dice.randrange(_written_to(before, len(log))), dice)
     return files | {"store.db-wal": bytes(log)}
+
+
+def _written_to(before: list[Event], size: int) -> int:
+    """Where the newest write to the log ended."""
+    ends = (e.offset + len(e.data) for e in reversed(before) if _writes_log(e))
+    return min(next(ends, size), size)
+
+
+def _writes_log(event: Event) -> bool:
+    return event.kind == "write" and event.name == "store.db-wal"
 
 
 def refused(path: Path, bundle: Path, before: list[Event], copy: Path) -> str:

@@ -47,10 +47,12 @@ def rot(
     Ends early once one was refused with the code `until`: where the rot strikes is chance.
     """
     found, dice = [], random.Random(trials)
+    places = [at for at, event in enumerate(events) if at > len(events) // 3 and _signed(event)]
     for _ in range(trials):
-        place = dice.randrange(len(events) // 3, len(events))
+        place = min(dice.choice(places) + dice.randrange(1, _SOON), len(events))
         for _, _, whole in cuts.images(events, [(place, ALL_KEPT)], {}):
-            files = signing.rotted(whole, dice.choice([*signing.ROTS]), dice)
+            how = dice.choice([*signing.ROTS])
+            files = signing.rotted(whole, events[:place], how, dice)
             if not file:
                 files.pop("checkpoint", None)
             where = images / "image"
@@ -64,6 +66,12 @@ def rot(
     return found
 
 
+def _signed(event: Event) -> bool:
+    return event.kind == "note" and event.note[0] == "signed"
+
+
+# What was signed is in the log for so many events; then SQLite moves it into the database.
+_SOON = 40
 ALL_KEPT = cuts.KEEPS.index(1.0)
 
 
