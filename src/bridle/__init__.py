@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bridle.model.provenance import Provenance
     from bridle.model.verdict import Effect, Verdict
     from bridle.trust.credential import Credential
+    from bridle.trust.definition import of_files as definition
     from bridle.trust.grants.conditions import (
         anything,
         between,
@@ -79,6 +80,7 @@ __all__ = [
     "connect",
     "credential",
     "current",
+    "definition",
     "eq",
     "exactly",
     "govern",
@@ -126,6 +128,7 @@ _FROM = {
     "connect": ("bridle.client.opening", "connect"),
     "credential": ("bridle.client.credentials", "credential"),
     "current": ("bridle.client.agent", "current"),
+    "definition": ("bridle.trust.definition", "of_files"),
     "eq": ("bridle.trust.grants.conditions", "eq"),
     "exactly": ("bridle.trust.grants.conditions", "exactly"),
     "govern": ("bridle.client.govern", "govern"),

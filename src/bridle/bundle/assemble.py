@@ -130,11 +130,12 @@ class _Assembly:
         extra = extra_schema.read(text, self.findings) if text is not None else Extra()
         where = ((systems.FILE, "systems", "System", land.systems),
                  (agents.FILE, "users", "User", people.users),
-                 (agents.FILE, "agents", "Agent", people.agents))  # fmt: skip
+                 (agents.FILE, "", "Agent", people.agents))  # fmt: skip
         for file, table, entity, things in where:
             declared: dict[str, Any] = things
             for name, thing in declared.items():
-                at = self.documents[file].at((table, name, "attributes"))
+                path = (table or agents.table_of(thing), name, "attributes")
+                at = self.documents[file].at(path)
                 check_attributes(extra, entity, thing.attributes, at, self.findings)
         return extra
 

@@ -36,6 +36,7 @@ _COMMANDS = {
     "agents": "agents",
     "operator": "operator",
     "keys": "keys",
+    "pipelines": "pipelines",
     "secrets": "secrets",
     "leases": "leases",
     "delegations": "delegations",

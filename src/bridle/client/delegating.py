@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from bridle.client.agent import Agent
 from bridle.client.transport import runs
@@ -105,8 +105,6 @@ def taken_up(  # noqa: PLR0913 - the last two by name
 
     `steps_of` is the task that its actions are steps of. Raises `RefusedError`.
     """
-    from bridle.client.mission import Mission, Session
-
     # Kept until the answer is here: the channel proves the call with it.
     accepting = runs.accepting(wanted.leaf, holder)
     call = calls.Accept(
@@ -117,6 +115,21 @@ def taken_up(  # noqa: PLR0913 - the last two by name
     )
     opened = ask(bridle.agents, call, calls.Opened)
     del accepting
+    return _acting(bridle, holder, opened, executor, steps_of)
+
+
+def opened_run(bridle: Bridle, workload: str, call: calls.OpenRun) -> Agent:
+    """Open a run of a pipeline with a key of its own. Raises `RefusedError`."""
+    holder = Holder.generate()
+    opened = ask(bridle.agents, structs.replace(call, holder=holder.public), calls.Opened)
+    return _acting(bridle, holder, opened, workload)
+
+
+def _acting(
+    bridle: Bridle, holder: Holder, opened: calls.Opened, executor: str, steps_of: str = ""
+) -> Agent:
+    from bridle.client.mission import Mission, Session
+
     chain = read(opened.chain)
     run = runs.Run(opened.id, holder, opened.grant)
     session = Session(bridle, opened.mission, opened.agent, run=run, chain=chain)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from bridle.client import delegating
 from bridle.client.opening import connect
+from bridle.model import calls
 from bridle.model.errors import UsageError
 from bridle.trust import context
 
@@ -59,6 +60,31 @@ class Worker:
             )
         return delegating.taken_up(
             self.governor, self._holder, wanted, self.name, steps_of=wanted.task
+        )
+
+    def pipeline(
+        self, name: str, *, definition: str, run: str, mission: str, given: str = ""
+    ) -> Agent:
+        """Open a run of a pipeline that this workload runs, and return what decides in it.
+
+        It decides as the pipeline's author, who has registered `definition`: the digest of what
+        this process runs (`bridle.definition`). `run` is the run's id in its engine: whoever opens
+        it again acts in the same `mission`, which is started from this template, and meets its own
+        steps. `given` is what the run was started with. Raises `RefusedError`:
+        `definition_unknown`, `definition_withdrawn`, `run_differs` for an id of another
+        definition's run, `not_for_workload`.
+        """
+        return delegating.opened_run(
+            self.governor,
+            self.name,
+            calls.OpenRun(
+                pipeline=name,
+                definition=definition,
+                run=run,
+                mission=mission,
+                given=given,
+                holder="",
+            ),
         )
 
     def close(self) -> None:

@@ -27,6 +27,7 @@ from bridle.governor.oversight import (
     missions,
     operators,
     redaction,
+    registering,
     showing,
 )
 from bridle.governor.oversight.activation import By
@@ -51,10 +52,15 @@ _ACTS: dict[type[calls.Call], Callable[..., Any]] = {
     calls.Settle: operators.settle,
     calls.EndException: approvals.end,
 }
+_CHANGES: dict[type[calls.Call], Callable[..., list[dict[str, Any]]]] = {
+    calls.KeyVerb: key_changes.change,
+    calls.PipelineVerb: registering.change,
+}
 _SHOWN: dict[type[calls.Call], Callable[..., list[dict[str, Any]]]] = {
     calls.Missions: showing.missions_of,
     calls.Agents: showing.identities,
     calls.Keys: key_changes.listed,
+    calls.Pipelines: registering.listed,
     calls.Approvals: showing.approvals,
     calls.Exceptions: showing.excepted,
     calls.Attempts: showing.attempts,
@@ -104,8 +110,9 @@ class Desk:
                 reply = calls.Done(note=hold.status)
             case calls.Kill():
                 reply = Listing(rows=write(partial(operators.kill, caller=caller, call=call)))
-            case calls.KeyVerb():
-                reply = Listing(rows=write(partial(key_changes.change, caller=caller, call=call)))
+            case calls.KeyVerb() | calls.PipelineVerb():
+                change = _CHANGES[type(call)]
+                reply = Listing(rows=write(partial(change, caller=caller, call=call)))
             case calls.Activate():
                 reply = self._activate(caller, call)
             case calls.RotateLogKey():

@@ -30,7 +30,7 @@ from bridle.governor.ground.opening import Ground, Site, prepare
 from bridle.governor.ground.turn import Turn
 from bridle.governor.ground.watch import DiskWatch
 from bridle.governor.history import entries
-from bridle.governor.oversight import activation, approvals, missions, showing
+from bridle.governor.oversight import activation, approvals, missions, runs, showing
 from bridle.governor.oversight.activation import By
 from bridle.governor.oversight.scrubbing import Scrubber
 from bridle.governor.planning import checking
@@ -172,7 +172,7 @@ class Governor:
 
     def handle(self, caller: Caller, call: calls.Call) -> Reply:
         """Answer one call of an authenticated caller."""
-        if caller.operator and isinstance(call, calls.AgentCall | calls.Accept):
+        if caller.operator and isinstance(call, calls.AgentCall | calls.Accept | calls.OpenRun):
             # INVARIANT: I9 — whoever acts as an agent is recorded by their uid, at every socket.
             caller = structs.replace(caller, operator=False)
         try:
@@ -194,6 +194,8 @@ class Governor:
             return refusals.no(call, Reason(ReasonCode.MALFORMED, "an id in this call is no text"))
         if isinstance(call, calls.Accept):
             return self._core.write(partial(offering.accept, call=call), caller=caller)
+        if isinstance(call, calls.OpenRun):
+            return self._core.write(partial(runs.open_run, call=call), caller=caller)
         if isinstance(call, calls.AgentCall):
             return self._agent(caller, call)
         return self._desk.answer(caller, call)
@@ -390,7 +392,7 @@ def _is_text(call: calls.Call) -> bool:
 
 @cache
 def _ids_of(kind: type[calls.Call]) -> tuple[str, ...]:
-    own = {"args", "prompt", "reason", "tool", "key", "adapter"}
+    own = {"args", "prompt", "given", "reason", "tool", "key", "adapter"}
     return tuple(name for name in kind.__struct_fields__ if name not in own)
 
 

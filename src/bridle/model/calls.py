@@ -26,6 +26,7 @@ from bridle.model.delegation import (
     WorkloadOf,
 )
 from bridle.model.outcome import Outcome
+from bridle.model.pipeline import OpenRun, Pipelines, PipelineVerb
 from bridle.model.plan import CheckPlan
 from bridle.model.replies import (
     REPLIES,
@@ -85,10 +86,13 @@ __all__ = [
     "Observe",
     "Offer",
     "Offered",
+    "OpenRun",
     "OpenSession",
     "Opened",
     "OperatorCall",
     "Performed",
+    "PipelineVerb",
+    "Pipelines",
     "Planned",
     "Proof",
     "Redact",
@@ -437,6 +441,8 @@ OPERATOR_CALLS = (
     | Explain
     | Status
     | delegation.OPERATOR_CALLS
+    | PipelineVerb
+    | Pipelines
     | vending.OPERATOR_CALLS
 )
 

@@ -49,6 +49,9 @@ class Agent(Struct, frozen=True, forbid_unknown_fields=True):
     `budgets` are shared by all missions it acts in. A `deputy` acts for other agents only:
     with every action it names the grant of the one it serves. `key` is a public key (`ed25519:` and
     base64): with one, each run of the agent is certified by it.
+
+    One with an `author` (a user id, its owner too) is a pipeline that this human has written: it
+    decides as them, in runs of a definition that they have registered, which only `workloads` open.
     """
 
     id: str
@@ -60,6 +63,8 @@ class Agent(Struct, frozen=True, forbid_unknown_fields=True):
     budgets: tuple[Budget, ...] = ()
     deputy: bool = False
     key: str = ""
+    author: str = ""
+    workloads: tuple[str, ...] = ()
 
 
 class Workload(Struct, frozen=True, forbid_unknown_fields=True):

@@ -29,6 +29,8 @@ class ReasonCode(StrEnum):
     PROOF_REPLAYED = "proof_replayed"
     PROOF_STALE = "proof_stale"
     EXECUTOR_NOT_PROVEN = "executor_not_proven"
+    DEFINITION_UNKNOWN = "definition_unknown"
+    DEFINITION_WITHDRAWN = "definition_withdrawn"
     # What it was granted
     GRANT_INVALID = "grant_invalid"
     GRANT_EXPIRED = "grant_expired"

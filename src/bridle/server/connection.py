@@ -34,6 +34,7 @@ from bridle.model.calls import (
     Login,
     Observe,
     Opened,
+    OpenRun,
     Redeem,
     Reply,
     StartMission,
@@ -138,7 +139,7 @@ class Connection:
         first, self._begun = not self._begun, True
         if isinstance(call, Login):
             return self._log_in(call, first=first)
-        if isinstance(call, AgentCall | Accept):
+        if isinstance(call, AgentCall | Accept | OpenRun):
             self._act()
         reply = self._handle(call)
         self._note(call, reply)

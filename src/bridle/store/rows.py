@@ -18,7 +18,9 @@ from bridle.store.trust_rows import (
     IdentityRow,
     LeaseRow,
     PlanRow,
+    RegistrationRow,
     RevokedRow,
+    RunRow,
 )
 
 __all__ = [
@@ -43,8 +45,10 @@ __all__ = [
     "PayloadKeyRow",
     "PlanRow",
     "ReadRow",
+    "RegistrationRow",
     "RevokedRow",
     "Row",
+    "RunRow",
     "SessionRow",
     "SnapshotRow",
     "SourceRow",
@@ -103,7 +107,7 @@ class MissionRow(Row, frozen=True, kw_only=True):
     `labels` are those of all that its agents were given, `vouched` is whether somebody vouches for
     all of it, and `imprinted` whether an imprint of all of it is kept; `missed` are the systems
     (with their domains) that more was read of. A mission that is not `labelled` is from before any
-    of that was noted.
+    of that was noted. `registration` is that of the pipeline's definition it is a run of, if it is.
     """
 
     TABLE: ClassVar[str] = "missions"
@@ -124,6 +128,7 @@ class MissionRow(Row, frozen=True, kw_only=True):
     vouched: bool = False
     imprinted: bool = False
     missed: dict[str, str] = {}
+    registration: str = ""
 
 
 class SessionRow(Row, frozen=True, kw_only=True):
@@ -376,6 +381,8 @@ ROWS: tuple[type[Row], ...] = (
     HoldRow,
     ExceptionRow,
     PlanRow,
+    RegistrationRow,
+    RunRow,
     BudgetRow,
     LogKeyRow,
     PayloadKeyRow,

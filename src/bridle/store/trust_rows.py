@@ -115,6 +115,39 @@ class PlanRow(Row, frozen=True, kw_only=True):
     done: dict[str, str] = {}
 
 
+class RegistrationRow(Row, frozen=True, kw_only=True):
+    """A definition of a pipeline that its author has registered.
+
+    `digest` is the definition's (SHA-256, hex), `key` the fingerprint of the author's key that
+    proved it, `epoch` the one it was registered in: what was revoked since covers it. It counts
+    until it has `ended` (0: not yet), and never again.
+    """
+
+    TABLE: ClassVar[str] = "registrations"
+    KEY: ClassVar[str] = "id"
+    INDEXED: ClassVar[tuple[str, ...]] = ("pipeline",)
+    FIXED: ClassVar[tuple[str, ...]] = ("pipeline",)
+    id: str
+    pipeline: str
+    digest: str
+    author: str
+    key: str
+    method: str
+    since: int
+    epoch: int
+    ended: int = 0
+    ended_by: str = ""
+
+
+class RunRow(Row, frozen=True, kw_only=True):
+    """A run of a pipeline: its mission. `id` is a keyed digest of the pipeline and the run's id."""
+
+    TABLE: ClassVar[str] = "pipeline_runs"
+    KEY: ClassVar[str] = "id"
+    id: str
+    mission: str
+
+
 class LeaseRow(Row, frozen=True, kw_only=True):
     """A credential that was asked for: for one attempt, until `expires` (milliseconds).
 

@@ -1,4 +1,4 @@
-"""`agents.toml` → teams, users, agents, workloads, approver groups."""
+"""`agents.toml` → teams, users, agents, pipelines, workloads, approver groups."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from bridle.language.plain import is_array, is_object
 from bridle.model import public_key
 from bridle.model.budget import Budget
 from bridle.model.errors import UsageError
+from bridle.model.finding import Location
 from bridle.model.identity import GOVERNOR, Agent, ApproverGroup, Team, User, Workload
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ FILE = "agents.toml"
 
 
 class Identities(Struct, frozen=True):
-    """Everybody a bundle knows, by id."""
+    """Everybody a bundle knows, by id. A pipeline is an agent with an author."""
 
     teams: dict[str, Team]
     users: dict[str, User]
@@ -36,15 +37,23 @@ def read(document: Document, land: Landscape, findings: Findings) -> Identities:
     """Read the file and check what its entries say of one another and of tools."""
     table = Table(document, findings, document.data)
     groups = {name: _approvers(name, t) for name, t in table.tables("approvers")}
+    agents = {
+        name: _agent(name, t, budgets.read(t, land, groups)) for name, t in table.tables("agents")
+    }
+    for name, t in table.tables("pipelines"):
+        pipeline = _pipeline(name, t, budgets.read(t, land, groups))
+        if name in agents:
+            # INVARIANT: I9 — what is permitted to an agent is permitted to nothing else.
+            t.findings.error(
+                t.at(), "name_clash", f"there is an agent {name[:80]!r}", "name the pipeline anew"
+            )
+        agents[name] = pipeline
     found = Identities(
         teams={name: _team(name, t) for name, t in table.tables("teams")},
         users={
             name: _user(name, t, budgets.read(t, land, groups)) for name, t in table.tables("users")
         },
-        agents={
-            name: _agent(name, t, budgets.read(t, land, groups))
-            for name, t in table.tables("agents")
-        },
+        agents=agents,
         workloads={name: _workload(name, t) for name, t in table.tables("workloads")},
         approvers=groups,
     )
@@ -86,6 +95,23 @@ def _agent(name: str, table: Table, paid: tuple[Budget, ...]) -> Agent:
     )
     table.close()
     return agent
+
+
+def _pipeline(name: str, table: Table, paid: tuple[Budget, ...]) -> Agent:
+    author = table.text("author", required=True)
+    pipeline = Agent(
+        named(table, name, "a pipeline"),
+        owner=author,
+        team=table.text("team"),
+        version=table.text("version", "1"),
+        tags=_tags(table.table("tags")),
+        attributes=attributes(table),
+        budgets=paid,
+        author=author,
+        workloads=table.texts("workloads"),
+    )
+    table.close()
+    return pipeline
 
 
 def _tags(table: Table) -> dict[str, str]:
@@ -166,8 +192,10 @@ def _references(found: Identities, document: Document, findings: Findings) -> No
             at = document.at(("users", user.id, "teams", index))
             refer(findings, at, team, found.teams, "team")
     for agent in found.agents.values():
-        path = ("agents", agent.id)
-        if agent.owner:
+        path = (table_of(agent), agent.id)
+        if agent.author:
+            _pipeline_references(agent, found, document, findings)
+        elif agent.owner:
             refer(findings, document.at((*path, "owner")), agent.owner, found.users, "user")
         if agent.team:
             refer(findings, document.at((*path, "team")), agent.team, found.teams, "team")
@@ -176,11 +204,42 @@ def _references(found: Identities, document: Document, findings: Findings) -> No
     _own_keys(found, document, findings)
 
 
+def table_of(agent: Agent) -> str:
+    """Return the table of agents.toml that an agent, or a pipeline, stands in."""
+    return "pipelines" if agent.author else "agents"
+
+
+def _pipeline_references(
+    pipeline: Agent, found: Identities, document: Document, findings: Findings
+) -> None:
+    """Check that its author can register a definition, and its workloads can prove to run it."""
+    path = ("pipelines", pipeline.id)
+    author = found.users.get(pipeline.author)
+    refer(findings, document.at((*path, "author")), pipeline.author, found.users, "user")
+    if author is not None and not author.key:
+        _keyless(findings, document.at((*path, "author")), f"user {author.id}")
+    for index, name in enumerate(pipeline.workloads):
+        at = document.at((*path, "workloads", index))
+        refer(findings, at, name, found.workloads, "workload")
+        workload = found.workloads.get(name)
+        if workload is not None and not workload.key:
+            _keyless(findings, at, f"workload {name}")
+
+
+def _keyless(findings: Findings, at: Location, who: str) -> None:
+    findings.error(
+        at,
+        "pipeline_without_key",
+        f"the {who[:90]} has no key: a pipeline is registered and run by who proves to be there",
+        "add `key`: `bridle keys new` makes one",
+    )
+
+
 def _own_keys(found: Identities, document: Document, findings: Findings) -> None:
     """Report keys that would prove two identities at once."""
     proven: list[tuple[str, User | Agent | Workload]] = [
         *(("users", user) for user in found.users.values()),
-        *(("agents", agent) for agent in found.agents.values()),
+        *((table_of(agent), agent) for agent in found.agents.values()),
         *(("workloads", workload) for workload in found.workloads.values()),
     ]
     held: dict[str, str] = {}

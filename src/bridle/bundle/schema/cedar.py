@@ -161,7 +161,7 @@ def _entities(extra: Extra) -> str:
 _ORIGIN = f"type Origin = {{ {', '.join(f'{quoted(n)}: {t}' for n, t in ORIGIN.items())} }};"
 _PLAN = 'type Plan = { "digest": String, "step": String, "deviates": Bool };'
 _USER = '"name"?: String'
-_AGENT = '"owner": User, "team"?: Team, "version": String'
+_AGENT = '"owner": User, "team"?: Team, "version": String, "author"?: User'
 _OF_SYSTEM = '"owner": String, "environment": String, "labels": Set<String>'
 
 

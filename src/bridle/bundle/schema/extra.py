@@ -20,7 +20,7 @@ from bridle.model.finding import Location
 FILE = "schema/extra.cedarschema"
 OWN = {
     "User": {"name"},
-    "Agent": {"owner", "team", "version"},
+    "Agent": {"owner", "team", "version", "author"},
     "System": {"owner", "environment", "labels"},
 }
 """Attributes that Bridle itself declares."""

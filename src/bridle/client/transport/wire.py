@@ -22,6 +22,7 @@ from bridle.model.calls import (
     Call,
     Failed,
     Login,
+    OpenRun,
     OpenSession,
     Reply,
     StartMission,
@@ -64,12 +65,14 @@ _encoder = msgspec.json.Encoder()
 _hello: msgspec.json.Decoder[Hello] = msgspec.json.Decoder(Hello)
 _greeting: msgspec.json.Decoder[Welcome | Failed] = msgspec.json.Decoder(Welcome | Failed)
 _replies: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(REPLIES)
-_agent_calls: msgspec.json.Decoder[Call] = msgspec.json.Decoder(AGENT_CALLS | Accept | Login)
+_agent_calls: msgspec.json.Decoder[Call] = msgspec.json.Decoder(
+    AGENT_CALLS | Accept | OpenRun | Login
+)
 _asserting_calls: msgspec.json.Decoder[Call] = msgspec.json.Decoder(
-    AGENT_CALLS | Accept | Login | StartMission | AddPrompt | OpenSession
+    AGENT_CALLS | Accept | OpenRun | Login | StartMission | AddPrompt | OpenSession
 )
 _all_calls: msgspec.json.Decoder[Call] = msgspec.json.Decoder(
-    AGENT_CALLS | Accept | OPERATOR_CALLS | Login
+    AGENT_CALLS | Accept | OpenRun | OPERATOR_CALLS | Login
 )
 
 

@@ -55,6 +55,8 @@ def _agent(agent: Agent) -> Entity:
     }
     if agent.team:
         attrs["team"] = uid("Team", agent.team)
+    if agent.author:
+        attrs["author"] = uid("User", agent.author)
     parents = [uid("Team", agent.team)] if agent.team else []
     return {"uid": uid("Agent", agent.id), "attrs": attrs, "parents": parents, "tags": agent.tags}
 

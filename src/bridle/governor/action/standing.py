@@ -22,7 +22,7 @@ from bridle.governor.ground import clear
 from bridle.governor.ground.turn import Turn
 from bridle.governor.history.asking import Asking
 from bridle.governor.history.whose import Whose
-from bridle.governor.identity import proofs
+from bridle.governor.identity import proofs, registrations
 from bridle.governor.provenance import declaring, seeing
 from bridle.governor.provenance.tracing import Tracing
 from bridle.governor.revocation.halting import halted
@@ -46,6 +46,8 @@ PASSING = frozenset(
         ReasonCode.TOOL_CHANGED,
         ReasonCode.APPROVAL_VOID,
         ReasonCode.REVOKED,
+        ReasonCode.DEFINITION_UNKNOWN,
+        ReasonCode.DEFINITION_WITHDRAWN,
         ReasonCode.GRANT_INVALID,
         ReasonCode.GRANT_EXPIRED,
         ReasonCode.NOT_GRANTED,
@@ -262,8 +264,17 @@ class Standing(Struct, frozen=True):
             **({"jailed": "yes"} if who.jailed else {}),
             **self._granted(),
             **self._cited(),
+            **self._run(),
             **more,
         }
+
+    def _run(self) -> dict[str, str]:
+        """Name the definition that this is a run of, and its author where that decides itself."""
+        row = registrations.of_mission(self.turn, self.mission)
+        if row is None:
+            return {}
+        author = {"author": row.author} if self.session.agent == row.pipeline else {}
+        return {"pipeline": row.pipeline, "definition": row.digest, **author}
 
     def _cited(self) -> dict[str, str]:
         if self.plan is None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bridle.governor.delegation import dispatching, grants, roots
 from bridle.governor.delegation.grants import Cleared
+from bridle.governor.identity import registrations
 from bridle.model import public_key
 from bridle.model.reason import Reason, ReasonCode
 from bridle.store.rows import GrantRow, IdentityKeyRow, RevokedRow
@@ -46,6 +47,12 @@ def reason_of(problem: GrantError) -> Reason:
 
 def stopped(at: Standing) -> Reason | None:
     """Say why nothing at all may happen under this session's authority now, if so."""
+    who = at.session
+    # What a pipeline handed on, or had carried out, is no session of its own workloads.
+    executor = None if who.line else who.executor
+    stop = registrations.stopped(at.turn, at.mission, at.party.agents, executor)
+    if stop is not None:
+        return stop
     if not at.session.grant:
         return _stopped_keyless(at)
     try:

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from bridle.governor.delegation import authority, grants, lineage
 from bridle.governor.delegation.lineage import Party
+from bridle.governor.identity import registrations
 from bridle.governor.revocation.halting import halted
 from bridle.model.mission import MissionStatus
 from bridle.model.reason import Reason, ReasonCode
@@ -84,7 +85,9 @@ def _invalid(at: Standing, tool: str) -> Reason | None:
     why = _missing(at, who)
     if why:
         return _refused(why)
-    stop = halted(at.turn, who.party, tool)
+    stop = halted(at.turn, who.party, tool) or registrations.stopped(
+        at.turn, who.mission, who.party.agents
+    )
     if stop is not None:
         return Reason(stop.code, f"for the requester: {stop.text}")
     try:

@@ -24,7 +24,7 @@ from bridle.governor.delegation import (
     showing,
 )
 from bridle.governor.ground.records import Entry
-from bridle.governor.identity import executors, identities, proofs
+from bridle.governor.identity import executors, identities, proofs, registrations
 from bridle.governor.provenance import seeing
 from bridle.model import public_key
 from bridle.model.calls import Accept, GrantOf, Offer, Offered, Opened
@@ -149,6 +149,9 @@ def _offered(at: Standing, link: str, workload: str) -> Offered:
         if workload:
             dispatching.assert_may(at, chain, workload)
             _assert_active(turn, "workload", workload)
+        elif registrations.pipeline(turn.bundle, chain.leaf.claims.agent) is not None:
+            # INVARIANT: I9 — a pipeline decides by its definition, which no grant names.
+            raise RefusedError("nothing is handed on to a pipeline", code="definition_unknown")
         tools = _assert_may(at, above, chain)
         _governed(turn, at.mission, chain, tools, workload)
         grants.put(

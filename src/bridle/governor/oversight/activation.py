@@ -13,6 +13,7 @@ from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
 from bridle.governor.history import scopes
 from bridle.governor.identity import identities, key_changes
+from bridle.governor.oversight import registering
 from bridle.governor.publishing import keys
 from bridle.model.errors import BundleError, RefusedError
 from bridle.model.identity import Status
@@ -29,8 +30,9 @@ class By(Struct, frozen=True):
 
 def activate(turn: Turn, bundle: Bundle, by: By) -> None:
     """Put a checked bundle in force, in this turn."""
-    state = turn.globals
-    key_changes.settle(turn, _before(turn), bundle, by.user, by.method)
+    before = _before(turn)
+    key_changes.settle(turn, before, bundle, by.user, by.method)
+    registering.settle(turn, before, bundle, by.user, by.method)
     _keeps_humans_in(turn, bundle)
     _keeps_origin(turn, bundle)
     if turn.tx.get(BundleRow, bundle.digest) is None:
@@ -43,6 +45,7 @@ def activate(turn: Turn, bundle: Bundle, by: By) -> None:
                 files=bundle.files,
             )
         )
+    state = turn.globals
     told = state.told if state.told >= 0 else turn.tx.frontier().size if state.active else 0
     turn.tx.put(structs.replace(state, active=bundle.digest, epoch=state.epoch + 1, told=told))
     brought = [structs.asdict(each) for each in scopes.bring(turn)]

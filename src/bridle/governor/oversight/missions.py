@@ -12,8 +12,9 @@ from bridle.governor.delegation import offering
 from bridle.governor.ground.records import Entry
 from bridle.governor.ground.turn import Turn
 from bridle.governor.history import closing
-from bridle.governor.identity import identities
+from bridle.governor.identity import identities, registrations
 from bridle.governor.oversight import humans
+from bridle.governor.oversight.humans import Speaker
 from bridle.governor.provenance import recording, seeing
 from bridle.model.calls import (
     AddPrompt,
@@ -29,7 +30,7 @@ from bridle.model.identity import Status
 from bridle.model.mission import MissionStatus, MissionTemplate
 from bridle.model.record import LeafKind
 from bridle.model.verdict import Effect
-from bridle.store.rows import MissionRow, SessionRow
+from bridle.store.rows import MissionRow, RegistrationRow, SessionRow
 
 _NEXT = {
     "suspend": (MissionStatus.ACTIVE, MissionStatus.SUSPENDED),
@@ -52,8 +53,15 @@ class Act(Struct, frozen=True):
 
 def start(turn: Turn, caller: Caller, call: StartMission) -> MissionRow:
     """Start a mission on behalf of a user, if governance permits. The prompt is sealed."""
-    template = _template(turn, call.template)
     said = humans.speaker(turn, caller, call.user)
+    return begun(turn, said, call.template, call.prompt)
+
+
+def begun(
+    turn: Turn, said: Speaker, of: str, prompt: str, registration: RegistrationRow | None = None
+) -> MissionRow:
+    """Start a mission from a template: with a `registration` it is a run of that definition."""
+    template = _template(turn, of)
     mission = MissionRow(
         id=turn.id("mis"),
         template=template.id,
@@ -67,12 +75,16 @@ def start(turn: Turn, caller: Caller, call: StartMission) -> MissionRow:
         labelled=True,
         vouched=said.trusted,
         imprinted=turn.engine.traces,
+        registration=registration.id if registration is not None else "",
     )
     act = Act(mission, said.user, said.method, said.trusted)
     _governed(turn, "start_mission", act)
     turn.tx.put(mission)
-    recording.began(turn, mission, template, call.prompt)
-    _record(turn, act, _said(act, {"what": "start", "template": template.id}), call.prompt)
+    recording.began(turn, mission, template, prompt)
+    body = _said(act, {"what": "start", "template": template.id})
+    if registration is not None:
+        body |= {"pipeline": registration.pipeline, "definition": registration.digest}
+    _record(turn, act, body, prompt)
     return mission
 
 
@@ -176,9 +188,20 @@ def open_session(turn: Turn, caller: Caller, call: OpenSession) -> Opened:
 
     A session with a key gets the mission's root grant. Raises `RefusedError`, `UsageError`.
     """
-    mission, bundle = get(turn, call.mission), turn.bundle
+    mission = get(turn, call.mission)
     opener = humans.opener(turn, caller, call.as_user, mission)
-    template = _template(turn, mission.template)
+    if registrations.pipeline(turn.bundle, call.agent) is not None:
+        raise RefusedError(
+            f"{call.agent!r} is a pipeline: it decides in runs of its registered definitions only",
+            code="definition_unknown",
+            hint="the workload that runs it opens them: `Worker.pipeline`",
+        )
+    return opened(turn, mission, call, opener)
+
+
+def opened(turn: Turn, mission: MissionRow, call: OpenSession, opener: Speaker) -> Opened:
+    """Open a session in a mission, by who may. Raises `RefusedError`, `UsageError`."""
+    bundle, template = turn.bundle, _template(turn, mission.template)
     _assert_running(turn, mission)
     if call.agent not in bundle.agents or call.agent not in template.agents:
         raise RefusedError(
@@ -188,9 +211,9 @@ def open_session(turn: Turn, caller: Caller, call: OpenSession) -> Opened:
         )
     if call.executor and call.executor not in bundle.workloads:
         raise RefusedError(f"workload {call.executor!r} is not declared", code="unknown_workload")
-    _assert_active(turn, "agent", call.agent)
+    assert_active(turn, "agent", call.agent)
     if call.executor:
-        _assert_active(turn, "workload", call.executor)
+        assert_active(turn, "workload", call.executor)
     certified = identities.certified(turn, call.agent, call.holder, call.certificate)
     handle = turn.core.handle()
     row = SessionRow(
@@ -263,7 +286,8 @@ def _assert_running(turn: Turn, mission: MissionRow) -> None:
         raise RefusedError(f"the mission is {status}", code="mission_not_active")
 
 
-def _assert_active(turn: Turn, kind: str, name: str) -> None:
+def assert_active(turn: Turn, kind: str, name: str) -> None:
+    """Refuse an identity that is suspended or retired."""
     status = turn.status(kind, name)
     if status is not Status.ACTIVE:
         raise RefusedError(f"{kind} {name!r} is {status}", code="suspended")
