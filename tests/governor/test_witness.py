@@ -29,7 +29,9 @@ from bridle.store.rows import (
     PartitionRow,
     PlanRow,
     ReadRow,
+    RegistrationRow,
     Row,
+    RunRow,
     SessionRow,
     SnapshotRow,
     SourceRow,
@@ -108,11 +110,22 @@ def act(desk: Desk) -> None:
     )  # fmt: skip
     plan = PlanRow(id="plan_1", mission=desk.mission, created=1, sealed=b"s", done={"s1": "act_1"})
     desk.core.write(lambda turn: turn.tx.put(plan))
+    desk.core.write(registered)
     log_key = LogKeyRow(id="e6124ab3", key="log+e6124ab3+AQ", added=1, retired=2)
     desk.core.write(lambda turn: turn.tx.put(log_key))
     desk.core.write(looking_back)
     desk.core.write(having_read)
     desk.later(MINUTE)
+
+
+def registered(turn: Any) -> None:
+    turn.tx.put(
+        RegistrationRow(
+            id="reg_1", pipeline="nightly", digest="d", author="ana", key="f", method="key:f",
+            since=1, epoch=1, ended=2, ended_by="ben",
+        )
+    )  # fmt: skip
+    turn.tx.put(RunRow(id="k", mission="mis_1"))
 
 
 def looking_back(turn: Any) -> None:

@@ -25,7 +25,7 @@ _IDS = (
     *("user", "agent", "executor", "by", "method", "identities", "session", "level"),
     *("action", "attempt", "approval", "exception", "exceptions", "bundle", "epoch"),
     *("line", "grants", "key", "proof", "proved", "requester", "serves", "lease", "jailed"),
-    "plan",
+    *("plan", "author", "pipeline", "definition"),
 )
 _JUDGED = ("effect", "tool", "codes", "policies", "shadow", "durability")
 _BODIES: dict[LeafKind, tuple[str, ...]] = {
@@ -42,8 +42,14 @@ _BODIES: dict[LeafKind, tuple[str, ...]] = {
     LeafKind.DELEGATION: ("what", "grant", "to", "depth", "key", "expires", "codes"),
     LeafKind.REVOCATION: ("what", "kind", "subject", "mission", "epoch", "running"),
     LeafKind.CREDENTIAL: ("what", "system", "tool", "broker", "secret", "code", "codes", "expires"),
-    LeafKind.IDENTITY: ("what", "kind", "id", "key", "ends", "overlap_ms"),
-    LeafKind.MISSION: ("what", "template", "agent", "executor", "session"),
+    LeafKind.IDENTITY: (
+        *("what", "kind", "id", "key", "ends", "overlap_ms"),
+        *("definition", "author", "registration"),
+    ),
+    LeafKind.MISSION: (
+        *("what", "template", "agent", "executor", "session"),
+        *("pipeline", "definition"),
+    ),
     LeafKind.POLICY: ("what", "digest", "before", "name", "version"),
     LeafKind.KILL: ("what", "scope"),
     LeafKind.REDACTION: ("what", "below", "records", "record", "fields"),

@@ -123,6 +123,8 @@ def _print(record: Record) -> None:
     first = next((terminal.cell(said[name]) for name in _FIRST if name in said), "")
     then = [terminal.cell(said[name]) for name in _THEN if name in said]
     who = [terminal.cell(ids[name]) for name in ("by", "agent", "user") if name in ids][:1]
+    if "author" in ids:
+        who.append(f"as {terminal.cell(ids['author'])}")
     parts = (
         terminal.styled(f"{record.index:>7}", dim=True),
         rfc3339(leaf.time),

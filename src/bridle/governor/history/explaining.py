@@ -40,6 +40,9 @@ KEPT, GONE, MANY = "kept", "no longer kept", "too many to look at again"
 _HANDED = ("line", "grants", "requester")
 # What it was meant to be: the step of a plan, by the name that records have for that.
 _PLANNED = ("plan", "step")
+# Whose definition it was a run of, its author where the pipeline itself decided.
+_RUN = ("author", "pipeline", "definition")
+_NAMED = ("executor", *_HANDED, *_PLANNED, *_RUN)
 
 
 class Decided(Struct, frozen=True):
@@ -73,7 +76,7 @@ def explain(turn: Turn, call: Explain) -> list[dict[str, Any]]:
             "time": decided.record.time,
             "mission": decided.record.chain,
             "agent": decided.case.agent,
-            **{name: decided.record.ids.get(name, "") for name in (*_HANDED, *_PLANNED)},
+            **{name: decided.record.ids.get(name, "") for name in _NAMED},
             "deviates": body.get("deviates", ""),
             "tool": decided.case.tool,
             "effect": body.get("effect", ""),

@@ -15,6 +15,7 @@ from bridle.governor.credentials import showing as leases_shown
 from bridle.governor.delegation import offering
 from bridle.governor.ground.turn import Turn
 from bridle.governor.identity import identities as identity_keys
+from bridle.governor.identity import registrations
 from bridle.governor.oversight import missions, spending
 from bridle.governor.provenance import seeing
 from bridle.governor.publishing import signed_log
@@ -66,8 +67,11 @@ def missions_of(turn: Turn, call: Missions) -> list[dict[str, Any]]:
 def _mission(turn: Turn, row: MissionRow) -> dict[str, Any]:
     """Return a mission with what policies see of all that it has read."""
     shown = structs.asdict(row)
-    for name in ("labelled", "vouched", "imprinted", "missed"):
+    for name in ("labelled", "vouched", "imprinted", "missed", "registration"):
         del shown[name]
+    run = registrations.of_mission(turn, row)
+    if run is not None:
+        shown |= {"pipeline": run.pipeline, "definition": run.digest}
     return shown | {"labels": seeing.labels(turn.bundle, row), "untrusted": not row.vouched}
 
 
