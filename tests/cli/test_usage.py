@@ -8,8 +8,8 @@ import bridle
 
 COMMANDS = [
     "demo", "init", "check", "test", "pin", "activate", "decide", "plan", "policy", "serve", "mcp",
-    "run", "status", "missions", "approvals", "explain", "agents", "operator", "keys", "secrets",
-    "leases", "delegations", "revoke", "grant", "kill", "resume", "audit",
+    "run", "status", "missions", "approvals", "explain", "agents", "operator", "keys", "pipelines",
+    "secrets", "leases", "delegations", "revoke", "grant", "kill", "resume", "audit",
 ]  # fmt: skip
 
 NEED_A_GOVERNOR = [
@@ -30,6 +30,8 @@ NEED_A_GOVERNOR = [
     ["keys"],
     ["keys", "retire", "00" * 32],
     ["keys", "rotate-governor"],
+    ["pipelines"],
+    ["pipelines", "withdraw", "nightly", "--digest", "0" * 64],
     ["secrets"],
     ["leases"],
     ["delegations"],

@@ -42,6 +42,7 @@ EXPORTS = [
     "connect",
     "credential",
     "current",
+    "definition",
     "eq",
     "exactly",
     "govern",

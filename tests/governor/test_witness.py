@@ -388,6 +388,12 @@ EDITS: dict[str, tuple[Edit, str, bool]] = {
     "a step of a plan was not done": (
         doc("plans", lambda row: row.pop("done")), "row_changed", True
     ),
+    "a definition was not withdrawn": (
+        doc("registrations", lambda row: row.pop("ended")), "row_changed", True
+    ),
+    "a run is another mission": (
+        doc("pipeline_runs", lambda row: row.update(mission="mis_2")), "row_changed", True
+    ),
     "a payload key is gone": (sql("delete from payload_keys"), "row_missing", True),
     "a row is no row": (sql("update missions set doc = x'7b7d'"), "row_changed", True),
 }  # fmt: skip

@@ -175,6 +175,8 @@ OPERATOR_CALLS = [
     calls.Delegations(),
     calls.Keys(),
     calls.KeyVerb(verb="rotate", kind="governor"),
+    calls.PipelineVerb(verb="register", pipeline="p", digest="a" * 64),
+    calls.Pipelines(),
     calls.StatusSnapshot(),
     calls.SecretVerb(verb="list"),
     calls.Leases(),

@@ -408,9 +408,11 @@ def test_an_author_who_is_suspended_decides_nothing(
 
 
 @pytest.mark.parametrize(
-    ("kind", "subject"), [("key", BEN.fingerprint), ("user", "ben"), ("agent", "nightly")]
+    ("kind", "subject"),
+    [("key", BEN.fingerprint), ("user", "ben"), ("agent", "nightly")],
+    ids=["key", "user", "pipeline"],
 )
-def test_what_is_revoked_ends_what_it_had_registered(
+def test_what_is_revoked_ends_what_it_had_registered(  # noqa: PLR0917 - fixtures
     site: Site, ben: bridle.Bridle, runner: Worker, sink: Sink, kind: str, subject: str
 ) -> None:
     register(ben)
@@ -447,7 +449,7 @@ def test_a_pipeline_that_leaves_the_bundle_stays_stopped_when_it_comes_back(
     ],
     ids=["another author", "another key"],
 )
-def test_another_author_or_another_key_of_theirs_ends_what_was_registered(
+def test_another_author_or_another_key_of_theirs_ends_what_was_registered(  # noqa: PLR0917
     site: Site, ben: bridle.Bridle, runner: Worker, sink: Sink, tmp_path: Path, old: str, new: str
 ) -> None:
     register(ben)

@@ -43,6 +43,7 @@ def of_files(*paths: str | Path, root: str | Path = ".") -> str:
             name = full.relative_to(Path(root).absolute()).as_posix()
         except ValueError as problem:
             raise _malformed(f"{path} does not lie below {root}") from problem
+        _encoded(name)
         try:
             files[name] = full.read_bytes()
         except OSError as problem:

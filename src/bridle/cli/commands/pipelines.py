@@ -63,12 +63,17 @@ def list_pipelines(bundle: Path, pipeline: str, everything: bool, as_json: bool)
 @pipelines.command("digest")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @_root
-def digest(files: tuple[str, ...], root: Path) -> None:
+@choice.as_json
+def digest(files: tuple[str, ...], root: Path, as_json: bool) -> None:
     """Print the digest of a definition that consists of these files.
 
     It is that of `sha256sum FILE... | sha256sum`, with the names sorted by their bytes.
     """
-    terminal.line(definition.of_files(*files, root=root))
+    found = definition.of_files(*files, root=root)
+    if as_json:
+        terminal.document({"definition": found})
+    else:
+        terminal.line(found)
 
 
 @pipelines.command("register")
