@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 
 import bridle
+from bridle.bundle.load import load
 from bridle.client.opening import connect
 from bridle.client.transport.channel import ask
 from bridle.client.worker import Worker
+from bridle.governor.scenarios import run_scenarios
 from bridle.model import calls
+from bridle.store.rows import RevokedRow
 from bridle.trust import credential
 from bridle.trust.holder import Holder
 from server.carrying import SYSTEMS, Site, serving, written
@@ -231,7 +234,7 @@ def test_a_human_approves_and_a_withdrawal_still_stops_it(
         nightly.call("page.get", {"id": 66}, effect=sink, key="1")
     site.ana.approve(held.value.approval_id, as_user="ana")
     withdraw(ben)
-    assert code_of(lambda: held.value.resume(sink)) == "definition_withdrawn"
+    assert code_of(lambda: held.value.resume(sink)) == "approval_void"
     assert sink.seen == []
 
 
@@ -316,6 +319,65 @@ def test_a_mission_that_has_ended_is_not_begun_again(
     register(ben)
     site.ana.mission(opened(runner).mission.id).close()
     assert code_of(lambda: opened(runner)) == "mission_not_active"
+
+
+def test_a_deputy_serves_no_run_whose_definition_was_withdrawn(
+    site: Site, ben: bridle.Bridle, runner: Worker, sink: Sink
+) -> None:
+    register(ben)
+    nightly = opened(runner)
+    clerk = site.ana.start_mission("office", user="ana").agent("clerk").serving(nightly.context)
+    assert clerk.call("page.get", PAGE, effect=sink, key="1") == "done"
+    withdraw(ben)
+    assert refusal_of(clerk, sink, "2") == "definition_withdrawn"
+
+
+def test_who_verifies_offline_learns_of_a_withdrawal(
+    site: Site, ben: bridle.Bridle, runner: Worker
+) -> None:
+    register(ben)
+    run, other = (
+        opened(runner),
+        opened(runner, run="r2", definition=register(ben, SECOND)["digest"]),
+    )
+    withdraw(ben)
+    revoked = site.governor.core.write(
+        lambda turn: {filed.row.id for filed in turn.tx.every(RevokedRow) if filed.row}
+    )
+    assert revoked == {f"mission:{run.mission.id}"}
+    assert other.mission.id != run.mission.id
+
+
+def test_a_run_of_an_unknown_definition_is_refused_on_record(site: Site, runner: Worker) -> None:
+    assert code_of(lambda: opened(runner)) == "definition_unknown"
+    (leaf,) = [each for each in records(site, "identity") if each["body"]["kind"] == "pipeline"]
+    assert leaf["body"]["codes"] == ["definition_unknown"]
+    assert leaf["body"]["definition"] == FIRST
+    assert leaf["ids"]["executor"] == "runner"
+    assert site.ana.missions() == []
+
+
+def test_scenarios_try_what_policies_say_of_a_pipeline(tmp_path: Path) -> None:
+    scenario = """
+[[scenario]]
+name = "ben's"
+mission = "office"
+user = "ben"
+[[scenario.step]]
+agent = "nightly"
+tool = "page.get"
+args = { id = 14 }
+expect = "deny"
+policy = "bens"
+[[scenario.step]]
+agent = "nightly"
+tool = "page.get"
+args = { id = 7 }
+expect = "allow"
+"""
+    folder = written(tmp_path, "http://127.0.0.1:1", PLAIN, {**CHANGED, "tests/ben.toml": scenario})
+    (result,) = run_scenarios(load(folder))
+    assert [step.message for step in result.steps] == ["", ""]
 
 
 def test_only_the_workloads_of_a_pipeline_open_its_runs(ben: bridle.Bridle, tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ _BODIES: dict[LeafKind, tuple[str, ...]] = {
     LeafKind.CREDENTIAL: ("what", "system", "tool", "broker", "secret", "code", "codes", "expires"),
     LeafKind.IDENTITY: (
         *("what", "kind", "id", "key", "ends", "overlap_ms"),
-        *("definition", "author", "registration"),
+        *("definition", "author", "registration", "codes"),
     ),
     LeafKind.MISSION: (
         *("what", "template", "agent", "executor", "session"),

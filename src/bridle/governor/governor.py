@@ -195,7 +195,7 @@ class Governor:
         if isinstance(call, calls.Accept):
             return self._core.write(partial(offering.accept, call=call), caller=caller)
         if isinstance(call, calls.OpenRun):
-            return self._core.write(partial(runs.open_run, call=call), caller=caller)
+            return _offered(self._core.write(partial(runs.open_run, call=call), caller=caller))
         if isinstance(call, calls.AgentCall):
             return self._agent(caller, call)
         return self._desk.answer(caller, call)
@@ -372,8 +372,8 @@ def _listed(
     )
 
 
-def _offered(found: calls.Offered | offering.Refusal) -> Reply:
-    """An offer that was turned down stands on record, so its turn is not undone."""
+def _offered(found: calls.Offered | calls.Opened | offering.Refusal) -> Reply:
+    """What was turned down stands on record, so its turn is not undone."""
     return refusals.failed(found.problem) if isinstance(found, offering.Refusal) else found
 
 

@@ -29,6 +29,12 @@ def pipeline(bundle: Bundle, name: str) -> Agent | None:
     return found if found is not None and found.author else None
 
 
+def needs_run(turn: Turn, name: str) -> bool:
+    """Whether whoever has this name decides in runs of a registered definition only."""
+    # Trials of a bundle register nothing: they ask what policies say of a definition that counts.
+    return turn.core.level != "offline" and pipeline(turn.bundle, name) is not None
+
+
 def of_pipeline(turn: Turn, name: str) -> list[RegistrationRow]:
     """Return every registration of a pipeline, newest first."""
     rows = turn.tx.find(RegistrationRow, pipeline=name, limit=EVERY)
@@ -75,7 +81,7 @@ def stopped(
         return Reason(ReasonCode.DEFINITION_WITHDRAWN, text)
     for name in agents:
         known = pipeline(turn.bundle, name)
-        if known is None:
+        if known is None or not needs_run(turn, name):
             continue
         if row is None or row.pipeline != name:
             text = "a pipeline decides in runs of its registered definitions only"

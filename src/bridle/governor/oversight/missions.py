@@ -190,7 +190,7 @@ def open_session(turn: Turn, caller: Caller, call: OpenSession) -> Opened:
     """
     mission = get(turn, call.mission)
     opener = humans.opener(turn, caller, call.as_user, mission)
-    if registrations.pipeline(turn.bundle, call.agent) is not None:
+    if registrations.needs_run(turn, call.agent):
         raise RefusedError(
             f"{call.agent!r} is a pipeline: it decides in runs of its registered definitions only",
             code="definition_unknown",

@@ -16,14 +16,17 @@ from bridle.governor.ground.turn import Turn
 from bridle.governor.identity import identities, registrations
 from bridle.governor.identity.identities import USER
 from bridle.governor.oversight import humans
+from bridle.governor.revocation import revoking
 from bridle.model.calls import Caller, Pipelines, PipelineVerb
 from bridle.model.errors import NotFoundError, RefusedError, UsageError
+from bridle.model.mission import MissionStatus
 from bridle.model.record import SYSTEM_CHAIN, LeafKind
-from bridle.store.rows import RegistrationRow
+from bridle.store.rows import MissionRow, RegistrationRow
 
 MOST = 64
 """Definitions of one pipeline that count at a time."""
 
+_OVER = (MissionStatus.CLOSED, MissionStatus.EXPIRED)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -137,6 +140,9 @@ def _end(turn: Turn, row: RegistrationRow, by: str, method: str) -> None:
     state = turn.globals
     turn.tx.put(structs.replace(state, epoch=state.epoch + 1))
     _record(turn, "withdraw", row, by, method)
+    for mission in turn.tx.find(MissionRow, limit=registrations.EVERY):
+        if mission.registration == row.id and mission.status not in _OVER:
+            revoking.end_mission(turn, mission.id, by, method)
 
 
 def _record(turn: Turn, what: str, row: RegistrationRow, by: str, method: str) -> None:

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bridle.governor.delegation.offering import Refusal
+from bridle.governor.ground.records import Entry
 from bridle.governor.identity import registrations
 from bridle.governor.identity.identities import AGENT, USER, WORKLOAD
 from bridle.governor.oversight import missions, registering
 from bridle.governor.oversight.humans import Speaker
 from bridle.model.calls import OpenSession
 from bridle.model.errors import RefusedError, UsageError
+from bridle.model.reason import ReasonCode
+from bridle.model.record import SYSTEM_CHAIN, LeafKind
 from bridle.store.rows import MissionRow, RunRow
 
 if TYPE_CHECKING:
@@ -21,15 +25,16 @@ if TYPE_CHECKING:
     from bridle.model.calls import Caller, Opened, OpenRun
     from bridle.model.identity import Agent
 
+_AS_NOBODY = (ReasonCode.DEFINITION_UNKNOWN, ReasonCode.DEFINITION_WITHDRAWN)
 LONGEST_RUN = 512
 """Characters of a run's id."""
 
 
-def open_run(turn: Turn, call: OpenRun) -> Opened:
+def open_run(turn: Turn, call: OpenRun) -> Opened | Refusal:
     """Start the mission of a run, or find it, and open a session of its pipeline there.
 
-    One turn does all of it, so that the same run never has two missions. Raises `RefusedError`,
-    `UsageError`.
+    One turn does all of it, so that the same run never has two missions. A definition that does
+    not count is refused on record. Raises `RefusedError`, `UsageError`.
     """
     registering.require_digest(call.definition)
     if not 0 < len(call.run) <= LONGEST_RUN or not call.holder:
@@ -37,7 +42,13 @@ def open_run(turn: Turn, call: OpenRun) -> Opened:
     known, caller = _proved(turn, call.pipeline)
     for kind, name in ((USER, known.author), (AGENT, known.id), (WORKLOAD, caller.workload)):
         missions.assert_active(turn, kind, name)
-    mission = _found(turn, call) or _started(turn, known, call)
+    try:
+        mission = _found(turn, call) or _started(turn, known, call)
+    except RefusedError as problem:
+        if problem.code not in _AS_NOBODY:
+            raise
+        _record_refusal(turn, caller, call, problem.code)
+        return Refusal(problem)
     session = OpenSession(
         mission=mission.id, agent=known.id, executor=caller.workload, holder=call.holder
     )
@@ -98,6 +109,23 @@ def _unknown(known: Agent, digest: str) -> RefusedError:
         code="definition_unknown",
         hint=f"its author does: bridle pipelines register {known.id} --digest {digest}"
         f" --as {known.author}",
+    )
+
+
+def _record_refusal(turn: Turn, caller: Caller, call: OpenRun, code: str) -> None:
+    turn.record(
+        Entry(
+            kind=LeafKind.IDENTITY,
+            chain=SYSTEM_CHAIN,
+            ids={"executor": caller.workload, "method": caller.method, "level": turn.level},
+            body={
+                "what": "definition_refuse",
+                "kind": "pipeline",
+                "id": call.pipeline,
+                "definition": call.definition,
+                "codes": [code],
+            },
+        )
     )
 
 

@@ -82,6 +82,11 @@ def revoke(turn: Turn, caller: Caller, call: Revoke) -> Fenced:
     return _revoke(turn, act)
 
 
+def end_mission(turn: Turn, mission: str, by: str, method: str) -> None:
+    """Revoke a mission that has lost its ground, so that those who verify offline learn of it."""
+    _revoke(turn, _Act(MISSION, mission, by, method, "", mission))
+
+
 def revoke_grant(turn: Turn, caller: Caller, call: RevokeGrant) -> Fenced:
     """Revoke a grant for a session that it comes from, or whose own it is.
 
