@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -145,11 +146,16 @@ def refusal_of(agent: bridle.Agent, sink: Sink, key: str, args: dict[str, Any] =
 
 
 def records(site: Site, kind: str) -> list[dict[str, Any]]:
+    return [leaf for leaf in all_records(site) if leaf["kind"] == kind]
+
+
+def all_records(site: Site) -> list[dict[str, Any]]:
     def read(turn: Any) -> list[Any]:
         size = turn.tx.frontier().size
         return [json.loads(leaf.data) for leaf in turn.tx.leaves(0, size)]
 
-    return [leaf for leaf in site.governor.core.write(read) if leaf["kind"] == kind]
+    found: list[dict[str, Any]] = site.governor.core.write(read)
+    return found
 
 
 def test_a_registered_definition_decides_as_its_author(
@@ -423,6 +429,64 @@ def test_what_was_injected_into_an_agent_registers_nothing(
             "protocol_error",
         )
     assert code_of(lambda: runner.governor.rows(call)) == "operator_only"
+
+
+class Recorded:
+    """A credential that shows again what another connection once saw."""
+
+    kind, name = "user", "ben"
+
+    def __init__(self) -> None:
+        self.said: calls.Login | None = None
+
+    def login(self, challenge: Any) -> calls.Login:
+        if self.said is None:
+            self.said = BEN.login(challenge)
+        return self.said
+
+
+def test_a_registration_is_not_replayed(site: Site, tmp_path: Path) -> None:
+    recorded: Any = Recorded()
+    with connect(tmp_path, credential=recorded) as first:
+        register(first)
+    withdraw(site.ana, as_user="ana")
+    assert code_of(lambda: connect(tmp_path, credential=recorded)) == "not_proven"
+    call = calls.PipelineVerb(verb="register", pipeline="nightly", digest=FIRST, as_user="ben")
+    assert code_of(lambda: site.ana.rows(call)) == "key_needed"
+    assert [row["counts"] for row in site.ana.rows(calls.Pipelines())] == [False]
+
+
+def test_nothing_of_a_run_starts_after_its_definition_was_withdrawn(
+    site: Site, ben: bridle.Bridle, runner: Worker, tmp_path: Path
+) -> None:
+    register(ben)
+    opened(runner)
+    enough = threading.Barrier(5)
+
+    def busy(number: int) -> str:
+        with bridle.worker(tmp_path, credential=RUNNER) as worker:
+            acting = opened(worker)
+            enough.wait()
+            for step in range(1_000):
+                try:
+                    acting.call("page.get", PAGE, effect=dict, key=f"{number}/{step}")
+                except bridle.Denied as denied:
+                    return denied.code
+        return "never"
+
+    with ThreadPoolExecutor(4) as threads:
+        running = [threads.submit(busy, number) for number in range(4)]
+        enough.wait()
+        time.sleep(0.05)
+        withdraw(ben)
+        assert [each.result() for each in running] == ["definition_withdrawn"] * 4
+    kinds = [
+        (leaf["kind"], leaf["body"].get("what"))
+        for leaf in all_records(site)
+        if leaf["kind"] == "started" or leaf["body"].get("what") == "definition_withdraw"
+    ]
+    assert len(kinds) > 1
+    assert kinds[-1] == ("identity", "definition_withdraw")
 
 
 def test_a_definition_of_another_pipeline_is_none_of_this(
