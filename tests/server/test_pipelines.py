@@ -1,5 +1,6 @@
 """A human-authored pipeline decides as its author, by a definition that they have registered."""
 
+import base64
 import json
 import threading
 import time
@@ -17,7 +18,6 @@ from bridle.client.transport.channel import ask
 from bridle.client.worker import Worker
 from bridle.governor.scenarios import run_scenarios
 from bridle.model import calls
-from bridle.store.rows import RevokedRow
 from bridle.trust import credential
 from bridle.trust.holder import Holder
 from server.carrying import SYSTEMS, Site, serving, written
@@ -338,20 +338,38 @@ def test_a_deputy_serves_no_run_whose_definition_was_withdrawn(
     assert refusal_of(clerk, sink, "2") == "definition_withdrawn"
 
 
+def listed(site: Site) -> set[str]:
+    """What the signed list for offline verifiers says is revoked."""
+    (row,) = site.ana.rows(calls.StatusSnapshot())
+    payload = row["status"].split(".")[1]
+    said = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return set(said["revoked"])
+
+
 def test_who_verifies_offline_learns_of_a_withdrawal(
     site: Site, ben: bridle.Bridle, runner: Worker
 ) -> None:
     register(ben)
-    run, other = (
-        opened(runner),
-        opened(runner, run="r2", definition=register(ben, SECOND)["digest"]),
-    )
+    register(ben, SECOND)
+    run = opened(runner)
+    opened(runner, run="r2", definition=SECOND)
     withdraw(ben)
-    revoked = site.governor.core.write(
-        lambda turn: {filed.row.id for filed in turn.tx.every(RevokedRow) if filed.row}
-    )
-    assert revoked == {f"mission:{run.mission.id}"}
-    assert other.mission.id != run.mission.id
+    assert listed(site) == {f"mission:{run.mission.id}"}
+
+
+def test_revoking_the_key_that_registered_ends_its_runs_for_everybody(
+    site: Site, ben: bridle.Bridle, runner: Worker
+) -> None:
+    register(ben)
+    run = opened(runner)
+    started = run.begin(run.decide("page.get", PAGE, key="1"))
+    missed = site.ana.start_mission("office", user="ana").agent("clerk")
+    missed.begin(missed.decide("page.get", PAGE, key="1"))
+    fenced = site.ana.revoke(BEN.fingerprint, kind="key", as_user="ana")
+    assert [each["id"] for each in fenced.running] == [started.attempt]
+    assert listed(site) == {f"key:{BEN.fingerprint}", f"mission:{run.mission.id}"}
+    (row,) = site.ana.rows(calls.Delegations(mission=run.mission.id, all=True))
+    assert row["revoked"]
 
 
 def test_a_run_of_an_unknown_definition_is_refused_on_record(site: Site, runner: Worker) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bridle.governor.delegation import lineage
 from bridle.governor.delegation.lineage import Acted, Party
+from bridle.governor.identity import registrations
 from bridle.governor.identity.identities import GOVERNOR, WORKLOAD, declared
 from bridle.model import public_key
 from bridle.store.rows import GrantRow, IdentityKeyRow, MissionRow, RevokedRow
@@ -29,6 +30,9 @@ def of_grant(turn: Turn, grant: GrantRow) -> bool:
     """
     mission = turn.tx.get(MissionRow, grant.mission)
     if mission is None or _is(turn, MISSION, mission.id):
+        return True
+    key = registered_by(turn, mission.id)
+    if key and _is(turn, KEY, key):
         return True
     rows = lineage.chain(turn, grant.id)
     since = rows[0].epoch if rows else -1
@@ -54,9 +58,18 @@ def covers_party(turn: Turn, row: RevokedRow, party: Party) -> bool:
         return row.subject == party.user
     if row.kind == AGENT:
         return row.subject in party.agents
-    if row.kind == KEY and _of_another(turn, row.subject, party):
+    if row.kind == KEY and (
+        _of_another(turn, row.subject, party) or registered_by(turn, party.mission) == row.subject
+    ):
         return True
     return any(_is_of(row, each) for each in lineage.chain(turn, party.grant))
+
+
+def registered_by(turn: Turn, mission: str) -> str:
+    """Return the key (its fingerprint) that registered what a mission is a run of, if it is one."""
+    row = turn.tx.get(MissionRow, mission)
+    run = registrations.of_mission(turn, row) if row is not None else None
+    return run.key if run is not None else ""
 
 
 def _is_link(turn: Turn, link: GrantRow) -> bool:

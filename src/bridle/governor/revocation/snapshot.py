@@ -10,10 +10,10 @@ from typing import Any, cast
 
 from bridle.governor.delegation import grants, roots
 from bridle.governor.ground.turn import Turn
-from bridle.governor.revocation.revocations import GRANT, KEY
+from bridle.governor.revocation.revocations import GRANT, KEY, MISSION
 from bridle.model.calls import StatusSnapshot
 from bridle.model.errors import UsageError
-from bridle.store.rows import GrantRow, RevokedRow
+from bridle.store.rows import GrantRow, MissionRow, RegistrationRow, RevokedRow
 from bridle.trust import status
 
 SHORTEST_MS, LONGEST_MS = 1_000, 86_400_000
@@ -54,12 +54,12 @@ def snapshot(turn: Turn, call: StatusSnapshot) -> list[dict[str, Any]]:
 def _revoked(turn: Turn) -> dict[str, int]:
     rows = [cast("RevokedRow | None", filed.row) for filed in turn.tx.every(RevokedRow)]
     found = {row.id: row.time for row in rows if row is not None}
-    return {**found, **_certified(turn, found)}
+    return {**found, **_certified(turn, found), **_registered(turn, found)}
 
 
 def _certified(turn: Turn, revoked: dict[str, int]) -> dict[str, int]:
     """Grants whose holder was certified by a revoked key: no link says so, so each is named."""
-    keys = {name.removeprefix(f"{KEY}:") for name in revoked if name.startswith(f"{KEY}:")}
+    keys = _keys(revoked)
     states = grants.IN_FORCE if keys else ()
     return {
         f"{GRANT}:{row.id}": revoked[f"{KEY}:{row.certified}"]
@@ -67,3 +67,20 @@ def _certified(turn: Turn, revoked: dict[str, int]) -> dict[str, int]:
         for row in turn.tx.find(GrantRow, state=state, limit=_EVERY)
         if row.certified in keys
     }
+
+
+def _registered(turn: Turn, revoked: dict[str, int]) -> dict[str, int]:
+    """Runs of pipelines whose definition was registered with a revoked key: no link says so."""
+    keys = _keys(revoked)
+    rows = turn.tx.find(RegistrationRow, limit=_EVERY) if keys else ()
+    runs = {row.id: revoked[f"{KEY}:{row.key}"] for row in rows if row.key in keys}
+    missions = turn.tx.find(MissionRow, limit=_EVERY) if runs else ()
+    return {
+        f"{MISSION}:{row.id}": runs[row.registration]
+        for row in missions
+        if row.registration in runs
+    }
+
+
+def _keys(revoked: dict[str, int]) -> set[str]:
+    return {name.removeprefix(f"{KEY}:") for name in revoked if name.startswith(f"{KEY}:")}
