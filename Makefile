@@ -5,12 +5,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 # What `make bench` measures: the modules of bench/ that are subjects.
 SUBJECTS := authority decide ledger mcp provenance sequences trust
+# What runs in the environment of Dagster.
+DAGSTER := tests/adapters/engines/dagster_ tests/adapters/conformance tests/adapters/test_examples.py
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 LOCK := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint style types layers format uids jail slow nightly mcp-servers mcp auditors engines conformance agentdojo bench docs lock wheel clean
+.PHONY: help setup demo test lint style types layers format uids jail slow nightly mcp-servers mcp auditors engines dagster conformance agentdojo bench docs lock wheel clean
 
 help:
 	@echo "make demo     a governed run of two agents on real tools"
@@ -23,6 +25,7 @@ help:
 	@echo "make mcp      the tests with MCP servers that others wrote"
 	@echo "make auditors the ledger, checked by programs that others wrote"
 	@echo "make engines  the adapters of engines, on the real thing"
+	@echo "make dagster  the adapter of Dagster, on the real thing"
 	@echo "make conformance  every adapter against the same cases, into the docs"
 	@echo "make bench    the benchmarks"
 	@echo "make peers    what the benchmarks measure beside Bridle, into an environment of its own"
@@ -77,9 +80,10 @@ slow: setup
 uids: setup
 	$(BIN)/python -m pytest -q -m uids --timeout 120 tests/uids
 
-nightly: setup mcp-servers .venv-auditors/go/.done .venv-agentdojo/.done .venv-engines/.done
+nightly: setup mcp-servers .venv-auditors/go/.done .venv-agentdojo/.done .venv-engines/.done .venv-dagster/.done
 	$(BIN)/python -m pytest -q -m "slow or not slow" --timeout 3600 --full --hypothesis-profile slow
 	.venv-engines/bin/python -m pytest -q -m engines --timeout 3600 --full tests/adapters
+	.venv-dagster/bin/python -m pytest -q -m engines --timeout 3600 --full $(DAGSTER)
 
 bench: setup
 	@set -e; for each in $(SUBJECTS); do echo "== $$each"; $(BIN)/python -m bench.$$each; done
@@ -110,14 +114,25 @@ auditors: setup .venv-auditors/go/.done
 engines: .venv-engines/.done
 	.venv-engines/bin/python -m pytest -q -m engines -n 2 --dist loadfile --timeout 120 tests/adapters
 
-# Every adapter against the same cases; writes the matrix into the docs.
-conformance: .venv-engines/.done
+# Dagster pins what other engines pin otherwise.
+dagster: .venv-dagster/.done
+	.venv-dagster/bin/python -m pytest -q -m engines -n 2 --dist loadfile --timeout 300 $(DAGSTER)
+
+# Every adapter against the same cases; each environment writes its engines into the docs' matrix.
+conformance: .venv-engines/.done .venv-dagster/.done
 	.venv-engines/bin/python -m pytest -q -m engines --timeout 120 --keep-matrix tests/adapters/conformance
+	.venv-dagster/bin/python -m pytest -q -m engines --timeout 120 --keep-matrix tests/adapters/conformance
 
 .venv-engines/.done: requirements/engines.lock pyproject.toml
 	@test -x .venv-engines/bin/python || $(PYTHON) -m venv .venv-engines
 	.venv-engines/bin/python $(PIP_INSTALL) --require-hashes -r requirements/engines.lock
 	.venv-engines/bin/python $(PIP_INSTALL) --no-index --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv-dagster/.done: requirements/dagster.lock pyproject.toml
+	@test -x .venv-dagster/bin/python || $(PYTHON) -m venv .venv-dagster
+	.venv-dagster/bin/python $(PIP_INSTALL) --require-hashes -r requirements/dagster.lock
+	.venv-dagster/bin/python $(PIP_INSTALL) --no-index --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # The wheels are kept, so that a test can install from them as a stranger would.
@@ -172,6 +187,7 @@ lock: .venv-lock/.done
 	$(LOCK) $(UPGRADE) requirements/agentdojo.in --excludes requirements/agentdojo.excludes -o requirements/agentdojo.lock
 	$(LOCK) $(UPGRADE) requirements/auditors.in -o requirements/auditors.lock
 	$(LOCK) $(UPGRADE) pyproject.toml requirements/engines.in requirements/build.in --extra test -o requirements/engines.lock
+	$(LOCK) $(UPGRADE) pyproject.toml requirements/dagster.in requirements/build.in --extra test -o requirements/dagster.lock
 	$(LOCK) $(UPGRADE) requirements/lock.in -o requirements/lock.lock
 
 wheel: setup

@@ -20,6 +20,7 @@ ENGINES: Mapping[str, Engine] = {
     "APScheduler": Engine("adapters.engines.apscheduler_.bench", "apscheduler"),
     "Celery": Engine("adapters.engines.celery_.bench", "celery"),
     "DBOS": Engine("adapters.engines.dbos_.bench", "dbos"),
+    "Dagster": Engine("adapters.engines.dagster_.bench", "dagster", "dagster"),
     "LangGraph": Engine("adapters.engines.langgraph_.bench", "langgraph"),
     "NATS": Engine("adapters.engines.nats_.bench", "nats"),
     "RabbitMQ": Engine("adapters.engines.rabbitmq_.bench", "pika"),
