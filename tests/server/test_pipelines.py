@@ -603,6 +603,18 @@ def test_another_author_or_another_key_of_theirs_ends_what_was_registered(  # no
     assert code_of(lambda: opened(runner, run="r2")) == "definition_unknown"
 
 
+def test_an_author_who_may_start_no_mission_has_no_runs(
+    site: Site, ben: bridle.Bridle, runner: Worker, tmp_path: Path
+) -> None:
+    register(ben)
+    rule = '@id("not-ben") forbid (principal == User::"ben", action, resource);\n'
+    files = {**CHANGED, "governance/limits.dw": rule}
+    written(tmp_path, "http://127.0.0.1:1", PLAIN, files)
+    site.ana.activate(as_user="ana")
+    assert code_of(lambda: opened(runner)) == "governance_denied"
+    assert site.ana.missions() == []
+
+
 def test_a_workload_that_is_named_no_more_runs_nothing(
     site: Site, ben: bridle.Bridle, runner: Worker, sink: Sink, tmp_path: Path
 ) -> None:
