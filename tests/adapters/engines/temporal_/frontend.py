@@ -16,7 +16,15 @@ from typing import Any
 
 import grpc
 from temporalio.api.command.v1 import Command
-from temporalio.api.enums.v1 import CommandType, RetryState, TaskQueueKind, TimeoutType
+from temporalio.api.common.v1 import GrpcStatus
+from temporalio.api.enums.v1 import (
+    CommandType,
+    RetryState,
+    TaskQueueKind,
+    TimeoutType,
+    WorkflowIdReusePolicy,
+)
+from temporalio.api.errordetails.v1 import WorkflowExecutionAlreadyStartedFailure
 from temporalio.api.failure.v1 import Failure, TimeoutFailureInfo
 from temporalio.api.history.v1 import History, HistoryEvent
 from temporalio.api.workflowservice import v1 as said
@@ -29,6 +37,7 @@ from adapters.engines.temporal_.runs import Activity, Run, seconds
 
 # ruff: noqa: N802 - the names of the service's calls
 
+REJECT_DUPLICATE = WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
 # How long an empty poll is kept waiting, how often time-outs are looked for, in seconds.
 _POLL = 2.0
 _TICK = 0.02
@@ -99,9 +108,10 @@ class Frontend(WorkflowServiceServicer):
 
     def StartWorkflowExecution(self, request: Any, context: Any) -> Any:
         with self._changed:
+            once = request.workflow_id_reuse_policy == REJECT_DUPLICATE
             for run in self._runs.values():
-                if run.workflow == request.workflow_id and not run.closed:
-                    context.abort(grpc.StatusCode.ALREADY_EXISTS, "it is running")
+                if run.workflow == request.workflow_id and (once or not run.closed):
+                    _abort_started(context, run)
             run = self._start(request)
             return said.StartWorkflowExecutionResponse(run_id=run.id, started=True)
 
@@ -367,6 +377,14 @@ class Frontend(WorkflowServiceServicer):
             info = TimeoutFailureInfo(timeout_type=TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE)
             failure = Failure(message="activity timed out", timeout_failure_info=info)
             run.happen("activity_task_timed_out", of=activity, failure=failure)
+
+
+def _abort_started(context: Any, run: Run) -> None:
+    """Refuse to start a workflow again, with the detail that clients know this by."""
+    status = GrpcStatus(code=grpc.StatusCode.ALREADY_EXISTS.value[0], message="it was started")
+    status.details.add().Pack(WorkflowExecutionAlreadyStartedFailure(run_id=run.id))
+    context.set_trailing_metadata([("grpc-status-details-bin", status.SerializeToString())])
+    context.abort(grpc.StatusCode.ALREADY_EXISTS, status.message)
 
 
 def _timed(answer: Any, *moments: str) -> None:
