@@ -107,7 +107,7 @@ class Bench:
         return b"".join(key + (kept.dump(key) or b"") for key in kept.keys("*"))
 
     def close(self) -> None:
-        self._app.close()
+        redis.close(self._app)
         self._open.close()
 
     def _came(self, task: str, within: float) -> Came:

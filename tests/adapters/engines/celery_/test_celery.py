@@ -22,6 +22,7 @@ pytest.importorskip("celery", reason="not run: `make engines` brings Celery")
 from celery import Celery, Task, beat, signals
 from celery.contrib.testing.worker import start_worker
 
+from adapters.engines.celery_.redis import close
 from adapters.engines.celery_.redis import serving as serving_redis
 from adapters.engines.rabbitmq_.broker import broker
 from bridle.adapters.engines import celery as adapter
@@ -77,7 +78,7 @@ def app(request: pytest.FixtureRequest, redis: str) -> Iterator[Celery]:
         return "a note"
 
     yield made
-    made.close()
+    close(made)
 
 
 @pytest.fixture
