@@ -50,11 +50,10 @@ def govern(opening: Callable[[], Worker], *, again: float = 15.0) -> None:
     """Have governed functions decided, and carried out by the workload that `opening` returns.
 
     It is called in each process that runs a step, at the first that it has to decide. A held step,
-    and one that nobody could be asked about, is tried again every `again` seconds.
+    and one that nobody could be asked about, is tried again every `again` seconds. Dagster may load
+    a module of definitions more than once: the last gate counts.
     """
-    if _gates:
-        raise UsageError("this process has a gate already", code="unsupported")
-    _gates.append(_Gate(opening, again))
+    _gates[:] = [_Gate(opening, again)]
 
 
 def release() -> None:
