@@ -28,7 +28,9 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "dagster"
         self._folder.mkdir()
-        self._instance = DagsterInstance.local_temp(str(self._folder))
+        self._instance = DagsterInstance.local_temp(
+            str(self._folder), overrides={"telemetry": {"enabled": False}}
+        )
         self._items: list[tuple[str, dict[str, Any], int]] = []
         self._runs: dict[int, Future[Came]] = {}
         self._left: dict[int, str] = {}

@@ -35,11 +35,11 @@ if KEYS in os.environ:
     adapter.govern(opened, again=0.3)
 
 
-def happened(number: int) -> str:
+def happened(id: int) -> str:  # noqa: A002 - the argument's name
     """Leave a line at the sink: which page, and the process that did it."""
     with (Path(os.environ[KEYS]) / "sink").open("a") as sink:
-        sink.write(f"{number} {os.getpid()}\n")
-    return f"page {number}"
+        sink.write(f"{id} {os.getpid()}\n")
+    return f"page {id}"
 
 
 @adapter.governed("page.get")

@@ -297,7 +297,7 @@ def test_a_step_that_does_the_same_again_on_purpose_names_the_work(
     site: Site, clerk: bridle.Agent, instance: Any, gate: None, tmp_path: Path
 ) -> None:
     rounds = iter(["first", "second"])
-    poll = adapter.governed("page.get", key=lambda id: next(rounds))(lambda id: flows.happened(id))
+    poll = adapter.governed("page.get", key=lambda **_: next(rounds))(flows.happened)
 
     @op
     def act() -> list[str]:
