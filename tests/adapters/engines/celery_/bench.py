@@ -29,6 +29,7 @@ def _app(url: str) -> Celery:
     app = Celery("pages", broker=url, backend=url, set_as_current=False)
     app.conf.update(task_acks_late=True, worker_hijack_root_logger=False)
     app.conf.broker_connection_retry_on_startup = True
+    app.conf.result_backend_thread_safe = True
     app.conf.task_serializer = app.conf.result_serializer = "json"
 
     @app.task(name="page.get", shared=False)

@@ -35,7 +35,7 @@ def serving(folder: Path) -> Iterator[str]:
 
 
 def close(app: Celery) -> None:
-    """Close an application before its Redis ends.
+    """Close an application, with a result store for all threads, before its Redis ends.
 
     Results that are collected later unsubscribe from nothing: each would ask for 20 seconds. What
     those have opened that were collected before, Celery leaves open.

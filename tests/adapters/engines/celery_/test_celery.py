@@ -64,6 +64,7 @@ def app(request: pytest.FixtureRequest, redis: str) -> Iterator[Celery]:
     made.conf.broker_heartbeat = 1
     made.conf.update(task_acks_late=True, worker_hijack_root_logger=False)
     made.conf.broker_connection_retry_on_startup = True
+    made.conf.result_backend_thread_safe = True
 
     @made.task(name="page.get", shared=False)
     def get(id: int) -> str:  # noqa: A002 - the argument's name
