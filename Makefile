@@ -85,8 +85,10 @@ nightly: setup mcp-servers .venv-auditors/go/.done .venv-agentdojo/.done .venv-e
 	.venv-engines/bin/python -m pytest -q -m engines --timeout 3600 --full tests/adapters
 	.venv-dagster/bin/python -m pytest -q -m engines --timeout 3600 --full $(DAGSTER)
 
-bench: setup
+bench: setup .venv-engines/.done .venv-dagster/.done
 	@set -e; for each in $(SUBJECTS); do echo "== $$each"; $(BIN)/python -m bench.$$each; done
+	.venv-engines/bin/python -m bench.engines
+	.venv-dagster/bin/python -m bench.engines
 
 mcp-servers: .venv-mcp1/.done .venv-mcp1/node/.done
 

@@ -161,8 +161,10 @@ class Office:
         self.offer(made.get("tools") or TOOLS)
 
     def offer(self, tools: list[dict[str, Any]]) -> None:
-        """Say what the server lists from now on."""
-        (self.sink / "tools.json").write_text(json.dumps({"tools": tools}))
+        """Say what the server lists from now on. It may be reading the file at this moment."""
+        new = self.sink / "tools.new"
+        new.write_text(json.dumps({"tools": tools}))
+        new.replace(self.sink / "tools.json")
 
     def received(self) -> list[bytes]:
         """The lines that have reached the server; one it is still noting down is not among them."""

@@ -101,9 +101,11 @@ def until(look: Callable[[], Any], seconds: float = 20.0) -> Any:
 
 
 @contextmanager
-def trial(folder: Path, bench: Bench, sink: Sink) -> Iterator[Trial]:
-    """Serve a governor in `folder`, open a mission in it and connect as the workload."""
-    with serving(folder, "http://127.0.0.1:1", systems=SYSTEMS, files=FILED, sealed={}) as site:
+def trial(folder: Path, bench: Bench, sink: Sink, *, limit: int = 100) -> Iterator[Trial]:
+    """Serve a governor in `folder`, open a mission of so many calls, connect as the workload."""
+    missions = FILED["missions.toml"].replace("limit = 100", f"limit = {limit}")
+    files = {**FILED, "missions.toml": missions}
+    with serving(folder, "http://127.0.0.1:1", systems=SYSTEMS, files=files, sealed={}) as site:
         mission = site.ana.start_mission("office", user="ana")
         with bridle.worker(folder, credential=WORKER, timeout=2.0) as carrier:
             clerk = mission.agent("clerk")
