@@ -28,6 +28,7 @@ _COMMANDS = {
     "policy": "policy",
     "serve": "serve",
     "mcp": "mcp",
+    "http": "http",
     "run": "run",
     "status": "serve",
     "missions": "missions",

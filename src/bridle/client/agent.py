@@ -20,7 +20,7 @@ from bridle.client.provenance import Known, text_of
 from bridle.client.transport.channel import Channel, ask
 from bridle.client.used import texts
 from bridle.model.action import Action
-from bridle.model.calls import Begin, Decide, Listing, Redeem, ToolsOf
+from bridle.model.calls import Beat, Begin, Decide, Done, Listing, Redeem, ToolsOf
 from bridle.model.errors import BridleError, UsageError
 from bridle.model.outcome import Outcome
 from bridle.model.reason import Reason, ReasonCode
@@ -253,6 +253,15 @@ class Agent(Giver, Planner):
                 action=verdict.action,
             )
         return started
+
+    def beat(self, verdict: Verdict) -> None:
+        """Renew the lease of a started action (`lease_ms`): whoever runs it does so in time.
+
+        Raises `RefusedError` where the lease has lapsed, or the effect is to stop.
+        """
+        ask(
+            self._session.channel, Beat(session=self._session.handle, attempt=verdict.attempt), Done
+        )
 
     def observe(
         self, verdict: Verdict, outcome: Outcome, *, used: Mapping[str, Any] | None = None

@@ -1,0 +1,75 @@
+"""What each address of the gateway does, and what is refused before it does anything."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+
+from bridle.client.worker import Worker
+from bridle.gateway.http import acting, passing
+from bridle.gateway.http.messages import Answer, Request, RequestError
+from bridle.gateway.http.points import Passes, Points
+from bridle.gateway.http.taking import Takings
+
+# Requests that are being answered at a time: the governor's connections are for others, too.
+_MOST_ASKING = 32
+
+_ACTING: dict[str, Callable[[Takings, Request], Answer]] = {
+    "/v1/decide": acting.decide,
+    "/v1/begin": acting.begin,
+    "/v1/beat": acting.beat,
+    "/v1/observe": acting.observe,
+}
+
+
+class Gate:
+    """Answers requests for `worker`. `hosts` are the names under which it may be called."""
+
+    def __init__(self, worker: Worker, points: Points, hosts: Iterable[str]) -> None:
+        self._points = points
+        self._hosts = frozenset(host.lower() for host in hosts)
+        self._takings = Takings(worker)
+        self._passes = Passes()
+        self._asking = threading.BoundedSemaphore(_MOST_ASKING)
+
+    def handle(self, request: Request) -> Answer:
+        """Answer a request. Raises `BridleError` for what is refused."""
+        # A page that had its own name resolve to this machine would send that name.
+        if request.headers.get("host", "").lower() not in self._hosts:
+            raise RequestError(421, "this is not called so", code="wrong_host", hint="see --host")
+        answer = self._named(request)
+        if not self._asking.acquire(blocking=False):
+            raise RequestError(503, "too much is asked at once", code="limit_exceeded")
+        try:
+            return answer(request)
+        finally:
+            self._asking.release()
+
+    def _named(self, request: Request) -> Callable[[Request], Answer]:
+        if request.path == "/authz":
+            _require(request, "GET", "HEAD")
+            return self._authz
+        if request.path not in (*_ACTING, "/v1/token"):
+            raise RequestError(404, "there is nothing here", code="not_found")
+        _require(request, "POST")
+        if "origin" in request.headers:
+            raise RequestError(403, "this is nothing for browsers", code="origin_refused")
+        if request.query:
+            raise RequestError(400, "there is nothing to say in a query", code="bad_request")
+        return self._token if request.path == "/v1/token" else self._act
+
+    def _act(self, request: Request) -> Answer:
+        self._points.asked_by(request.headers, "act")
+        return _ACTING[request.path](self._takings, request)
+
+    def _token(self, request: Request) -> Answer:
+        point = self._points.asked_by(request.headers, "token")
+        return passing.token(self._takings, self._passes, request, point.name)
+
+    def _authz(self, request: Request) -> Answer:
+        return passing.authz(self._takings, self._passes, self._points, request)
+
+
+def _require(request: Request, *methods: str) -> None:
+    if request.method not in methods:
+        raise RequestError(405, f"here one says {' or '.join(methods)}", code="bad_method")
