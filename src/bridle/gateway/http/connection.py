@@ -76,7 +76,9 @@ class Connection:
         try:
             request = self._request()
         except h11.RemoteProtocolError as problem:
-            self._refuse(RequestError(problem.error_status_hint, str(problem), code="bad_request"))
+            # In words of our own: its words repeat what came in.
+            status = problem.error_status_hint
+            self._refuse(RequestError(status, "this is no plain request", code="bad_request"))
             return False
         except RequestError as problem:
             self._refuse(problem)
@@ -86,7 +88,8 @@ class Connection:
         with self._busy:
             if self._stopping.is_set():
                 return False
-            self._send(self._handled(request))
+            answer = self._handled(request)
+            self._send(answer, bare=request.method == "HEAD")
         states = self._http.our_state, self._http.their_state
         return states == (h11.DONE, h11.DONE)
 
@@ -155,7 +158,8 @@ class Connection:
             with contextlib.suppress(OSError, h11.LocalProtocolError):
                 self._send(refusal(problem), close=True)
 
-    def _send(self, answer: Answer, *, close: bool = False) -> None:
+    def _send(self, answer: Answer, *, close: bool = False, bare: bool = False) -> None:
+        """Send an answer; `close` says that it is the last, `bare` that its body is not wanted."""
         headers = [
             ("Content-Length", str(len(answer.body))),
             ("Cache-Control", "no-store"),
@@ -167,8 +171,8 @@ class Connection:
         if close or self._stopping.is_set():
             headers.append(("Connection", "close"))
         data = self._http.send(h11.Response(status_code=answer.status, headers=headers))
-        data = (data or b"") + (self._http.send(h11.Data(data=answer.body)) or b"")
-        data += self._http.send(h11.EndOfMessage()) or b""
+        body = b"" if bare else self._http.send(h11.Data(data=answer.body))
+        data = (data or b"") + (body or b"") + (self._http.send(h11.EndOfMessage()) or b"")
         self._write(data, time.monotonic() + self._patience)
 
     def _write(self, data: bytes | None, deadline: float) -> None:
@@ -179,8 +183,11 @@ class Connection:
 def _headers(head: h11.Request) -> dict[str, str]:
     """Return the headers by name. Raises `RequestError` for what has no single meaning."""
     found: dict[str, str] = {}
-    if len(head.headers) > _MOST_HEADERS:
-        raise RequestError(431, f"more than {_MOST_HEADERS} headers", code="limit_exceeded")
+    if head.http_version not in (b"1.0", b"1.1"):
+        raise RequestError(505, "this speaks HTTP/1.1", code="bad_request")
+    size = sum(len(name) + len(value) for name, value in head.headers) + len(head.target)
+    if len(head.headers) > _MOST_HEADERS or size > _LONGEST_HEAD:
+        raise RequestError(431, "the headers are too many or too long", code="limit_exceeded")
     for raw, value in head.headers:
         name = raw.decode("ascii")
         if name in found and name not in _LISTS:
@@ -192,8 +199,10 @@ def _headers(head: h11.Request) -> dict[str, str]:
 
 # What proxies add to, and nothing here depends on.
 _LISTS = frozenset(
-    ("accept", "accept-encoding", "accept-language", "cache-control", "connection", "cookie")
-    + ("forwarded", "via", "x-forwarded-for", "x-forwarded-proto")
+    (
+        *("accept", "accept-encoding", "accept-language", "cache-control", "connection", "cookie"),
+        *("forwarded", "via", "x-forwarded-for", "x-forwarded-proto"),
+    )
 )
 
 
