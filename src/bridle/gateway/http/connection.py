@@ -184,7 +184,7 @@ def _headers(head: h11.Request) -> dict[str, str]:
     """Return the headers by name. Raises `RequestError` for what has no single meaning."""
     found: dict[str, str] = {}
     if head.http_version not in (b"1.0", b"1.1"):
-        raise RequestError(505, "this speaks HTTP/1.1", code="bad_request")
+        raise RequestError(505, "another version of HTTP", code="bad_request")
     size = sum(len(name) + len(value) for name, value in head.headers) + len(head.target)
     if len(head.headers) > _MOST_HEADERS or size > _LONGEST_HEAD:
         raise RequestError(431, "the headers are too many or too long", code="limit_exceeded")
