@@ -58,9 +58,10 @@ def serve() -> Iterator[Callable[..., HttpServer]]:
 def gateway(worker: Worker, tmp_path: Path, serve: Callable[..., HttpServer]) -> Gateway:
     config = tmp_path / "http.toml"
     config.write_text(CONFIG)
-    gates: list[Gate] = []
-    server = serve(lambda request: gates[0].handle(request))
-    gates.append(Gate(worker, Points(config), ["127.0.0.1:%d" % server.address[1]]))
+    gate = Gate(worker, Points(config))
+    server = serve(gate.handle)
+    host, port = server.address
+    gate.answer_to(f"{host}:{port}")
     return Gateway(server, config)
 
 

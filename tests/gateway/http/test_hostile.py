@@ -1,4 +1,4 @@
-"""Whatever comes over the wire is an answer of its own, a refusal, or nothing; never two requests."""
+"""Whatever comes over the wire is one request, a refusal, or nothing; never two requests."""
 
 import json
 import socket

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from bridle.client.worker import Worker
 from bridle.gateway.http import acting, passing
@@ -23,14 +23,18 @@ _ACTING: dict[str, Callable[[Takings, Request], Answer]] = {
 
 
 class Gate:
-    """Answers requests for `worker`. `hosts` are the names under which it may be called."""
+    """Answers requests for `worker`, under the names that it is told to answer to."""
 
-    def __init__(self, worker: Worker, points: Points, hosts: Iterable[str]) -> None:
+    def __init__(self, worker: Worker, points: Points) -> None:
         self._points = points
-        self._hosts = frozenset(host.lower() for host in hosts)
+        self._hosts: frozenset[str] = frozenset()
         self._takings = Takings(worker)
         self._passes = Passes()
         self._asking = threading.BoundedSemaphore(_MOST_ASKING)
+
+    def answer_to(self, *hosts: str) -> None:
+        """Answer what is sent to these, each with its port where there is one."""
+        self._hosts |= {host.lower() for host in hosts}
 
     def handle(self, request: Request) -> Answer:
         """Answer a request. Raises `BridleError` for what is refused."""

@@ -43,25 +43,15 @@ def serve(  # noqa: PLR0913 - all but two by name
     _assert_near(address[0], beyond=beyond)
     points = Points(config)
     with worker(bundle, credential=credential) as acting:
-        late = _Late()
-        server = _listening(late, address)
+        gate = Gate(acting, points)
+        server = _listening(gate.handle, address)
         host, port = server.address
         shown = f"[{host}]" if ":" in host else host
         known = (shown, *(("localhost",) if _is_near(host) else ()), *hosts)
-        named = [name for each in known for name in (each, f"{each}:{port}")]
-        late.gate = Gate(acting, points, named)
+        gate.answer_to(*known, *(f"{each}:{port}" for each in known))
         with _signals(server):
             ready(f"http://{shown}:{port}")
             server.run()
-
-
-class _Late:
-    """Stands for the gate, which is made once the port is known."""
-
-    gate: Gate
-
-    def __call__(self, request: Request) -> Answer:
-        return self.gate.handle(request)
 
 
 def _listening(handler: Callable[[Request], Answer], address: tuple[str, int]) -> HttpServer:
