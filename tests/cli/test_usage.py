@@ -8,8 +8,8 @@ import bridle
 
 COMMANDS = [
     "demo", "init", "check", "test", "pin", "activate", "decide", "plan", "policy", "serve", "mcp",
-    "run", "status", "missions", "approvals", "explain", "agents", "operator", "keys", "pipelines",
-    "secrets", "leases", "delegations", "revoke", "grant", "kill", "resume", "audit",
+    "http", "run", "status", "missions", "approvals", "explain", "agents", "operator", "keys",
+    "pipelines", "secrets", "leases", "delegations", "revoke", "grant", "kill", "resume", "audit",
 ]  # fmt: skip
 
 NEED_A_GOVERNOR = [

@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -21,7 +22,8 @@ from server.carrying import Site
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 pytestmark = pytest.mark.skipif(NGINX is None, reason="not run: there is no nginx")
 
-# As docs/http.md has it; the rest is what a test needs.
+DOCS = Path(__file__).parents[3] / "docs" / "http.md"
+# Around what docs/http.md shows: what a test needs.
 CONFIG = """
 daemon off;
 worker_processes 1;
@@ -37,23 +39,7 @@ http {{
   scgi_temp_path {folder}/scgi;
   server {{
     listen 127.0.0.1:{port};
-    location = /_bridle {{
-      internal;
-      proxy_pass http://{gateway}/authz;
-      proxy_pass_request_body off;
-      proxy_set_header Content-Length "";
-      proxy_set_header X-Original-Method $request_method;
-      proxy_set_header X-Original-URI $request_uri;
-    }}
-    location / {{
-      auth_request /_bridle;
-      auth_request_set $bridle_agent $upstream_http_bridle_agent;
-      auth_request_set $bridle_action $upstream_http_bridle_action;
-      proxy_set_header Authorization "";
-      proxy_set_header Bridle-Agent $bridle_agent;
-      proxy_set_header Bridle-Action $bridle_action;
-      proxy_pass http://127.0.0.1:{behind};
-    }}
+{locations}
   }}
 }}
 """
@@ -95,12 +81,10 @@ def nginx(gateway: Gateway, behind: ThreadingHTTPServer, tmp_path: Path) -> Iter
     folder.mkdir()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    text = CONFIG.format(
-        folder=folder,
-        port=port,
-        gateway="{}:{}".format(*gateway.address),
-        behind=behind.server_address[1],
-    )
+    (shown,) = re.findall(r"```nginx\n(.*?)```", DOCS.read_text(), re.DOTALL)
+    shown = shown.replace("127.0.0.1:8186", "{}:{}".format(*gateway.address))
+    shown = shown.replace("127.0.0.1:8080", f"127.0.0.1:{behind.server_address[1]}")
+    text = CONFIG.format(folder=folder, port=port, locations=shown)
     (folder / "nginx.conf").write_text(text)
     assert NGINX is not None
     command = [NGINX, "-e", f"{folder}/error.log", "-p", str(folder), "-c", f"{folder}/nginx.conf"]
