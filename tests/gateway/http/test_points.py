@@ -8,7 +8,7 @@ import pytest
 from bridle.gateway.http import config
 from bridle.gateway.http.points import digest_of, new_token
 from bridle.model.errors import BundleError
-from gateway.http.asking import CONFIG, OTHER, TOKEN, Gateway
+from gateway.http.asking import CONFIG, TOKEN, Gateway
 
 
 def asked(gateway: Gateway, token: str = TOKEN) -> tuple[int, str]:
@@ -27,19 +27,26 @@ def test_tokens_are_long_and_never_the_same() -> None:
         "",
         "Bearer",
         "Bearer ",
-        TOKEN,
-        f"Basic {TOKEN}",
-        f"Bearer  {TOKEN}",
-        f"Bearer {TOKEN.swapcase()}",
-        f"Bearer {digest_of(TOKEN)}",
-        f"Bearer brt_{digest_of(TOKEN)}",
-        f"Bearer {TOKEN[:-1]}",
-        f"Bearer {TOKEN}, Bearer {OTHER}",
-        f"Bearer {new_token()}",
+        "{token}",
+        "Basic {token}",
+        "Bearer  {token}",
+        "Bearer {swapped}",
+        "Bearer {digest}",
+        "Bearer brt_{digest}",
+        "Bearer {short}",
+        "Bearer {token}, Bearer {token}",
+        "Bearer {new}",
     ],
 )
 def test_what_is_no_token_of_a_point_is_refused(header: str, gateway: Gateway) -> None:
-    said = gateway.ask("/v1/decide", {}, token="", headers={"Authorization": header})
+    sent = header.format(
+        token=TOKEN,
+        swapped=TOKEN.swapcase(),
+        digest=digest_of(TOKEN),
+        short=TOKEN[:-1],
+        new=new_token(),
+    )
+    said = gateway.ask("/v1/decide", {}, token="", headers={"Authorization": sent})
     assert said.status == 401
     assert said.headers["WWW-Authenticate"] == "Bearer"
 

@@ -6,7 +6,8 @@ import threading
 from collections.abc import Callable
 
 from bridle.client.worker import Worker
-from bridle.gateway.http import acting, passing
+from bridle.gateway.http import acting, authzen, passing
+from bridle.gateway.http.config import Evaluating
 from bridle.gateway.http.messages import Answer, Request, RequestError
 from bridle.gateway.http.points import Passes, Points
 from bridle.gateway.http.taking import Takings
@@ -21,6 +22,12 @@ _ACTING: dict[str, Callable[[Takings, Request], Answer]] = {
     "/v1/observe": acting.observe,
 }
 
+_EVALUATING = {
+    authzen.SINGLE: authzen.evaluation,
+    authzen.BATCH: authzen.evaluations,
+}
+_POSTED = (*_ACTING, *_EVALUATING, "/v1/token")
+
 
 class Gate:
     """Answers requests for `worker`, under the names that it is told to answer to."""
@@ -28,6 +35,7 @@ class Gate:
     def __init__(self, worker: Worker, points: Points) -> None:
         self._points = points
         self._hosts: frozenset[str] = frozenset()
+        self._users = authzen.Users(worker)
         self._takings = Takings(worker)
         self._passes = Passes()
         self._asking = threading.BoundedSemaphore(_MOST_ASKING)
@@ -53,13 +61,18 @@ class Gate:
         if request.path == "/authz":
             _require(request, "GET", "HEAD")
             return self._authz
-        if request.path not in (*_ACTING, "/v1/token"):
+        if request.path == authzen.METADATA:
+            _require(request, "GET", "HEAD")
+            return self._metadata
+        if request.path not in _POSTED:
             raise RequestError(404, "there is nothing here", code="not_found")
         _require(request, "POST")
         if "origin" in request.headers:
             raise RequestError(403, "this is nothing for browsers", code="origin_refused")
         if request.query:
             raise RequestError(400, "there is nothing to say in a query", code="bad_request")
+        if request.path in _EVALUATING:
+            return self._evaluate
         return self._token if request.path == "/v1/token" else self._act
 
     def _act(self, request: Request) -> Answer:
@@ -69,6 +82,22 @@ class Gate:
     def _token(self, request: Request) -> Answer:
         point = self._points.asked_by(request.headers, "token")
         return passing.token(self._takings, self._passes, request, point.name)
+
+    def _evaluate(self, request: Request) -> Answer:
+        self._points.asked_by(request.headers, "evaluate")
+        return _EVALUATING[request.path](self._users, self._evaluating(), request)
+
+    def _metadata(self, request: Request) -> Answer:
+        self._evaluating()
+        # The scheme is only told back to whoever asks: a proxy that speaks TLS knows it.
+        scheme = "https" if request.headers.get("x-forwarded-proto") == "https" else "http"
+        return authzen.metadata(f"{scheme}://{request.headers['host']}")
+
+    def _evaluating(self) -> Evaluating:
+        known = self._points.config().authzen
+        if known is None:
+            raise RequestError(404, "http.toml has no [authzen]", code="not_found")
+        return known
 
     def _authz(self, request: Request) -> Answer:
         return passing.authz(self._takings, self._passes, self._points, request)
