@@ -8,7 +8,7 @@ SUBJECTS := authority decide ledger mcp provenance sequences trust
 # What runs in the environment of Dagster.
 DAGSTER := tests/adapters/engines/dagster_ tests/adapters/conformance tests/adapters/test_examples.py
 NODERED_PACKAGE := tests/adapters/engines/nodered_
-NODERED := $(NODERED_PACKAGE) tests/adapters/conformance tests/adapters/test_examples.py
+NODERED := $(NODERED_PACKAGE) tests/adapters/conformance tests/adapters/engines/test_pipelines.py tests/adapters/test_examples.py
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 LOCK := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate --no-emit-index-url

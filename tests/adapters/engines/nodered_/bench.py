@@ -52,18 +52,18 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         if not server.RED.exists():
             pytest.skip("not run: `make nodered` brings Node-RED")
-        self._user = folder / "user"
+        self.user = folder / "user"
         self._inbox = folder / "inbox"
         self._inbox.mkdir()
         self._items = itertools.count()
         self._given: dict[str, tuple[dict[str, Any], int]] = {}
-        server.installed(self._user, FLOWS)
+        server.installed(self.user, FLOWS)
 
     @contextmanager
-    def running(self, carrier: Worker) -> Iterator[None]:
+    def running(self, carrier: Worker, **environ: str) -> Iterator[None]:
         with (
             server.gateway(carrier, self._inbox.parent) as url,
-            server.running(self._user, url, BENCH_INBOX=str(self._inbox)),
+            server.running(self.user, url, BENCH_INBOX=str(self._inbox), **environ),
         ):
             yield
 
@@ -76,12 +76,22 @@ class Bench:
         self._put(f"{item}.0", given)
         return item
 
+    def put(self, message: Mapping[str, Any]) -> str:
+        """Put a message into the inbox, as it is but for its id; return what names it."""
+        item = f"item{next(self._items)}"
+        self._put(item, {"_msgid": item, **message})
+        return item
+
+    def sent(self, message: Mapping[str, Any], *, within: float) -> Came:
+        """Send a message and wait for what came of it."""
+        return self.came_of(self.put(message), within)
+
     def came(self, item: str, *, within: float = 20.0) -> Came:
         given, deliveries = self._given[item]
-        came = self._came(f"{item}.0", within)
+        came = self.came_of(f"{item}.0", within)
         for again in range(1, deliveries):
             self._put(f"{item}.{again}", given)
-            came = self._came(f"{item}.{again}", within)
+            came = self.came_of(f"{item}.{again}", within)
         return came
 
     def again(self, item: Any) -> None:
@@ -89,11 +99,8 @@ class Bench:
 
     def bypasses(self) -> Mapping[str, Callable[[], object]]:
         def sent(**message: Any) -> Callable[[], object]:
-            item = f"item{next(self._items)}"
-
             def send() -> Came:
-                self._put(item, {"_msgid": item, "tool": "page.get", "number": 99, **message})
-                return self._came(item, 3.0)
+                return self.sent({"tool": "page.get", "number": 99, **message}, within=3.0)
 
             return send
 
@@ -107,7 +114,7 @@ class Bench:
         }
 
     def stored(self) -> bytes:
-        kept = [each for each in self._user.rglob("*") if each.is_file()]
+        kept = [each for each in self.user.rglob("*") if each.is_file()]
         return b"".join(each.read_bytes() for each in kept if "node_modules" not in each.parts)
 
     def close(self) -> None:
@@ -118,7 +125,8 @@ class Bench:
         part.write_text(json.dumps(given))
         part.rename(self._inbox / f"{name}.json")
 
-    def _came(self, name: str, within: float) -> Came:
+    def came_of(self, name: str, within: float) -> Came:
+        """Wait for what came of what was put under this name."""
         path = self._inbox / f"{name}.json.came"
         end = time.monotonic() + within
         while time.monotonic() < end:

@@ -55,9 +55,7 @@ def installed(user: Path, flows: Sequence[Mapping[str, Any]]) -> None:
     """Make a user directory with these flows, the plugin and the tests' nodes."""
     user.mkdir(exist_ok=True)
     shutil.copytree(HERE / "nodes", user / "nodes", dirs_exist_ok=True)
-    shutil.copytree(
-        node_red.FOLDER, user / "node_modules" / "bridle-node-red", dirs_exist_ok=True
-    )
+    shutil.copytree(node_red.FOLDER, user / "node_modules" / "bridle-node-red", dirs_exist_ok=True)
     shutil.copy(HERE / "settings.js", user)
     (user / "flows.json").write_text(json.dumps(flows))
 
@@ -65,7 +63,7 @@ def installed(user: Path, flows: Sequence[Mapping[str, Any]]) -> None:
 @contextmanager
 def running(user: Path, url: str, **environ: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run Node-RED on a user directory until the end of the block; its log is `user/log`."""
-    given = {**os.environ, "BRIDLE_URL": url, "BRIDLE_TOKEN": TOKEN, **environ}
+    given = {"BRIDLE_TOKEN": TOKEN, **os.environ, "BRIDLE_URL": url, **environ}
     command = [node(), str(RED), "--userDir", str(user), "--port", "0"]
     command += ["--settings", str(user / "settings.js")]
     with (user / "log").open("ab") as log:
@@ -97,5 +95,3 @@ def _drain(process: subprocess.Popen[bytes], to: Path) -> None:
     with to.open("ab", buffering=0) as log:
         for line in process.stdout:
             log.write(line)
-
-

@@ -21,6 +21,7 @@ module.exports = {
       "http in", "http response",
     ],
     nodes: {
+      twin: { tool: "page.get", arguments: (msg) => ({ id: msg.number }) },
       "http request": {
         tool: (msg) => page.exec(msg.url)[1],
         arguments: (msg) => ({ id: Number(page.exec(msg.url)[2]) }),

@@ -33,6 +33,15 @@ module.exports = (RED) => {
       done();
     });
   });
+
+  // Answers twice.
+  RED.nodes.registerType("twin", function (config) {
+    RED.nodes.createNode(this, config);
+    this.on("input", (msg, send, done) => {
+      send({ ...msg, payload: { page: 7 } });
+      setTimeout(() => { send({ ...msg, payload: { page: 8 } }); done(); }, 300);
+    });
+  });
 };
 
 function came(msg) {
