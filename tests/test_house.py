@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "bridle"
 
 BUILT = {"__pycache__", "build", "dist", "site", "node_modules", "htmlcov"}
-DATA = {".dw", ".toml", ".sql", ".cedarschema", ".dwschema", ".typed"}
+DATA = {".dw", ".js", ".toml", ".sql", ".cedarschema", ".dwschema", ".typed"}
 
 # Put together from halves, so that this file does not name what it looks for.
 LOCAL = re.compile(
