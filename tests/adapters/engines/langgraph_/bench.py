@@ -59,10 +59,12 @@ class Bench:
     """Processes that run graphs, and come and go over one store of checkpoints."""
 
     gaps: Mapping[str, str] = {}
+    step = "step"
+    """The node that does the work."""
 
     def __init__(self, folder: Path) -> None:
         self._store = folder / "checkpoints.sqlite"
-        self._items: list[tuple[Any, State, int]] = []
+        self._items: list[tuple[Any, Any, int]] = []
         self._runs: dict[int, Future[Any]] = {}
         self._pool: ThreadPoolExecutor | None = None
         self._ended = Event()
@@ -71,15 +73,13 @@ class Bench:
 
     @contextmanager
     def running(self, carrier: Worker) -> Iterator[None]:
-        adapter.govern(carrier)
         self._ended.clear()
         try:
             with (
                 SqliteSaver.from_conn_string(str(self._store)) as saver,
                 ThreadPoolExecutor(4) as self._pool,
             ):
-                self._graph = _graph(step).compile(checkpointer=saver)
-                self._around = _graph(_graph(step).compile()).compile(checkpointer=saver)
+                self._build(saver, carrier)
                 for item in range(len(self._items)):
                     if item not in self._runs or self._was_left(item):
                         self._start(item)
@@ -96,14 +96,14 @@ class Bench:
     ) -> int:
         item = len(self._items)
         where = {"thread_id": f"item-{item}", adapter.CONTEXT: reference}
-        self._items.append(({"configurable": where}, {"tool": tool, "number": number}, deliveries))
+        self._items.append(({"configurable": where}, self._given(tool, number), deliveries))
         if self._pool is not None:
             self._start(item)
         return item
 
     def came(self, item: int, *, within: float = 20.0) -> Came:
         try:
-            return Came("done", self._runs[item].result(within)["found"])
+            return self._came(self._runs[item].result(within))
         except NotYet:
             return Came("waiting")
         except Exception as problem:
@@ -135,6 +135,17 @@ class Bench:
 
     def close(self) -> None:
         pass
+
+    def _build(self, saver: SqliteSaver, carrier: Worker) -> None:
+        adapter.govern(carrier)
+        self._graph = _graph(step).compile(checkpointer=saver)
+        self._around = _graph(_graph(step).compile()).compile(checkpointer=saver)
+
+    def _given(self, tool: str, number: int) -> Any:
+        return {"tool": tool, "number": number}
+
+    def _came(self, found: Any) -> Came:
+        return Came("done", found["found"])
 
     def _start(self, item: int) -> None:
         assert self._pool is not None
@@ -173,7 +184,7 @@ class Bench:
     def _before(self, where: Any) -> Any:
         """Return where the thread stood before its step: to go on from there is a replay."""
         (before,) = [
-            state for state in self._graph.get_state_history(where) if state.next == ("step",)
+            state for state in self._graph.get_state_history(where) if state.next == (self.step,)
         ]
         found = {**where["configurable"], **before.config["configurable"]}
         return {"configurable": found}

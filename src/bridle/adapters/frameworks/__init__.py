@@ -1,0 +1,1 @@
+"""Agent frameworks: each tool call of theirs is decided, and carried out once."""
