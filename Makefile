@@ -85,10 +85,11 @@ slow: setup
 uids: setup
 	$(BIN)/python -m pytest -q -m uids --timeout 120 tests/uids
 
-nightly: setup mcp-servers .venv-auditors/go/.done .venv-agentdojo/.done .venv-engines/.done .venv-dagster/.done .venv-nodered/.done
+nightly: setup mcp-servers .venv-auditors/go/.done .venv-agentdojo/.done .venv-engines/.done .venv-dagster/.done .venv-frameworks/.done .venv-nodered/.done
 	$(BIN)/python -m pytest -q -m "slow or not slow" --timeout 3600 --full --hypothesis-profile slow
 	.venv-engines/bin/python -m pytest -q -m engines --timeout 3600 --full tests/adapters
 	.venv-dagster/bin/python -m pytest -q -m engines --timeout 3600 --full $(DAGSTER)
+	.venv-frameworks/bin/python -m pytest -q -m engines --timeout 3600 --full $(FRAMEWORKS)
 	$(BIN)/python -m pytest -q -m engines --timeout 3600 --full $(NODERED)
 
 bench: setup .venv-engines/.done .venv-dagster/.done
@@ -126,6 +127,10 @@ engines: .venv-engines/.done
 dagster: .venv-dagster/.done
 	.venv-dagster/bin/python -m pytest -q -m engines -n 2 --dist loadfile --timeout 300 $(DAGSTER)
 
+# The adapters of agent frameworks, on models that are scripted.
+frameworks: .venv-frameworks/.done
+	.venv-frameworks/bin/python -m pytest -q -m engines -n 2 --dist loadfile --timeout 120 $(FRAMEWORKS)
+
 # Node-RED, with the Node that the tests' own environment has.
 nodered: setup .venv-nodered/.done
 	$(BIN)/python -m pytest -q -m engines --timeout 300 $(NODERED)
@@ -139,7 +144,7 @@ nodered: setup .venv-nodered/.done
 	@touch $@
 
 # Every adapter against the same cases; each environment writes its engines into the docs' matrix.
-conformance: setup .venv-engines/.done .venv-dagster/.done .venv-nodered/.done
+conformance: setup .venv-engines/.done .venv-dagster/.done .venv-frameworks/.done .venv-nodered/.done
 	.venv-engines/bin/python -m pytest -q -m engines --timeout 120 --keep-matrix tests/adapters/conformance
 	.venv-frameworks/bin/python -m pytest -q -m engines --timeout 120 --keep-matrix tests/adapters/conformance
 	.venv-dagster/bin/python -m pytest -q -m engines --timeout 120 --keep-matrix tests/adapters/conformance
@@ -155,6 +160,12 @@ conformance: setup .venv-engines/.done .venv-dagster/.done .venv-nodered/.done
 	@test -x .venv-dagster/bin/python || $(PYTHON) -m venv .venv-dagster
 	.venv-dagster/bin/python $(PIP_INSTALL) --require-hashes -r requirements/dagster.lock
 	.venv-dagster/bin/python $(PIP_INSTALL) --no-index --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv-frameworks/.done: requirements/frameworks.lock pyproject.toml
+	@test -x .venv-frameworks/bin/python || $(PYTHON) -m venv .venv-frameworks
+	.venv-frameworks/bin/python $(PIP_INSTALL) --require-hashes -r requirements/frameworks.lock
+	.venv-frameworks/bin/python $(PIP_INSTALL) --no-index --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # The wheels are kept, so that a test can install from them as a stranger would.
@@ -210,6 +221,7 @@ lock: .venv-lock/.done
 	$(LOCK) $(UPGRADE) requirements/auditors.in -o requirements/auditors.lock
 	$(LOCK) $(UPGRADE) pyproject.toml requirements/engines.in requirements/build.in --extra test -o requirements/engines.lock
 	$(LOCK) $(UPGRADE) pyproject.toml requirements/dagster.in requirements/build.in --extra test -o requirements/dagster.lock
+	$(LOCK) $(UPGRADE) pyproject.toml requirements/frameworks.in requirements/build.in --extra test -o requirements/frameworks.lock
 	$(LOCK) $(UPGRADE) requirements/lock.in -o requirements/lock.lock
 
 wheel: setup

