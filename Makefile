@@ -9,6 +9,7 @@ SUBJECTS := authority decide ledger mcp provenance sequences trust
 DAGSTER := tests/adapters/engines/dagster_ tests/adapters/conformance tests/adapters/test_examples.py
 # What runs in the environment of agent frameworks.
 FRAMEWORKS := tests/adapters/frameworks tests/adapters/conformance tests/adapters/test_examples.py
+AIRFLOW := tests/adapters/engines/airflow_ tests/adapters/conformance tests/adapters/engines/test_pipelines.py tests/adapters/test_examples.py
 NODERED_PACKAGE := tests/adapters/engines/nodered_
 NODERED := $(NODERED_PACKAGE) tests/adapters/conformance tests/adapters/engines/test_pipelines.py tests/adapters/test_examples.py
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
@@ -16,7 +17,7 @@ LOCK := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 
 	--generate-hashes --no-header --no-annotate --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint style types layers format uids jail slow nightly mcp-servers mcp auditors engines dagster nodered frameworks conformance agentdojo bench docs lock wheel clean
+.PHONY: help setup demo test lint style types layers format uids jail slow nightly mcp-servers mcp auditors engines airflow dagster nodered frameworks conformance agentdojo bench docs lock wheel clean
 
 help:
 	@echo "make demo     a governed run of two agents on real tools"
@@ -29,7 +30,7 @@ help:
 	@echo "make mcp      the tests with MCP servers that others wrote"
 	@echo "make auditors the ledger, checked by programs that others wrote"
 	@echo "make engines  the adapters of engines, on the real thing"
-	@echo "make dagster  the adapter of Dagster, on the real thing"
+	@echo "make dagster  the adapter of Dagster, on the real thing; make airflow, make nodered likewise"
 	@echo "make frameworks  the adapters of agent frameworks, on the real thing"
 	@echo "make conformance  every adapter against the same cases, into the docs"
 	@echo "make bench    the benchmarks"
@@ -85,10 +86,11 @@ slow: setup
 uids: setup
 	$(BIN)/python -m pytest -q -m uids --timeout 120 tests/uids
 
-nightly: setup mcp-servers .venv-auditors/go/.done .venv-agentdojo/.done .venv-engines/.done .venv-dagster/.done .venv-frameworks/.done .venv-nodered/.done
+nightly: setup mcp-servers .venv-auditors/go/.done .venv-agentdojo/.done .venv-engines/.done .venv-dagster/.done .venv-airflow/.done .venv-frameworks/.done .venv-nodered/.done
 	$(BIN)/python -m pytest -q -m "slow or not slow" --timeout 3600 --full --hypothesis-profile slow
 	.venv-engines/bin/python -m pytest -q -m engines --timeout 3600 --full tests/adapters
 	.venv-dagster/bin/python -m pytest -q -m engines --timeout 3600 --full $(DAGSTER)
+	.venv-airflow/bin/python -m pytest -q -m engines --timeout 3600 --full $(AIRFLOW)
 	.venv-frameworks/bin/python -m pytest -q -m engines --timeout 3600 --full $(FRAMEWORKS)
 	$(BIN)/python -m pytest -q -m engines --timeout 3600 --full $(NODERED)
 
@@ -131,6 +133,16 @@ dagster: .venv-dagster/.done
 frameworks: .venv-frameworks/.done
 	.venv-frameworks/bin/python -m pytest -q -m engines -n 2 --dist loadfile --timeout 120 $(FRAMEWORKS)
 
+# Airflow has a world of its own, too.
+airflow: .venv-airflow/.done
+	.venv-airflow/bin/python -m pytest -q -m engines --timeout 300 $(AIRFLOW)
+
+.venv-airflow/.done: requirements/airflow.lock pyproject.toml
+	@test -x .venv-airflow/bin/python || $(PYTHON) -m venv .venv-airflow
+	.venv-airflow/bin/python $(PIP_INSTALL) --require-hashes -r requirements/airflow.lock
+	.venv-airflow/bin/python $(PIP_INSTALL) --no-index --no-deps --no-build-isolation --editable .
+	@touch $@
+
 # Node-RED, with the Node that the tests' own environment has.
 nodered: setup .venv-nodered/.done
 	$(BIN)/python -m pytest -q -m engines --timeout 300 $(NODERED)
@@ -144,10 +156,11 @@ nodered: setup .venv-nodered/.done
 	@touch $@
 
 # Every adapter against the same cases; each environment writes its engines into the docs' matrix.
-conformance: setup .venv-engines/.done .venv-dagster/.done .venv-frameworks/.done .venv-nodered/.done
+conformance: setup .venv-engines/.done .venv-dagster/.done .venv-airflow/.done .venv-frameworks/.done .venv-nodered/.done
 	.venv-engines/bin/python -m pytest -q -m engines --timeout 120 --keep-matrix tests/adapters/conformance
 	.venv-frameworks/bin/python -m pytest -q -m engines --timeout 120 --keep-matrix tests/adapters/conformance
 	.venv-dagster/bin/python -m pytest -q -m engines --timeout 120 --keep-matrix tests/adapters/conformance
+	.venv-airflow/bin/python -m pytest -q -m engines --timeout 120 --keep-matrix tests/adapters/conformance
 	$(BIN)/python -m pytest -q -n0 -m engines --timeout 120 --keep-matrix tests/adapters/conformance
 
 .venv-engines/.done: requirements/engines.lock pyproject.toml
@@ -222,6 +235,7 @@ lock: .venv-lock/.done
 	$(LOCK) $(UPGRADE) pyproject.toml requirements/engines.in requirements/build.in --extra test -o requirements/engines.lock
 	$(LOCK) $(UPGRADE) pyproject.toml requirements/dagster.in requirements/build.in --extra test -o requirements/dagster.lock
 	$(LOCK) $(UPGRADE) pyproject.toml requirements/frameworks.in requirements/build.in --extra test -o requirements/frameworks.lock
+	$(LOCK) $(UPGRADE) pyproject.toml requirements/airflow.in requirements/build.in --extra test -o requirements/airflow.lock
 	$(LOCK) $(UPGRADE) requirements/lock.in -o requirements/lock.lock
 
 wheel: setup

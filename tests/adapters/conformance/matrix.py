@@ -17,6 +17,7 @@ class Engine(NamedTuple):
 
 
 ENGINES: Mapping[str, Engine] = {
+    "Airflow": Engine("adapters.engines.airflow_.bench", "airflow", "airflow"),
     "APScheduler": Engine("adapters.engines.apscheduler_.bench", "apscheduler"),
     "Celery": Engine("adapters.engines.celery_.bench", "celery"),
     "DBOS": Engine("adapters.engines.dbos_.bench", "dbos"),
