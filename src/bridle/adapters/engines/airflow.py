@@ -41,7 +41,8 @@ CONF = "bridle_context"
 
 _HOOK = "_run_execute_callable"
 _PARAMETERS = ("context", "execute", "task")
-_MARK = "bridle_held"
+# No operator has such a method: what goes on there was held here.
+_HELD = "bridle held"
 
 
 class DeniedError(AirflowFailException):
@@ -86,7 +87,7 @@ def govern(
         return carry_out(gate, native, gate.carrier(native), proceed)
 
     known, untouched = dict(tools), frozenset(harmless)
-    governed.bridle = original
+    governed.bridle = original  # type: ignore[attr-defined] - whose place it takes
     setattr(task_runner, _HOOK, governed)
 
 
@@ -142,7 +143,7 @@ class _Gate:
         del native
         if isinstance(refusal, Held):
             trigger = TimeDeltaTrigger(timedelta(seconds=self._again))
-            return TaskDeferred(trigger=trigger, method_name="execute", kwargs={_MARK: True})
+            return TaskDeferred(trigger=trigger, method_name=_HELD)
         return (UndecidedError if is_undecided(refusal) else DeniedError)(str(refusal))
 
 
@@ -163,5 +164,5 @@ def _arguments(task: Any) -> dict[str, Any]:
 
 def _resumed(execute: Any, task: Any) -> Any:
     """Return what to execute: after a hold of ours the task begins, it does not go on."""
-    given = getattr(execute, "keywords", {}).get("next_kwargs") or {}
-    return task.execute if _MARK in given else execute
+    ours = getattr(execute, "keywords", {}).get("next_method") == _HELD
+    return task.execute if ours else execute

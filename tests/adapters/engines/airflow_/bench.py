@@ -22,14 +22,6 @@ from bridle.adapters.engines import airflow as adapter
 from bridle.client.worker import Worker
 from bridle.model.errors import UnreachableError
 
-TOOLS = {
-    "get.step": "page.get",
-    "put.step": "page.put",
-    "classic.step": "page.get",
-    "positional.step": "page.get",
-    "mapped.step": "page.get",
-}
-
 
 class Bench:
     """Processes that run tasks, and come and go over one database."""
@@ -54,7 +46,7 @@ class Bench:
         if carrier is not self._carrier:  # another trial, which has items of its own
             self._left.clear()
         self._carrier = carrier
-        adapter.govern(lambda: carrier, tools=TOOLS, harmless=["EmptyOperator"], again=0.2)
+        adapter.govern(lambda: carrier, tools=home.TOOLS, harmless=["EmptyOperator"], again=0.2)
         try:
             with ThreadPoolExecutor(1) as self._pool:
                 for item in range(len(self._items)):
@@ -64,7 +56,7 @@ class Bench:
                     yield
                 finally:
                     # A run that waits finds nobody when it is tried again, and fails.
-                    adapter.govern(_gone, tools=TOOLS)
+                    adapter.govern(_gone, tools=home.TOOLS)
         finally:
             self._pool = None
 
@@ -124,7 +116,7 @@ class Bench:
         for _ in range(deliveries):
             ran = home.run(dag_id, item, **conf)
             came = self._seen.pop(ran.run_id, Came("waiting"))
-        if came.kind == "left":
+        if came.kind == "waiting":  # it ended without a word of the governor's
             self._left.add(item)
         return came
 

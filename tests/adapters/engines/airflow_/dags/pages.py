@@ -1,20 +1,19 @@
 """The DAGs of the tests: a page is got or put, as the run's conf says."""
 
-import airflow.sdk as sdk
+from airflow import sdk
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.providers.standard.operators.python import PythonOperator
 
 from adapters.conformance.sink import page
 
 NUMBER = "{{ dag_run.conf['number'] }}"
-PLAIN = {"schedule": None, "render_template_as_native_obj": True}
 
 
 def got(id: int) -> dict[str, object]:  # noqa: A002 - the argument's name
     return page("page.get", id)
 
 
-@sdk.dag(**PLAIN)
+@sdk.dag(schedule=None, render_template_as_native_obj=True)
 def get():
     @sdk.task
     def step(id: int) -> dict[str, object]:  # noqa: A002 - the argument's name
@@ -23,7 +22,7 @@ def get():
     step(NUMBER)
 
 
-@sdk.dag(**PLAIN)
+@sdk.dag(schedule=None, render_template_as_native_obj=True)
 def put():
     @sdk.task
     def step(id: int) -> dict[str, object]:  # noqa: A002 - the argument's name
@@ -32,17 +31,17 @@ def put():
     step(NUMBER)
 
 
-@sdk.dag(**PLAIN)
+@sdk.dag(schedule=None, render_template_as_native_obj=True)
 def classic():
     PythonOperator(task_id="step", python_callable=got, op_kwargs={"id": NUMBER})
 
 
-@sdk.dag(**PLAIN)
+@sdk.dag(schedule=None, render_template_as_native_obj=True)
 def positional():
     PythonOperator(task_id="step", python_callable=got, op_args=[NUMBER])
 
 
-@sdk.dag(**PLAIN)
+@sdk.dag(schedule=None, render_template_as_native_obj=True)
 def mapped():
     @sdk.task
     def step(id: int) -> dict[str, object]:  # noqa: A002 - the argument's name
@@ -51,7 +50,7 @@ def mapped():
     step.expand(id=[1, 2, 13])
 
 
-@sdk.dag(**PLAIN)
+@sdk.dag(schedule=None, render_template_as_native_obj=True)
 def unknown():
     """A task that no tool is named for."""
 
@@ -62,12 +61,12 @@ def unknown():
     step()
 
 
-@sdk.dag(**PLAIN)
+@sdk.dag(schedule=None, render_template_as_native_obj=True)
 def shell():
     BashOperator(task_id="step", bash_command="touch {{ dag_run.conf['touched'] }}")
 
 
-@sdk.dag(**PLAIN)
+@sdk.dag(schedule=None, render_template_as_native_obj=True)
 def harmless():
     """Nothing but what is known to reach nothing."""
     from airflow.providers.standard.operators.empty import EmptyOperator
