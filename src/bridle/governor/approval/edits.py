@@ -87,10 +87,18 @@ def _standing(turn: Turn, row: HoldRow) -> Standing:
         raise RefusedError(
             "what this hold is about is not known any more", code="hold_settled", hint=_LOOK
         )
+    # INVARIANT: I5 — whom the task came from, and whom it serves, limit what a human writes too.
     session = SessionRow(
-        id="", mission=row.mission, agent=row.agent, executor=action.executor, opened=0, method=""
+        id="",
+        mission=row.mission,
+        agent=row.agent,
+        executor=action.executor,
+        opened=0,
+        method="",
+        grant=action.grant,
+        line=row.line,
     )
-    return Standing(turn, session, mission, turn.globals, turn.engine)
+    return Standing(turn, session, mission, turn.globals, turn.engine).serving(row.requester)
 
 
 def _would_run(at: Standing, row: HoldRow, typed: Typed) -> None:
