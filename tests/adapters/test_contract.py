@@ -51,7 +51,9 @@ class Queue:
         del native
         return RefusedError(refusal)
 
-    def handle(self, worker: Worker, message: dict[str, Any], problem: Any = None) -> Any:
+    def handle(
+        self, worker: Worker | bridle.Agent, message: dict[str, Any], problem: Any = None
+    ) -> Any:
         def effect() -> str:
             self.done.append(message["arguments"])
             if problem is not None:
@@ -60,7 +62,9 @@ class Queue:
 
         return carry_out(self, message, worker, effect)
 
-    def ahandle(self, worker: Worker, message: dict[str, Any], problem: Any = None) -> Any:
+    def ahandle(
+        self, worker: Worker | bridle.Agent, message: dict[str, Any], problem: Any = None
+    ) -> Any:
         async def effect() -> str:
             self.done.append(message["arguments"])
             if problem is not None:
@@ -190,3 +194,19 @@ def test_what_runs_elsewhere_is_neither_refused_nor_run_twice(
         assert first.result() == "done"
     assert queue.handle(worker, given) == "done"
     assert queue.done == [PAGE]
+
+
+def test_an_agent_carries_out_itself_what_it_decided_and_no_reference_counts(
+    site: Site, clerk: bridle.Agent, queue: Queue
+) -> None:
+    given = {"number": 1, "arguments": PAGE, "bridle": "of nobody"}
+    for _ in range(2):
+        assert queue.handle(clerk, given) == "done"
+    changed = {"number": 2, "arguments": {"id": 900}, "bridle": ""}
+    assert queue.handle(clerk, changed) == "done"
+    for number, page in enumerate((13, 66), 3):
+        with pytest.raises(RefusedError):
+            queue.handle(clerk, {"number": number, "arguments": {"id": page}, "bridle": ""})
+    assert queue.done == [PAGE, {"id": 100}]
+    rows = site.ana.rows(calls.Attempts(state="ok"))
+    assert [(row["agent"], row["executor"]) for row in rows] == [("clerk", clerk.executor)] * 2
