@@ -3,6 +3,7 @@
 import pytest
 
 from bridle.model import calls
+from bridle.trust.grants.claims import Detail, Predicate, ToolGrant
 from governor.delegation.runs import HANDING, Run, begin_run
 from governor.desk import Desk, codes
 
@@ -64,3 +65,18 @@ def test_a_limit_on_whom_an_agent_hands_to_is_no_limit_on_its_own_edits(desk: De
     held = alone.decide("bank.pay", "a", amount=60, order=1).approval
     assert isinstance(proposed(desk, held, 8), calls.Done)
     assert alone.redeem(held).args == '{"amount":60,"order":8}'
+
+
+def test_an_edit_past_what_the_agent_was_handed_is_refused_to_its_author(desk: Desk):
+    first = Detail(
+        "bridle_action",
+        {"bank.pay": ToolGrant({"order": Predicate(in_=(1, 2)), "amount": Predicate(any=True)})},
+    )
+    grant, holder = desk.hand_on("scout", details=(first,))
+    session = desk.taken_up(grant, holder)
+    held = desk.decide("bank.pay", "a", session=session, amount=60, order=1).approval
+    reply = proposed(desk, held, 3)
+    assert isinstance(reply, calls.Failed), reply
+    assert reply.code == "edit_refused"
+    assert isinstance(proposed(desk, held, 2), calls.Done)
+    assert desk.redeem(held, session=session).args == '{"amount":60,"order":2}'

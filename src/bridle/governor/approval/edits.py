@@ -11,7 +11,7 @@ import re
 from msgspec import Struct, structs
 
 from bridle.engine.case import Judgement, Refusal, Typed
-from bridle.governor.action import budgets, holds
+from bridle.governor.action import budgets, holds, judging
 from bridle.governor.action.standing import Standing
 from bridle.governor.approval import exceptions
 from bridle.governor.ground import clear
@@ -22,7 +22,7 @@ from bridle.model.calls import Terms
 from bridle.model.errors import RefusedError
 from bridle.model.reason import Reason
 from bridle.model.verdict import Effect
-from bridle.store.rows import ActionRow, HoldRow, MissionRow, SessionRow
+from bridle.store.rows import ActionRow, GrantRow, HoldRow, MissionRow, SessionRow
 
 _MOST_USES = 10_000
 _MOST_NAMES = 64
@@ -87,6 +87,7 @@ def _standing(turn: Turn, row: HoldRow) -> Standing:
         raise RefusedError(
             "what this hold is about is not known any more", code="hold_settled", hint=_LOOK
         )
+    grant = turn.tx.get(GrantRow, action.grant)
     # INVARIANT: I5 — whom the task came from, and whom it serves, limit what a human writes too.
     session = SessionRow(
         id="",
@@ -97,12 +98,16 @@ def _standing(turn: Turn, row: HoldRow) -> Standing:
         method="",
         grant=action.grant,
         line=row.line,
+        task=grant.task if grant is not None else "",
     )
     return Standing(turn, session, mission, turn.globals, turn.engine).serving(row.requester)
 
 
 def _would_run(at: Standing, row: HoldRow, typed: Typed) -> None:
     """Refuse arguments that the hold's approval would not make run exactly as they are."""
+    outside = judging.ungranted(at, row.tool, typed, made=True)
+    if outside is not None:
+        raise _refused(outside)
     action = at.turn.tx.get(ActionRow, row.action)
     number = action.requests + 1 if action is not None else 1
     request = telling.request_id(row.action, number)
