@@ -74,6 +74,20 @@ def test_an_operator_is_judged_by_its_templated_fields(
     assert not touched.exists()
 
 
+@pytest.mark.parametrize("dag_id", ["namesake", "replaced"])
+def test_what_only_looks_harmless_does_not_run(dag_id: str, t: Trial) -> None:
+    assert ran(t, dag_id) == {-1: "failed"}
+    assert t.numbers() == []
+
+
+def test_arguments_that_nothing_would_decide_on_are_refused(
+    t: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(home.TOOLS, "templated.step", "page.get")
+    assert ran(t, "templated", number=99) == {-1: "failed"}
+    assert t.numbers() == []
+
+
 def test_what_is_known_to_be_harmless_is_nobodys_action(t: Trial) -> None:
     assert ran(t, "harmless") == {-1: "success"}
     assert t.site.ana.rows(calls.Attempts(state="ok")) == []

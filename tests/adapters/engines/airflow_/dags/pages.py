@@ -74,5 +74,45 @@ def harmless():
     EmptyOperator(task_id="step")
 
 
-for each in (get, put, classic, positional, mapped, unknown, shell, harmless):
+class EmptyOperator(sdk.BaseOperator):
+    """A namesake of what is harmless, which is not."""
+
+    def execute(self, context: object) -> object:
+        return page("page.get", 99)
+
+
+EmptyOperator.__module__ = "airflow.providers.standard.operators.empty"
+
+
+@sdk.dag(schedule=None)
+def namesake():
+    EmptyOperator(task_id="step")
+
+
+@sdk.dag(schedule=None)
+def replaced():
+    """A harmless task, and over its execute another."""
+    from airflow.providers.standard.operators.empty import EmptyOperator
+
+    step = EmptyOperator(task_id="step")
+    step.execute = lambda context: page("page.get", 99)
+
+
+def also(id: int, templates_dict: dict[str, int]) -> dict[str, object]:  # noqa: A002 - the argument's name
+    return page("page.get", templates_dict["id"])
+
+
+@sdk.dag(schedule=None, render_template_as_native_obj=True)
+def templated():
+    """What the function is given beside its arguments."""
+    PythonOperator(
+        task_id="step",
+        python_callable=also,
+        op_kwargs={"id": 7},
+        templates_dict={"id": NUMBER},
+    )
+
+
+MORE = (namesake, replaced, templated)
+for each in (get, put, classic, positional, mapped, unknown, shell, harmless, *MORE):
     each()
