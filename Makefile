@@ -135,7 +135,7 @@ frameworks: .venv-frameworks/.done
 
 # Airflow has a world of its own, too.
 airflow: .venv-airflow/.done
-	.venv-airflow/bin/python -m pytest -q -m engines --timeout 300 $(AIRFLOW)
+	.venv-airflow/bin/python -m pytest -q -m "engines and not slow" --timeout 300 $(AIRFLOW)
 
 .venv-airflow/.done: requirements/airflow.lock pyproject.toml
 	@test -x .venv-airflow/bin/python || $(PYTHON) -m venv .venv-airflow
