@@ -94,10 +94,11 @@ nightly: setup mcp-servers .venv-auditors/go/.done .venv-agentdojo/.done .venv-e
 	.venv-frameworks/bin/python -m pytest -q -m engines --timeout 3600 --full $(FRAMEWORKS)
 	$(BIN)/python -m pytest -q -m engines --timeout 3600 --full $(NODERED)
 
-bench: setup .venv-engines/.done .venv-dagster/.done
+bench: setup .venv-engines/.done .venv-dagster/.done .venv-airflow/.done
 	@set -e; for each in $(SUBJECTS); do echo "== $$each"; $(BIN)/python -m bench.$$each; done
 	.venv-engines/bin/python -m bench.engines
 	.venv-dagster/bin/python -m bench.engines
+	.venv-airflow/bin/python -m bench.engines
 
 mcp-servers: .venv-mcp1/.done .venv-mcp1/node/.done
 

@@ -78,12 +78,13 @@ def block(found: Trial, reference: str) -> None:
 def engine(name: str, folder: Path, *, seconds: float) -> harness.Samples:
     """Time an engine. Returns microseconds per step, `ungoverned` and `governed`."""
     module = ENGINES[name].module
+    making = importlib.import_module(module)  # first: it says where an engine looks for its home
     adapter = importlib.import_module(
         f"bridle.adapters.engines.{module.split('.')[-2].removesuffix('_')}"
     )
     (folder / "engine").mkdir()
     with gated(adapter) as gate, Sink() as sink:
-        bench = importlib.import_module(module).make(folder / "engine")
+        bench = making.make(folder / "engine")
         try:
             with trial(folder, bench, sink, limit=_LIMIT) as found, bench.running(found.carrier):
                 taken = _timed(gate, found, seconds)
