@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridle.model.calls import Failed, Offered
+from bridle.model.calls import Answer, Failed, Offered
 from bridle.trust.grants.claims import Predicate, Range
 from bridle.trust.holder import Holder
 from governor.desk import codes
@@ -62,8 +62,11 @@ def test_arguments_that_a_human_edits_are_held_against_the_grant_too(office: Off
     run = office.run().hand("scout", only("bank.pay", amount=Predicate(range=Range(max=70))))
     held = run.decide("bank.pay", amount=60)
     assert held.approval
-    office.desk.answer(held.approval, args='{"amount":80}')
-    assert codes(run.redeem(held)) == ["not_granted"]
+    edited = Answer(approval=held.approval, approve=True, as_user="ben", args='{"amount":80}')
+    reply = office.desk.ask(edited)
+    assert isinstance(reply, Failed)
+    assert reply.code == "edit_refused"
+    assert codes(run.redeem(held)) == ["held"]  # as it was: nobody has approved anything
     assert office.ran == []
 
 
