@@ -57,6 +57,8 @@ class Bench:
                 finally:
                     # A run that waits finds nobody when it is tried again, and fails.
                     adapter.govern(_gone, tools=home.TOOLS)
+                    # Its thread ends, and gives its connection back: Airflow has but a few.
+                    self._pool.submit(home.disconnected)
         finally:
             self._pool = None
 

@@ -55,5 +55,12 @@ def run(dag_id: str, nth: int, **conf: Any) -> Any:
     return _DAGS[dag_id].test(logical_date=when, run_after=when, run_conf=conf)
 
 
+def disconnected() -> None:
+    """Give back the connection that this thread holds."""
+    from airflow import settings
+
+    settings.get_session().remove()
+
+
 _MADE: list[Path] = []
 _DAGS: dict[str, Any] = {}
