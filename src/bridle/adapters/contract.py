@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import functools
 import json
+import os
+import threading
 from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -83,7 +85,7 @@ def carry_out(
     ran = _Ran()
     try:
         deed = adapter.describe(native)
-        agent = _acting(carrier, deed)
+        agent = acting(carrier, deed)
 
         def run(**arguments: Any) -> Any:
             _applied(adapter, native, deed, arguments)
@@ -107,7 +109,7 @@ async def acarry_out(
     ran = _Ran()
     try:
         deed = adapter.describe(native)
-        agent = await waiting.to_the_end(functools.partial(_acting, carrier, deed))
+        agent = await waiting.to_the_end(functools.partial(acting, carrier, deed))
 
         async def run(**arguments: Any) -> Any:
             _applied(adapter, native, deed, arguments)
@@ -127,8 +129,25 @@ def is_undecided(refusal: BridleError) -> bool:
     return isinstance(refusal, UnreachableError) or refusal.code in _UNDECIDED
 
 
-def _acting(carrier: Worker | Agent, deed: Deed) -> Agent:
+def acting(carrier: Worker | Agent, deed: Deed) -> Agent:
+    """Return who acts: an agent itself, or what a workload takes up. Raises as `Worker.take`."""
     return carrier if isinstance(carrier, Agent) else carrier.take(deed.reference)
+
+
+class WorkerOfProcess:
+    """The worker of this process, opened when it is first asked for: engines fork their steps."""
+
+    def __init__(self, opening: Callable[[], Worker]) -> None:
+        self._opening = opening
+        self._lock = threading.Lock()
+        self._opened: tuple[int, Worker] | None = None
+
+    def get(self) -> Worker:
+        """Return it: a process that was forked has none of its parent's. Raises as `opening`."""
+        with self._lock:
+            if self._opened is None or self._opened[0] != os.getpid():
+                self._opened = (os.getpid(), self._opening())
+            return self._opened[1]
 
 
 class _Ran:

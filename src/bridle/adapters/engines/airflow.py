@@ -18,9 +18,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
-import os
 import sys
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -31,7 +29,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, TaskD
 from airflow.sdk.execution_time import task_runner
 from msgspec import Struct
 
-from bridle.adapters.contract import Deed, carry_out, is_undecided
+from bridle.adapters.contract import Deed, WorkerOfProcess, carry_out, is_undecided
 from bridle.client.binding import Binding
 from bridle.client.errors import Held
 from bridle.client.worker import Worker
@@ -109,18 +107,13 @@ class _Step(Struct):
 
 class _Gate:
     def __init__(self, opening: Callable[[], Worker], again: float) -> None:
-        self._opening = opening
+        self._workers = WorkerOfProcess(opening)
         self._again = again
-        self._lock = threading.Lock()
-        self._opened: tuple[int, Worker] | None = None
 
     def carrier(self, native: _Step) -> Worker:
-        """Return this process's worker: one that was forked has none of its parent's."""
+        """Return this process's worker. Raises as a refusal of the step."""
         try:
-            with self._lock:
-                if self._opened is None or self._opened[0] != os.getpid():
-                    self._opened = (os.getpid(), self._opening())
-                return self._opened[1]
+            return self._workers.get()
         except BridleError as problem:
             raise self.refuse(native, problem) from problem
 

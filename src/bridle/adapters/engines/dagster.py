@@ -16,9 +16,7 @@ import functools
 import hashlib
 import inspect
 import json
-import os
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -27,7 +25,7 @@ from typing import Any
 from dagster import DagsterInvariantViolationError, Failure, OpExecutionContext, RetryRequested
 from msgspec import Struct
 
-from bridle.adapters.contract import Deed, acarry_out, carry_out, is_undecided
+from bridle.adapters.contract import Deed, WorkerOfProcess, acarry_out, carry_out, is_undecided
 from bridle.client.binding import Binding, KeyFunction
 from bridle.client.errors import Held
 from bridle.client.worker import Worker
@@ -113,18 +111,13 @@ class _Call(Struct):
 
 class _Gate:
     def __init__(self, opening: Callable[[], Worker], again: float) -> None:
-        self._opening = opening
+        self._workers = WorkerOfProcess(opening)
         self._again = again
-        self._lock = threading.Lock()
-        self._opened: tuple[int, Worker] | None = None
 
     def carrier(self, native: _Call) -> Worker:
-        """Return this process's worker: one that was forked has none of its parent's."""
+        """Return this process's worker. Raises as a refusal of the step."""
         try:
-            with self._lock:
-                if self._opened is None or self._opened[0] != os.getpid():
-                    self._opened = (os.getpid(), self._opening())
-                return self._opened[1]
+            return self._workers.get()
         except BridleError as problem:
             raise self.refuse(native, problem) from problem
 

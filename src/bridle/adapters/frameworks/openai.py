@@ -18,7 +18,7 @@ from agents import FunctionTool, RunContextWrapper
 from agents.tool_context import ToolContext
 from msgspec import Struct
 
-from bridle.adapters.contract import Deed, acarry_out, is_undecided
+from bridle.adapters.contract import Deed, acarry_out, acting, is_undecided
 from bridle.client.agent import Agent
 from bridle.client.attempt import waiting
 from bridle.client.errors import Held
@@ -101,11 +101,10 @@ class _Gate:
 
     def holds(self, native: _Call) -> bool:
         """Whether a human has to answer first. What cannot be said now is said at the call."""
-        agent = self.agent
         try:
-            acting = agent if isinstance(agent, Agent) else agent.take(self._reference)
             deed = self.describe(native)
-            verdict = acting.decide(deed.tool, deed.arguments, key=self.identify(native))
+            agent = acting(self.agent, deed)
+            verdict = agent.decide(deed.tool, deed.arguments, key=self.identify(native))
         except BridleError:
             return False
         return verdict.effect is Effect.HOLD

@@ -171,11 +171,10 @@ module.exports = (RED) => {
 
 // JSON as it will be sent: what it cannot carry is refused, and not left out.
 function plain(value) {
-  const read = JSON.parse(JSON.stringify(value, (name, each) => {
+  return JSON.parse(JSON.stringify(value, (name, each) => {
     if (["function", "symbol", "bigint"].includes(typeof each) || Number.isNaN(each)) {
       throw new Refused("malformed", "this is no JSON");
     }
     return each;
   }));
-  return read;
 }
