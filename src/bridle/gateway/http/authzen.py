@@ -8,8 +8,6 @@ governor's decision, and begins nothing. <https://openid.net/specs/authorization
 from __future__ import annotations
 
 import os
-import threading
-from collections import OrderedDict
 from typing import Any
 
 from msgspec import Struct, structs
@@ -18,7 +16,8 @@ from bridle.client.agent import Agent
 from bridle.client.worker import Worker
 from bridle.gateway.http.acting import body
 from bridle.gateway.http.config import Evaluating
-from bridle.gateway.http.messages import Answer, Request, RequestError, answer
+from bridle.gateway.http.messages import Answer, Request, RequestError, answer, is_silent
+from bridle.gateway.http.taking import Kept
 from bridle.model.errors import BridleError
 from bridle.model.reason import ReasonCode
 from bridle.model.verdict import Effect, Verdict
@@ -27,7 +26,6 @@ SINGLE, BATCH = "/access/v1/evaluation", "/access/v1/evaluations"
 METADATA = "/.well-known/authzen-configuration"
 
 _MOST = 100
-_MOST_USERS = 1_000
 _ID = "id"
 # With these the mission, and no word about the action: another is begun for the user, once.
 _OVER = (
@@ -81,35 +79,26 @@ class Batch(Evaluation, frozen=True, kw_only=True):
     options: Options = Options()
 
 
-class Users:
-    """The agent for each user, in a mission that is begun when somebody first asks about them."""
+class For(Struct, frozen=True):
+    """For which user an agent would act, and by which template its mission is begun."""
 
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
-        self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[str, str, str], Agent] = OrderedDict()
+    mission: str
+    agent: str
+    user: str
 
-    def decide(self, known: Evaluating, user: str, tool: str, arguments: dict[str, Any]) -> Verdict:
-        """Return the verdict on what the agent would do for a user. Raises `BridleError`."""
-        name = (known.mission, known.agent, user)
-        key = os.urandom(16).hex()
-        with self._lock:
-            agent = self._kept.get(name)
-        if agent is not None:
-            verdict = agent.decide(tool, arguments, key=key)
-            if not any(reason.code in _OVER for reason in verdict.reasons):
-                return verdict
-        return self._begun(name).decide(tool, arguments, key=key)
 
-    def _begun(self, name: tuple[str, str, str]) -> Agent:
-        template, agent, user = name
-        mission = self._worker.governor.start_mission(template, user=user)
-        made = mission.agent(agent, executor=self._worker.name)
-        with self._lock:
-            self._kept[name] = made
-            if len(self._kept) > _MOST_USERS:
-                self._kept.popitem(last=False)
-        return made
+Users = Kept[For]
+"""The agent for each user, in a mission that is begun when somebody first asks about them."""
+
+
+def users(worker: Worker) -> Users:
+    """Return what begins missions for users, as a workload that may say who they are."""
+
+    def begin(wanted: For) -> Agent:
+        mission = worker.governor.start_mission(wanted.mission, user=wanted.user)
+        return mission.agent(wanted.agent, executor=worker.name)
+
+    return Kept(begin, _OVER)
 
 
 def evaluation(users: Users, known: Evaluating, request: Request) -> Answer:
@@ -167,9 +156,13 @@ def _decided(users: Users, known: Evaluating, asked: Evaluation) -> dict[str, An
             return _no("ambiguous", "an argument is said twice")
         arguments |= said
     try:
-        verdict = users.decide(known, user, tool, arguments)
+        key = os.urandom(16).hex()
+        verdict = users.asked(
+            For(known.mission, known.agent, user),
+            lambda agent: agent.decide(tool, arguments, key=key),
+        )
     except BridleError as problem:
-        if problem.code in ("governor_unreachable", "store_unavailable"):
+        if is_silent(problem.code):
             raise
         return _no(problem.code, problem.message)
     return _told(verdict)

@@ -10,7 +10,7 @@ from bridle.gateway.http import acting, authzen, passing
 from bridle.gateway.http.config import Evaluating
 from bridle.gateway.http.messages import Answer, Request, RequestError
 from bridle.gateway.http.points import Passes, Points
-from bridle.gateway.http.taking import Takings
+from bridle.gateway.http.taking import Takings, takings
 
 # Requests that are being answered at a time: the governor's connections are for others, too.
 _MOST_ASKING = 32
@@ -35,8 +35,8 @@ class Gate:
     def __init__(self, worker: Worker, points: Points) -> None:
         self._points = points
         self._hosts: frozenset[str] = frozenset()
-        self._users = authzen.Users(worker)
-        self._takings = Takings(worker)
+        self._users = authzen.users(worker)
+        self._takings = takings(worker)
         self._passes = Passes()
         self._asking = threading.BoundedSemaphore(_MOST_ASKING)
 

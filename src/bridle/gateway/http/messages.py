@@ -17,7 +17,6 @@ OK, REFUSED, HELD, DONE, SILENT = 200, 403, 423, 409, 503
 """What a verdict is as a status: it may run, it may not, a human is asked, it has been done
 before, nobody could be asked. Only the first is a success for an HTTP client."""
 
-# Of refusals that are no verdict: whoever asks again may get another answer.
 _SILENT = (UnreachableError.code, ReasonCode.STORE_UNAVAILABLE.value)
 
 
@@ -53,6 +52,11 @@ class RequestError(BridleError):
         self.status = status
 
 
+def is_silent(code: str) -> bool:
+    """Whether nothing was decided, so that whoever asks again may get another answer."""
+    return code in _SILENT
+
+
 def answer(status: int, value: Any) -> Answer:
     """Return an answer whose body is `value` as JSON."""
     return Answer(status, msgspec.json.encode(value))
@@ -60,13 +64,14 @@ def answer(status: int, value: Any) -> Answer:
 
 def refusal(problem: BridleError) -> Answer:
     """Return what says that it is not to be done, and why."""
-    headers = (("WWW-Authenticate", "Bearer"),) if _status(problem) == 401 else ()
+    status = _status(problem)
+    headers = (("WWW-Authenticate", "Bearer"),) if status == 401 else ()
     told = {"code": problem.code, "message": problem.message}
     if problem.hint:
         told["hint"] = problem.hint
     if isinstance(problem, Held):
         told["approval"] = problem.approval_id
-    return Answer(_status(problem), msgspec.json.encode({"error": told}), headers)
+    return Answer(status, msgspec.json.encode({"error": told}), headers)
 
 
 def _status(problem: BridleError) -> int:
@@ -74,7 +79,7 @@ def _status(problem: BridleError) -> int:
         return problem.status
     if isinstance(problem, Held):
         return HELD
-    if isinstance(problem, UnreachableError) or problem.code in _SILENT:
+    if isinstance(problem, UnreachableError) or is_silent(problem.code):
         return SILENT
     if isinstance(problem, UsageError | NotFoundError):
         return 400
@@ -96,5 +101,5 @@ def of_release(release: Release) -> int:
 def _stopped(found: Verdict | Release) -> int:
     if found.effect is Effect.HOLD:
         return HELD
-    codes = {reason.code.value for reason in found.reasons}
-    return SILENT if codes & set(_SILENT) else REFUSED
+    silent = any(is_silent(reason.code.value) for reason in found.reasons)
+    return SILENT if silent else REFUSED

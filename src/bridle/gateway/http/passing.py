@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from bridle.gateway.http import routes
 from bridle.gateway.http.acting import body
-from bridle.gateway.http.messages import Answer, Request, RequestError, answer
+from bridle.gateway.http.messages import Answer, Request, RequestError, answer, is_silent
 from bridle.gateway.http.points import Passes, Points
 from bridle.gateway.http.taking import Takings
 from bridle.model.errors import UnreachableError
@@ -83,7 +83,7 @@ def _original(request: Request) -> tuple[str, str]:
 def _refused(verdict: Verdict) -> Exception:
     codes = [reason.code.value for reason in verdict.reasons]
     code = codes[0] if codes else "refused"
-    if code == "store_unavailable":
+    if is_silent(code):
         return UnreachableError(verdict.text, code=code)
     # nginx passes on 401 and 403 alone; all else is an error to it, and closed as well.
     return RequestError(403, verdict.text or "refused", code=code)

@@ -11,7 +11,6 @@ import logging
 import secrets
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -79,8 +78,8 @@ class Points:
                 found = point
         if found is None:
             raise _unknown()
-        if found.expires is not None and time.time() >= found.expires:
-            raise RequestError(401, "this token has expired", code="token_expired")
+        if _is_over(found.expires):
+            raise _expired()
         if may not in found.may:
             raise RequestError(403, f"this point may not {may}", code="point_may_not")
         return found
@@ -106,13 +105,13 @@ class Passes:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._by_digest: OrderedDict[str, Pass] = OrderedDict()
+        self._by_digest: dict[str, Pass] = {}
 
     def make(self, reference: str, point: str, seconds: int) -> tuple[str, float]:
         """Return a token for what acts under `reference`, and when it expires (Unix time)."""
         token, expires = new_token(), time.time() + seconds
         with self._lock:
-            self._forget(time.time())
+            self._forget()
             if len(self._by_digest) >= _MOST_PASSES:
                 raise RequestError(429, "too many tokens are in use", code="limit_exceeded")
             self._by_digest[digest_of(token)] = Pass(reference, point, expires)
@@ -125,16 +124,16 @@ class Passes:
             found = self._by_digest.get(digest)
         if found is None:
             raise _unknown()
-        if time.time() >= found.expires:
-            raise RequestError(401, "this token has expired", code="token_expired")
+        if _is_over(found.expires):
+            raise _expired()
         # What a point had made ends with the point.
         by = next((each for each in known.points if each.name == found.point), None)
-        if by is None or "token" not in by.may or (by.expires and time.time() >= by.expires):
+        if by is None or "token" not in by.may or _is_over(by.expires):
             raise _unknown()
         return found
 
-    def _forget(self, now: float) -> None:
-        for digest in [each for each, known in self._by_digest.items() if known.expires <= now]:
+    def _forget(self) -> None:
+        for digest in [each for each, one in self._by_digest.items() if _is_over(one.expires)]:
             del self._by_digest[digest]
 
 
@@ -149,6 +148,14 @@ def bearer(headers: Mapping[str, str]) -> str:
             hint="send `Authorization: Bearer brt_…`; `bridle http token` makes one",
         )
     return token
+
+
+def _is_over(expires: float | None) -> bool:
+    return expires is not None and time.time() >= expires
+
+
+def _expired() -> RequestError:
+    return RequestError(401, "this token has expired", code="token_expired")
 
 
 def _unknown() -> RequestError:

@@ -1,11 +1,11 @@
-"""The agents for whom this gateway asks: each reference or run is taken up once, and kept."""
+"""The agents for whom this gateway asks: each is opened once, kept, and opened anew when over."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
 
 from msgspec import Struct
 
@@ -16,7 +16,53 @@ from bridle.model.verdict import Release, Verdict
 
 _MOST = 1_024
 
+K = TypeVar("K", bound=Hashable)
 A = TypeVar("A", Verdict, Release)
+
+
+class Kept(Generic[K]):
+    """The agents that were asked lately, by what `opening` opens them for. Safe for threads.
+
+    `over` are the codes with which a session, and no word about the action, is refused.
+    """
+
+    def __init__(
+        self, opening: Callable[[K], Agent], over: tuple[ReasonCode, ...] = (ReasonCode.NO_SESSION,)
+    ) -> None:
+        self._opening = opening
+        self._over = over
+        self._lock = threading.Lock()
+        self._agents: OrderedDict[K, Agent] = OrderedDict()
+
+    def asked(self, whose: K, ask: Callable[[Agent], A]) -> A:
+        """Return what `ask` is answered for the agent of `whose`.
+
+        Where one that was kept is over, it is opened anew, once. Raises as `opening`.
+        """
+        agent, kept = self._found(whose)
+        answer = ask(agent)
+        if not kept or not any(reason.code in self._over for reason in answer.reasons):
+            return answer
+        with self._lock:
+            self._agents.pop(whose, None)
+        return ask(self._found(whose)[0])
+
+    def agent(self, whose: K) -> Agent:
+        """Return the agent of `whose`. Raises as `opening`."""
+        return self._found(whose)[0]
+
+    def _found(self, whose: K) -> tuple[Agent, bool]:
+        with self._lock:
+            if (found := self._agents.get(whose)) is not None:
+                self._agents.move_to_end(whose)
+                return found, True
+        # Not under the lock: nobody waits for what the governor answers somebody else.
+        opened = self._opening(whose)
+        with self._lock:
+            self._agents[whose] = opened
+            if len(self._agents) > _MOST:
+                self._agents.popitem(last=False)
+        return opened, False
 
 
 class Run(Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,49 +75,21 @@ class Run(Struct, frozen=True, forbid_unknown_fields=True):
     given: str = ""
 
 
-class Takings:
-    """What was taken up lately. Safe for threads."""
+Takings = Kept[str | Run]
+"""What was dispatched to the workload, by its reference, and runs of pipelines."""
 
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
-        self._lock = threading.Lock()
-        self._kept: OrderedDict[str | Run, Agent] = OrderedDict()
 
-    def asked(self, whose: str | Run, ask: Callable[[Agent], A]) -> A:
-        """Return what `ask` is answered for the agent of a reference or run.
+def takings(worker: Worker) -> Takings:
+    """Return what takes references up, and opens runs, as a workload.
 
-        Where the session has ended in the meantime it is opened anew, once. Raises `RefusedError`
-        for what may not be taken up, `UsageError` for what is no reference, `UnreachableError`.
-        """
-        agent, kept = self._taken(whose)
-        answer = ask(agent)
-        if not kept or not _is_over(answer):
-            return answer
-        with self._lock:
-            self._kept.pop(whose, None)
-        return ask(self._taken(whose)[0])
+    Raises `RefusedError` for what may not be taken up, `UsageError` for what is no reference,
+    `UnreachableError`.
+    """
 
-    def agent(self, whose: str | Run) -> Agent:
-        """Return the agent of a reference or run. Raises as `asked`."""
-        return self._taken(whose)[0]
-
-    def _taken(self, whose: str | Run) -> tuple[Agent, bool]:
-        with self._lock:
-            if (found := self._kept.get(whose)) is not None:
-                self._kept.move_to_end(whose)
-                return found, True
-        # Not under the lock: nobody waits for somebody else's governor's answer.
-        taken = self._take(whose)
-        with self._lock:
-            self._kept[whose] = taken
-            if len(self._kept) > _MOST:
-                self._kept.popitem(last=False)
-        return taken, False
-
-    def _take(self, whose: str | Run) -> Agent:
+    def take(whose: str | Run) -> Agent:
         if isinstance(whose, str):
-            return self._worker.take(whose)
-        return self._worker.pipeline(
+            return worker.take(whose)
+        return worker.pipeline(
             whose.pipeline,
             definition=whose.definition,
             run=whose.run,
@@ -79,6 +97,4 @@ class Takings:
             given=whose.given,
         )
 
-
-def _is_over(answer: Verdict | Release) -> bool:
-    return any(reason.code is ReasonCode.NO_SESSION for reason in answer.reasons)
+    return Kept(take)
