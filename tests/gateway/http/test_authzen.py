@@ -249,6 +249,7 @@ def test_a_governor_that_is_gone_is_an_error_and_no_decision(site: Site, pdp: Ga
     assert pdp.ask("/access/v1/evaluation", question()).status == 200
     site.stop()
     said = pdp.ask("/access/v1/evaluation", question())
+    assert (said.status, said.body["error"]["code"]) == (503, "governor_unreachable")
     assert said.body.get("decision") is not True
 
 

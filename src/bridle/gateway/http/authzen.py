@@ -16,9 +16,17 @@ from bridle.client.agent import Agent
 from bridle.client.worker import Worker
 from bridle.gateway.http.acting import body
 from bridle.gateway.http.config import Evaluating
-from bridle.gateway.http.messages import Answer, Request, RequestError, answer, is_silent
+from bridle.gateway.http.messages import (
+    SILENT,
+    Answer,
+    Request,
+    RequestError,
+    answer,
+    is_silent,
+    of_verdict,
+)
 from bridle.gateway.http.taking import Kept
-from bridle.model.errors import BridleError
+from bridle.model.errors import BridleError, UnreachableError
 from bridle.model.reason import ReasonCode
 from bridle.model.verdict import Effect, Verdict
 
@@ -141,7 +149,10 @@ def _filled(one: Evaluation, batch: Batch) -> Evaluation:
 
 
 def _decided(users: Users, known: Evaluating, asked: Evaluation) -> dict[str, Any]:
-    """Return the decision, with the reason for a refusal. Raises `RequestError` for half a one."""
+    """Return the decision, with the reason for a refusal.
+
+    Raises `RequestError` for half a question, `UnreachableError` where nobody could be asked.
+    """
     subject, action, resource = asked.subject, asked.action, asked.resource
     if subject is None or action is None or resource is None:
         raise RequestError(400, "it takes subject, action and resource", code="bad_request")
@@ -171,6 +182,8 @@ def _decided(users: Users, known: Evaluating, asked: Evaluation) -> dict[str, An
 def _told(verdict: Verdict) -> dict[str, Any]:
     if verdict.effect is Effect.ALLOW:
         return {"decision": True, "context": {"action": verdict.action}}
+    if of_verdict(verdict) == SILENT:
+        raise UnreachableError(verdict.text)
     code = verdict.reasons[0].code.value if verdict.reasons else "refused"
     found = _no(code, verdict.text)
     found["context"]["action"] = verdict.action
